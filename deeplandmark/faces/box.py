@@ -1,0 +1,110 @@
+"""Face boxes: the frame in which landmarks are learnt and in which windows are given."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class BBox:
+    """A box in pixels of the picture; `width = right - left`, as in the lists of the paper's archive.
+
+    A box may reach over the edge of the picture. Points *in the box* are fractions: (0, 0) is the left top
+    corner, (1, 1) the right bottom one.
+    """
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @classmethod
+    def from_left_right_top_bottom(cls, left, right, top, bottom):
+        """The order in which the archive's lists write a box (not the order of the fields)."""
+        return cls(float(left), float(top), float(right), float(bottom))
+
+    @classmethod
+    def from_points(cls, points_px):
+        """The tight box around points_px (k, 2)."""
+        points_px = np.asarray(points_px, dtype=np.float64)
+        return cls(*map(float, (*points_px.min(axis=0), *points_px.max(axis=0))))
+
+    @property
+    def width(self):
+        return self.right - self.left
+
+    @property
+    def height(self):
+        return self.bottom - self.top
+
+    @property
+    def centre(self):
+        """(2,) float64, pixels."""
+        return np.array([(self.left + self.right) / 2, (self.top + self.bottom) / 2])
+
+    @property
+    def has_area(self):
+        """True for finite edges with left < right and top < bottom."""
+        return bool(np.isfinite(self.as_array()).all()) and self.width > 0 and self.height > 0
+
+    def as_array(self):
+        """(4,) float64: left, top, right, bottom."""
+        return np.array([self.left, self.top, self.right, self.bottom], dtype=np.float64)
+
+    def project(self, points_px):
+        """Pixels (..., 2) to fractions of this box (..., 2), float64. Raises ValueError for a box of no area."""
+        return (np.asarray(points_px, dtype=np.float64) - self._origin()) / self._size()
+
+    def reproject(self, points_in_box):
+        """Fractions of this box (..., 2) back to pixels (..., 2), float64. The inverse of `project`."""
+        return np.asarray(points_in_box, dtype=np.float64) * self._size() + self._origin()
+
+    def window(self, x0, x1, y0, y1):
+        """The sub-box given as fractions of this one, e.g. F1 is `window(-0.05, 1.05, -0.05, 1.05)` (paper, Table 2)."""
+        (left, top), (right, bottom) = self.reproject([[x0, y0], [x1, y1]])
+        return BBox(float(left), float(top), float(right), float(bottom))
+
+    def centred(self, point_px, half_side):
+        """The window around point_px (2,) whose half-sides are that fraction of this box's width in x and of its
+        height in y (levels 2 and 3; paper, Table 2)."""
+        x, y = map(float, point_px)
+        dx, dy = half_side * self.width, half_side * self.height
+        return BBox(x - dx, y - dy, x + dx, y + dy)
+
+    def square(self, scale=1.0):
+        """The square with this box's centre and `scale` times its longer side."""
+        x, y = map(float, self.centre)
+        half = scale * max(self.width, self.height) / 2
+        return BBox(x - half, y - half, x + half, y + half)
+
+    def overlaps(self, picture_width, picture_height):
+        """True when some pixel of a picture of that size lies inside the box."""
+        return self.right > 0 and self.bottom > 0 and self.left < picture_width and self.top < picture_height
+
+    def _origin(self):
+        return np.array([self.left, self.top])
+
+    def _size(self):
+        if self.width == 0 or self.height == 0:
+            raise ValueError(f"{self} has no area: nothing can be measured in it")
+        return np.array([self.width, self.height])
+
+
+def centred_windows(boxes, points_px, half_side):
+    """`BBox.centred` for many faces at once: boxes (n, 4) as left, top, right, bottom and points_px (n, 2), pixels,
+    to windows (n, 4) float64 in the same order."""
+    boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    points_px = np.asarray(points_px, dtype=np.float64).reshape(-1, 2)
+    half_px = half_side * (boxes[:, 2:] - boxes[:, :2])
+    return np.concatenate([points_px - half_px, points_px + half_px], axis=1)
+
+
+def project(boxes, points_px):
+    """`BBox.project` for many faces at once: boxes (n, 4), points_px (n, k, 2) pixels, to fractions (n, k, 2)."""
+    boxes = np.asarray(boxes, dtype=np.float64)[:, None]
+    return (np.asarray(points_px, dtype=np.float64) - boxes[..., :2]) / (boxes[..., 2:] - boxes[..., :2])
+
+
+def reproject(boxes, points_in_box):
+    """`BBox.reproject` for many faces at once: boxes (n, 4), points_in_box (n, k, 2), to pixels (n, k, 2)."""
+    boxes = np.asarray(boxes, dtype=np.float64)[:, None]
+    return np.asarray(points_in_box, dtype=np.float64) * (boxes[..., 2:] - boxes[..., :2]) + boxes[..., :2]

@@ -1,0 +1,60 @@
+"""Reading pictures with errors that say what is wrong."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .errors import PictureError
+
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+
+
+def read_grey(path):
+    """The picture as `cv2.imread(path, 0)` gives it, uint8 (h, w). Raises PictureError naming the file when it is
+    missing, cut short or no picture."""
+    return _decode(path, cv2.IMREAD_GRAYSCALE)
+
+
+def read_colour(path):
+    """The picture as uint8 (h, w, 3), blue green red. Errors as `read_grey`."""
+    return _decode(path, cv2.IMREAD_COLOR)
+
+
+def _decode(path, flag):
+    data = _read_bytes(path)
+    if is_truncated(data):
+        raise PictureError(f"{path}: the picture is cut short after {len(data)} bytes")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flag)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise PictureError(f"{path}: not a picture that OpenCV can read ({len(data)} bytes)")
+    return image
+
+
+def is_truncated(data):
+    """True when the bytes of a JPEG or PNG stop before its end marker.
+
+    OpenCV only warns about these and fills the rest with grey, which would be trained on without anybody noticing.
+    """
+    if data.startswith(_JPEG):
+        # An embedded thumbnail has an end marker too, but it comes before the picture's own scan.
+        return data.rfind(_JPEG_END) < max(data.rfind(_JPEG_SCAN), 1)
+    if data.startswith(_PNG):
+        return _PNG_END not in data
+    return False
+
+
+def _read_bytes(path):
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise PictureError(f"{path}: no such picture") from None
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be read ({error.strerror})") from None
+    if not data:
+        raise PictureError(f"{path}: the file is empty")
+    return data
