@@ -1,0 +1,76 @@
+"""One synthetic photograph: picture, five landmarks, face box."""
+
+import cv2
+import numpy as np
+
+from ..box import BBox
+from .canvas import ZOOM, Canvas
+from .features import draw_brow, draw_eye, draw_mouth, draw_nose
+from .head import Camera
+from .looks import draw_beard, draw_behind, draw_front_hair, draw_glasses, draw_skull, draw_wrinkles
+from .person import draw_person
+from .scene import draw_background, light_gain, occlude, photograph
+
+OCCLUDED = 0.08          # share of pictures with something before the face
+BOX_SIDE = 1.79          # in units of the head's frame: from brow to chin
+BOX_JITTER = 0.035       # standard deviation of a box's place, as a fraction of its side
+SIZE_JITTER = 0.07       # of its size
+
+
+def draw_face(rng):
+    """Draws with `rng` alone: (image uint8 (h, w, 3), landmark_px (5, 2) float64, bbox with whole edges)."""
+    width, height = (int(v) for v in rng.integers(235, 291, 2))
+    person = draw_person(rng)
+    camera = _place_camera(rng, width, height)
+    light = _light(rng)
+    canvas = Canvas(draw_background(rng, width, height))
+    landmark_px = camera.project(_draw_head(canvas, camera, person, light, rng))
+    if rng.random() < OCCLUDED:
+        occlude(canvas, camera, person, rng)
+    return photograph(canvas.finished(), rng), landmark_px, _detect_box(rng, camera, landmark_px)
+
+
+def _draw_head(canvas, camera, person, light, rng):
+    """Draws the head back to front. Returns the landmarks (5, 3) in the head's frame."""
+    draw_behind(canvas, camera, person, rng)
+    outline_px, _ = draw_skull(canvas, camera, person, rng)
+    draw_wrinkles(canvas, camera, person)
+    if person.beard or person.moustache:
+        draw_beard(canvas, camera, person, _stubble(rng, canvas.pixels.shape))
+    eyes = [draw_eye(canvas, camera, person, side) for side in (-1, 1)]
+    mouth = draw_mouth(canvas, camera, person)
+    for side in (-1, 1):
+        draw_brow(canvas, camera, person, side)
+    nose = draw_nose(canvas, camera, person, light[0])
+    draw_front_hair(canvas, camera, person, rng)
+    centre = ZOOM * np.array(camera.centre)
+    canvas.shade(light_gain(rng, canvas.pixels.shape, centre, 1.15 * ZOOM * camera.scale, light), outline_px)
+    if person.glasses != "none":
+        draw_glasses(canvas, camera, person, rng)
+    return np.array([*eyes, nose, *mouth])
+
+
+def _place_camera(rng, width, height):
+    side = rng.uniform(0.46, 0.62) * min(width, height)
+    centre = np.array([width, height]) * [0.5, 0.48] + rng.normal(0, 0.03, 2) * [width, height]
+    yaw, pitch, roll = np.clip(rng.normal(0, [18, 9, 10]), [-40, -22, -25], [40, 22, 25])
+    return Camera.of_pose(yaw, pitch, roll, side / BOX_SIDE, tuple(centre), rng.uniform(6, 14))
+
+
+def _light(rng):
+    light = np.array([rng.normal(0, 0.7), rng.normal(-0.5, 0.5), 1.0])
+    return light / np.linalg.norm(light)
+
+
+def _stubble(rng, shape):
+    fine = rng.uniform(0.5, 1, (shape[0] // 2, shape[1] // 2)).astype(np.float32)
+    return cv2.resize(fine, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def _detect_box(rng, camera, landmark_px):
+    """A square as a face detector gives it: from brow to chin, a few per cent off in place and size."""
+    eyes_px, mouth_px = landmark_px[:2].mean(axis=0), landmark_px[3:].mean(axis=0)
+    side = BOX_SIDE * camera.scale * np.exp(rng.normal(0, SIZE_JITTER))
+    centre = (eyes_px + mouth_px) / 2 + side * rng.normal(0, BOX_JITTER, 2)
+    left, top = np.round(centre - side / 2)
+    return BBox(float(left), float(top), float(left + round(side)), float(top + round(side)))
