@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from ..box import BBox
-from .canvas import ZOOM, Canvas
+from .canvas import Canvas
 from .features import draw_brow, draw_eye, draw_mouth, draw_nose
 from .head import Camera
 from .looks import draw_beard, draw_behind, draw_front_hair, draw_glasses, draw_skull, draw_wrinkles
@@ -43,8 +43,8 @@ def _draw_head(canvas, camera, person, light, rng):
         draw_brow(canvas, camera, person, side)
     nose = draw_nose(canvas, camera, person, light[0])
     draw_front_hair(canvas, camera, person, rng)
-    centre = ZOOM * np.array(camera.centre)
-    canvas.shade(light_gain(rng, canvas.pixels.shape, centre, 1.15 * ZOOM * camera.scale, light), outline_px)
+    gain = light_gain(rng, canvas.width, canvas.height, camera.centre, 1.15 * camera.scale, light)
+    canvas.shade(gain, outline_px)
     if person.glasses != "none":
         draw_glasses(canvas, camera, person, rng)
     return np.array([*eyes, nose, *mouth])

@@ -26,7 +26,8 @@ def draw_eye(canvas, camera, person, side):
     pupil = head.lift(side * p.eye_x + p.gaze[0], p.eye_y - 0.012 + p.gaze[1])
     outline = camera.project(np.concatenate([upper, lower[::-1]]))
     with canvas.inside(outline):
-        _eyeball(canvas, camera, p, pupil)
+        canvas.fill(outline, (228, 232, 236))
+        _iris(canvas, camera, p, pupil)
         canvas.line(camera.project(upper) + [0, 0.02 * width], np.array([120, 120, 125]), 0.03 * width)
     canvas.line(camera.project(lower), 0.6 * p.skin, 0.012 * width)
     canvas.line(camera.project(upper), DARK, 0.028 * width)
@@ -34,11 +35,10 @@ def draw_eye(canvas, camera, person, side):
     return pupil
 
 
-def _eyeball(canvas, camera, p, pupil):
+def _iris(canvas, camera, p, pupil):
     def disc(radius, dx=0.0, dy=0.0):
         ring = np.stack([dx + radius * np.cos(_TURN), dy + radius * np.sin(_TURN), 0 * _TURN], axis=1)
         return camera.project(pupil + ring)
-    canvas.fill(disc(0.5), (228, 232, 236))
     canvas.fill(disc(p.iris_radius), 0.5 * p.iris)
     canvas.fill(disc(0.88 * p.iris_radius), p.iris)
     canvas.fill(disc(0.45 * p.iris_radius), (8, 8, 8))

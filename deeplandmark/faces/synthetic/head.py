@@ -18,14 +18,14 @@ class Head:
 
     def half_width(self, y):
         """Half the width of the egg at height y, before it closes."""
-        below = np.clip(y / self.height, 0, None)
+        below = np.maximum(y / self.height, 0)
         return 1 - self.taper * below ** 2
 
     def lift(self, x, y, proud=0.0):
         """Points (n, 3) on the front surface above x, y (n,), standing `proud` of it."""
         x, y = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
-        across = np.clip(1 - (x / self.half_width(y)) ** 2, 0, None)
-        along = np.clip(1 - np.abs(y / self.height) ** 5, 0, None)
+        across = np.maximum(1 - (x / self.half_width(y)) ** 2, 0)
+        along = np.maximum(1 - np.abs(y / self.height) ** 5, 0)
         return np.stack([x, y, self.depth * np.sqrt(across * along) + proud], axis=-1)
 
     def shell(self, top, bottom, half_angle, grow=1.0):

@@ -8,7 +8,7 @@ _TURN = np.linspace(0, 2 * np.pi, 14, endpoint=False)
 
 def draw_background(rng, width, height):
     """Gradient, texture and clutter - shapes, lines, and rings that look a little like eyes. uint8 (h, w, 3)."""
-    corners = rng.uniform(15, 240, 3) + rng.normal(0, 35, (2, 2, 3))
+    corners = rng.uniform(15, 240) + rng.normal(0, 30, 3) + rng.normal(0, 30, (2, 2, 3))
     image = cv2.resize(corners.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     cells = int(rng.integers(4, 40))
     texture = rng.normal(0, rng.uniform(2, 16), (cells, cells, 1)).astype(np.float32)
@@ -67,12 +67,11 @@ def occlude(canvas, camera, person, rng):
             canvas.line(np.array([root, tip]), person.skin * (0.8 - 0.03 * finger), 0.17 * scale)
 
 
-def light_gain(rng, shape, centre, radius, light):
-    """How much light reaches each place of a ball at `centre` with `radius` (canvas pixels): float32 (h, w, 3).
-    `light` (3,) is the direction towards the lamp, z towards the viewer."""
-    rows, columns = 64, 64
-    y = (np.arange(rows)[:, None] + 0.5) * shape[0] / rows
-    x = (np.arange(columns)[None] + 0.5) * shape[1] / columns
+def light_gain(rng, width, height, centre, radius, light):
+    """How much light reaches each place of a ball at `centre` with `radius` (pixels): float32 (64, 64, 3), to be
+    stretched over the picture. `light` (3,) is the direction towards the lamp, z towards the viewer."""
+    y = (np.arange(64)[:, None] + 0.5) * height / 64
+    x = (np.arange(64)[None] + 0.5) * width / 64
     nx, ny = (x - centre[0]) / radius, (y - centre[1]) / (1.3 * radius)
     length = np.maximum(np.hypot(nx, ny), 1e-6)
     inside = np.minimum(length, 0.97)
@@ -80,7 +79,7 @@ def light_gain(rng, shape, centre, radius, light):
     strength = rng.uniform(0.15, 0.75)
     gain = 1 - strength + strength * 1.25 * np.clip(normal @ light, 0, None)
     tint = 1 + rng.normal(0, 0.03, 3)
-    return cv2.resize((gain[..., None] * tint).astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    return (gain[..., None] * tint).astype(np.float32)
 
 
 def photograph(image, rng):

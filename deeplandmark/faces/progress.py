@@ -1,0 +1,27 @@
+"""A progress bar on stderr where tqdm is installed and someone is watching, nothing otherwise."""
+
+import sys
+
+
+def progress(items, total, title, unit="it", **options):
+    """The items, one by one, with a bar."""
+    tqdm = _tqdm()
+    return tqdm(items, total=total, desc=title, unit=unit, leave=False, **options) if tqdm else items
+
+
+def counter(total, title, start=0):
+    """A function to call with the number of bytes that have arrived since its last call."""
+    tqdm = _tqdm()
+    if not tqdm:
+        return lambda count: None
+    return tqdm(total=total, initial=start, desc=title, unit="B", unit_scale=True, leave=False).update
+
+
+def _tqdm():
+    if not sys.stderr.isatty():
+        return None
+    try:
+        from tqdm import tqdm
+    except ImportError:  # tqdm comes with the extra [train]
+        return None
+    return tqdm

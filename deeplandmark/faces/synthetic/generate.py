@@ -1,0 +1,76 @@
+"""Writes a set of synthetic pictures with its lists, in the archive's own format."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..picture_list import Annotation, write_list
+from ..progress import progress
+from .face import draw_face
+
+PICTURES = "synthetic"       # the folder of the pictures, beside the lists
+MARKER = "synthetic.json"    # written last: what was made, so that it need not be made again
+LISTS = ("trainImageList.txt", "testImageList.txt")
+
+
+def generate(folder, train=2000, test=500, seed=0, jobs=None):
+    """Draws `train` + `test` faces into `folder`: `synthetic/*.jpg`, `trainImageList.txt`, `testImageList.txt`.
+
+    Every picture depends on the seed, its list and its place in it alone: any number of `jobs` (processes; default:
+    every core) gives the same bytes, and a longer list begins with the shorter one. A complete set of the same
+    arguments, made by the same version of this generator, is left alone. Returns the folder as a Path.
+    """
+    folder = Path(folder)
+    wanted = {"seed": seed, "train": train, "test": test, "generator": generator_version()}
+    if _read_marker(folder) == wanted:
+        return folder
+    (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).unlink(missing_ok=True)
+    faces = _draw_all(folder, [(0, i) for i in range(train)] + [(1, i) for i in range(test)], seed, jobs)
+    write_list(folder / LISTS[0], faces[:train])
+    write_list(folder / LISTS[1], faces[train:])
+    (folder / MARKER).write_text(json.dumps(wanted) + "\n")
+    return folder
+
+
+def generator_version():
+    """A short hash of the drawing code: pictures of another version are drawn anew."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def _draw_all(folder, keys, seed, jobs):
+    """The annotations of all keys (list, place), in order."""
+    jobs = min(jobs or _cores(), len(keys))
+    draw = partial(_draw_one, folder, seed)
+    if jobs <= 1:
+        return list(progress(map(draw, keys), len(keys), "drawing faces"))
+    # `spawn` is safe beside the threads of OpenCV or torch, `fork` is not.
+    with multiprocessing.get_context("spawn").Pool(jobs, cv2.setNumThreads, (1,)) as pool:
+        return list(progress(pool.imap(draw, keys, chunksize=8), len(keys), "drawing faces"))
+
+
+def _draw_one(folder, seed, key):
+    split, place = key
+    rng = np.random.default_rng([seed, split, place])
+    image, landmark_px, bbox = draw_face(rng)
+    path = folder / PICTURES / f"{('train', 'test')[split]}_{place:05d}.jpg"
+    cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 97))])
+    return Annotation(path, bbox, landmark_px, LISTS[split], place + 1)
+
+
+def _read_marker(folder):
+    try:
+        return json.loads((folder / MARKER).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
