@@ -1,13 +1,15 @@
 """Faces without networks: boxes, picture lists, archives, augmentation, drawing, synthetic faces. Needs numpy and cv2."""
 
+from .archive import Archive, check_archive, open_archive
 from .augment import MIRROR_PAIRS, mirror, similarity
 from .box import BBox
+from .download import download
 from .errors import ArchiveError, FacesError, ListError, PictureError
 from .picture import read_colour, read_grey
 from .picture_list import Annotation, Problem, check_picture, read_face, read_list, too_many_bad, write_list
 
 POINT_NAMES = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")  # left = left in the picture
 
-__all__ = ["MIRROR_PAIRS", "POINT_NAMES", "Annotation", "ArchiveError", "BBox", "FacesError", "ListError", "PictureError",
-           "Problem", "check_picture", "mirror", "read_colour", "read_face", "read_grey", "read_list", "similarity",
-           "too_many_bad", "write_list"]
+__all__ = ["MIRROR_PAIRS", "POINT_NAMES", "Annotation", "Archive", "ArchiveError", "BBox", "FacesError", "ListError",
+           "PictureError", "Problem", "check_archive", "check_picture", "download", "mirror", "open_archive",
+           "read_colour", "read_face", "read_grey", "read_list", "similarity", "too_many_bad", "write_list"]

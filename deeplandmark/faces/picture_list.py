@@ -105,8 +105,8 @@ def _lines(list_path):
 def _parse(line, points, folder, list_file, number):
     place = f"{list_file}:{number}"
     match = _PATH.match(line)
-    name, rest = (match[1], line[match.end():]) if match else (line.split()[0], line.split(None, 1)[1:])
-    fields = rest.split() if match else " ".join(rest).split()
+    name = match[1] if match else line.split()[0]
+    fields = line[len(name):].split()
     if len(fields) != 4 + 2 * points:
         raise ListError(f"{place}: expected path + 4 box + {2 * points} landmark numbers, found {1 + len(fields)} fields")
     numbers = _numbers(fields, place)

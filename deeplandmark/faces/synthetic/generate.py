@@ -25,6 +25,7 @@ def generate(folder, train=2000, test=500, seed=0, jobs=None):
     Every picture depends on the seed, its list and its place in it alone: any number of `jobs` (processes; default:
     every core) gives the same bytes, and a longer list begins with the shorter one. A complete set of the same
     arguments, made by the same version of this generator, is left alone. Returns the folder as a Path.
+    A script that calls this with several jobs needs the usual `if __name__ == "__main__":` of multiprocessing.
     """
     folder = Path(folder)
     wanted = {"seed": seed, "train": train, "test": test, "generator": generator_version()}
@@ -61,7 +62,8 @@ def _draw_one(folder, seed, key):
     rng = np.random.default_rng([seed, split, place])
     image, landmark_px, bbox = draw_face(rng)
     path = folder / PICTURES / f"{('train', 'test')[split]}_{place:05d}.jpg"
-    cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 97))])
+    quality = int(rng.integers(55, 97))
+    path.write_bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
     return Annotation(path, bbox, landmark_px, LISTS[split], place + 1)
 
 
