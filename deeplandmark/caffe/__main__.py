@@ -1,0 +1,8 @@
+"""`python -m deeplandmark.caffe train|test|time|device_query`: the `caffe` program."""
+
+import sys
+
+from deeplandmark.caffe.commands import main
+
+if __name__ == "__main__":
+    sys.exit(main())

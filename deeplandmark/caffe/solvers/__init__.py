@@ -1,0 +1,42 @@
+"""Solvers under pycaffe's names: `get_solver(file)` and one class for each update rule."""
+
+from deeplandmark.caffe.solvers import parameter, updates
+from deeplandmark.caffe.solvers.learning_rate import learning_rate
+from deeplandmark.caffe.solvers.monitor import Monitor
+from deeplandmark.caffe.solvers.snapshot import latest_snapshot
+from deeplandmark.caffe.solvers.solver import SNAPSHOT, STOP, Solver
+
+
+class SGDSolver(Solver):
+    """Stochastic gradient descent with momentum."""
+    rule = updates.SGD
+
+
+class NesterovSolver(Solver):
+    """Nesterov's accelerated gradient."""
+    rule = updates.Nesterov
+
+
+class AdaGradSolver(Solver):
+    rule = updates.AdaGrad
+
+
+class RMSPropSolver(Solver):
+    rule = updates.RMSProp
+
+
+class AdaDeltaSolver(Solver):
+    rule = updates.AdaDelta
+
+
+class AdamSolver(Solver):
+    rule = updates.Adam
+
+
+_SOLVERS = {cls.rule.type: cls for cls in (SGDSolver, NesterovSolver, AdaGradSolver,
+                                           RMSPropSolver, AdaDeltaSolver, AdamSolver)}
+
+
+def get_solver(param, **options):
+    """Solver of the `type` that a solver file (or SolverParameter) names; options as those of Solver."""
+    return _SOLVERS[parameter.read(param).type](param, **options)

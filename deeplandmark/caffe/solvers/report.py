@@ -1,0 +1,60 @@
+"""What a solver prints: losses, outputs, rates, in the words and the order of Caffe's solver.cpp."""
+
+import time
+
+import numpy as np
+import torch
+
+from deeplandmark.caffe.log import loss_note
+
+
+class Stopwatch:
+    """Iterations a second since the last display."""
+
+    def restart(self, iter):
+        self._iter, self._start = iter, time.monotonic()
+
+    def lap(self, iter):
+        """(iterations a second, seconds) since the last lap or restart."""
+        seconds = time.monotonic() - self._start
+        done = iter - self._iter
+        self.restart(iter)
+        return (done / seconds if seconds else 0.0), seconds
+
+
+def log_display(log, solver, loss):
+    """`Iteration 10 (833.333 iter/s, 0.012s/10 iters), loss = 0.0997` and the outputs of the training net."""
+    rate, seconds = solver.stopwatch.lap(solver.iter)
+    log.info("solver.cpp:239", f"Iteration {solver.iter} ({rate:g} iter/s, {seconds:g}s/{solver.param.display} iters),"
+                               f" loss = {loss:g}")
+    values = {name: _numbers(solver.net.blobs[name].data) for name in solver.net.outputs}
+    _log_outputs(log, "solver.cpp:258", "Train", solver.net, values)
+    if solver.param.debug_info:
+        _log_norms(log, solver.net.learnable_params)
+
+
+def log_test(log, net, means):
+    """`Test net output #0: loss = ...`: `means` maps each output to its mean over the test batches."""
+    _log_outputs(log, "solver.cpp:414", "Test", net, means)
+
+
+def _log_outputs(log, source, phase, net, values):
+    index = 0
+    for name, weight in zip(net.outputs, net.output_loss_weights):
+        for value in _numbers(values[name]).ravel():
+            log.info(source, f"    {phase} net output #{index}: {name} = {value:g}{loss_note(weight, value)}")
+            index += 1
+
+
+def _log_norms(log, params):
+    """debug_info: L1 and L2 norms of all weights and of all diffs."""
+    with torch.no_grad():
+        diffs = [p.grad for p in params if p.grad is not None]
+        l1 = [float(sum(t.abs().sum() for t in group)) for group in (params, diffs)]
+        l2 = [float(sum(t.square().sum() for t in group)) ** 0.5 for group in (params, diffs)]
+    log.info("net.cpp:580", f"    [Backward] All net params (data, diff): L1 norm = ({l1[0]:g}, {l1[1]:g});"
+                            f" L2 norm = ({l2[0]:g}, {l2[1]:g})")
+
+
+def _numbers(value):
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)

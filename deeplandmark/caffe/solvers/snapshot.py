@@ -1,0 +1,166 @@
+"""Solver snapshots: `<prefix>_iter_N.caffemodel` with `<prefix>_iter_N.solverstate` (`.h5` added for HDF5).
+
+Both files are written beside their place, synced and moved there, first the model, then the state. Whenever a run
+is killed, every `.solverstate` found is whole and so is the model it names.
+"""
+
+import contextlib
+import glob
+import os
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from deeplandmark.caffe.blob_proto import array_to_blob, blob_to_array
+from deeplandmark.caffe.errors import FileFormatError, SolverError
+from deeplandmark.caffe.proto import caffe_pb2
+
+_STATE_NAME = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")
+
+
+@dataclass
+class SolverSnapshot:
+    """What a solverstate holds: updates done, the model's path, lr_policy's current_step, history arrays."""
+
+    iter: int
+    learned_net: str
+    current_step: int = 0
+    history: list = field(default_factory=list)
+
+
+def snapshot_paths(prefix, iter, hdf5=False):
+    """(model, state) paths of a snapshot taken after `iter` updates."""
+    suffix = ".h5" if hdf5 else ""
+    return f"{prefix}_iter_{iter}.caffemodel{suffix}", f"{prefix}_iter_{iter}.solverstate{suffix}"
+
+
+@contextlib.contextmanager
+def atomic_write(path):
+    """Give a temporary path beside `path` to write to; sync and move it there when the block ends well."""
+    temporary = f"{path}.tmp"
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        raise
+    _sync(os.path.dirname(os.path.abspath(path)))
+
+
+def write_state(path, state):
+    """Write a SolverSnapshot atomically, as HDF5 where the path ends in `.h5`, as binary proto otherwise."""
+    with atomic_write(path) as temporary:
+        if path.endswith(".h5"):
+            _write_hdf5(temporary, state)
+        else:
+            with open(temporary, "wb") as file:
+                file.write(_to_message(state).SerializeToString())
+
+
+def read_state(path):
+    """Read a solverstate of ours or of Caffe's, in either format.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing or is no solverstate.
+    """
+    if not os.path.isfile(path):
+        raise FileFormatError(f"{path}: solver state not found")
+    return _read_hdf5(path) if path.endswith(".h5") else _read_binary(path)
+
+
+def model_of(state_path, state):
+    """Path of the model that a SolverSnapshot names, relative to the working directory as in Caffe.
+
+    Where that is missing (a folder was moved, or another working directory), the file of that name beside the
+    solverstate is taken. None when there is neither.
+    """
+    beside = os.path.join(os.path.dirname(state_path), os.path.basename(state.learned_net))
+    return next((path for path in (state.learned_net, beside) if path and os.path.isfile(path)), None)
+
+
+def latest_snapshot(prefix):
+    """Path of the newest solverstate of a prefix whose model is there and which can be read; None without one."""
+    found = []
+    for path in glob.glob(f"{glob.escape(prefix)}_iter_*.solverstate*"):
+        match = _STATE_NAME.search(path)
+        if match and path[:match.start()] == prefix:
+            found.append((int(match.group(1)), path))
+    return next((path for _, path in sorted(found, reverse=True) if _is_complete(path)), None)
+
+
+def _is_complete(path):
+    try:
+        return model_of(path, read_state(path)) is not None
+    except FileFormatError:
+        return False
+
+
+def _to_message(state):
+    message = caffe_pb2.SolverState(iter=state.iter, learned_net=state.learned_net, current_step=state.current_step)
+    message.history.extend(array_to_blob(np.asarray(array, np.float32)) for array in state.history)
+    return message
+
+
+def _read_binary(path):
+    message = caffe_pb2.SolverState()
+    try:
+        with open(path, "rb") as file:
+            message.ParseFromString(file.read())
+    except DecodeError as error:
+        raise FileFormatError(f"{path}: not a solverstate ({error})") from None
+    if not message.HasField("iter"):
+        raise FileFormatError(f"{path}: not a solverstate (no iter)")
+    return SolverSnapshot(message.iter, message.learned_net, message.current_step,
+                          [blob_to_array(blob, f"{path}: history blob {i}")
+                           for i, blob in enumerate(message.history)])
+
+
+def _write_hdf5(path, state):
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file["iter"] = np.array([state.iter], np.int32)
+        file["learned_net"] = np.bytes_(state.learned_net.encode())
+        file["current_step"] = np.array([state.current_step], np.int32)
+        group = file.create_group("history")
+        for i, array in enumerate(state.history):
+            group[str(i)] = np.asarray(array, np.float32)
+
+
+def _read_hdf5(path):
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            history = [np.asarray(file["history"][str(i)], np.float32) for i in range(len(file["history"]))]
+            learned_net = np.asarray(file["learned_net"][()]).item()
+            return SolverSnapshot(int(np.ravel(file["iter"])[0]), learned_net.decode(),
+                                  int(np.ravel(file["current_step"])[0]), history)
+    except (OSError, KeyError) as error:
+        raise FileFormatError(f"{path}: not a solverstate ({error})") from None
+
+
+def check_history(state_path, state, history):
+    """Raise SolverError unless a SolverSnapshot's history fits the solver's list of history tensors."""
+    if len(state.history) != len(history):
+        raise SolverError(f"{state_path}: {len(state.history)} history blobs, the solver has {len(history)}"
+                          " (another net or another solver type?)")
+    for i, (array, tensor) in enumerate(zip(state.history, history)):
+        # Old Caffe wrote four dimensions always: the number of values decides there.
+        if array.shape != tuple(tensor.shape) and not (array.ndim == 4 and array.size == tensor.numel()):
+            raise SolverError(f"{state_path}: history blob {i} has shape {tuple(array.shape)},"
+                              f" the solver's has {tuple(tensor.shape)}")
+
+
+def _sync(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,252 @@
+"""Caffe's solver: trains one net, tests others, displays, takes snapshots and goes on from them (solver.cpp)."""
+
+import os
+
+import numpy as np
+import torch
+from google.protobuf import text_format
+
+from deeplandmark.caffe.errors import FileFormatError, SolverError
+from deeplandmark.caffe.log import Log
+from deeplandmark.caffe.solvers import nets, parameter, updates
+from deeplandmark.caffe.solvers.learning_rate import current_step, learning_rate
+from deeplandmark.caffe.solvers.losses import LossWindow
+from deeplandmark.caffe.solvers.report import Stopwatch, log_display, log_test
+from deeplandmark.caffe.solvers.snapshot import (SolverSnapshot, atomic_write, check_history, model_of, read_state,
+                                                 snapshot_paths, write_state)
+
+SNAPSHOT, STOP = "snapshot", "stop"  # what an action function may ask for
+
+
+class Solver:
+    """Trains the net that a solver prototxt names.
+
+    Parameters
+    ----------
+    param : str or SolverParameter
+        Solver file, or the message itself. Paths in it are relative to the working directory.
+    device : str
+        Where torch computes: "cpu", "cuda", ... `solver_mode` is not looked at, as in pycaffe.
+    log : Log, optional
+        Where log lines go; standard error by default.
+
+    Attributes
+    ----------
+    net, test_nets : Net and list of Net
+    iter : int
+        Updates done so far.
+
+    Raises
+    ------
+    SolverError
+        If the parameters contradict themselves, or, while training, when the loss is not finite.
+    """
+
+    rule = None  # update rule class; None: the one that `type` names
+
+    def __init__(self, param, device="cpu", log=None):
+        self.param = parameter.read(param)
+        self.log = log or Log()
+        self.log.info("solver.cpp:45", "Initializing solver from parameters: \n"
+                      + text_format.MessageToString(self.param).rstrip())
+        self.net = nets.train_net(self.param, device, self.log)
+        self.test_nets = nets.test_nets(self.param, device, self.log)
+        self.update = self._update_rule()
+        self.iter = 0
+        self.stopwatch = Stopwatch()
+        self._current_step = 0
+        self._losses = LossWindow(self.param.average_loss)
+        self._callbacks, self._monitors = [], []
+        self._requested_action = lambda: None
+        self._stop_requested = False
+        self.log.info("solver.cpp:57", "Solver scaffolding done.")
+
+    # ------------------------------------------------------------------ training
+
+    def solve(self, resume_file=None):
+        """Train until max_iter, from a solverstate if one is given; snapshot, display and test at the end."""
+        self.log.info("solver.cpp:289", f"Solving {self.net.name}")
+        self.log.info("solver.cpp:290", f"Learning Rate Policy: {self.param.lr_policy}")
+        if resume_file:
+            self.log.info("solver.cpp:297", f"Restoring previous solver status from {resume_file}")
+            self.restore(resume_file)
+        self.step(self.param.max_iter - self.iter)
+        if self._is_final_snapshot_due():
+            self.snapshot()
+        if self._stop_requested:
+            self.log.info("solver.cpp:317", "Optimization stopped early.")
+            return
+        if _is_due(self.iter, self.param.display):
+            self._losses.add(self.iter, float(self.net.forward_loss()[1]))
+            self.log.info("solver.cpp:327", f"Iteration {self.iter}, loss = {self._losses.mean():g}")
+        if _is_due(self.iter, self.param.test_interval):
+            self.test_all()
+        self.log.info("solver.cpp:332", "Optimization Done.")
+
+    def step(self, iters):
+        """Do `iters` updates, with the tests, displays and snapshots that fall due."""
+        stop_iter = self.iter + iters
+        self._stop_requested = False
+        self._losses.restart()
+        self.stopwatch.restart(self.iter)
+        while self.iter < stop_iter and not self._stop_requested:
+            self.net.clear_param_diffs()
+            if self._is_test_due():
+                self.test_all()
+                if self._stop_requested:
+                    break
+            self._call("on_start")
+            loss = self._forward_backward()
+            self._losses.add(self.iter, loss)  # raises when the loss is not finite
+            if _is_due(self.iter, self.param.display):
+                self._display()
+            self._call("on_gradients_ready")
+            self.apply_update()
+            self.iter += 1  # the number of updates done, as in Caffe
+            self._tell("on_iteration", self.iter - 1, loss)
+            if _is_due(self.iter, self.param.snapshot):
+                self.snapshot()
+            self._act_on_requests()
+        self._losses.check()
+
+    def apply_update(self):
+        """Turn the accumulated diffs into new weights at the learning rate of this iteration."""
+        step = current_step(self.param, self.iter, self._current_step)
+        if self.param.lr_policy == "multistep" and step != self._current_step:
+            self.log.info("sgd_solver.cpp:50", f"MultiStep Status: Iteration {self.iter}, step = {step}")
+        self._current_step = step
+        rate = learning_rate(self.param, self.iter, step)
+        if _is_due(self.iter, self.param.display):
+            self.log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {rate:g}")
+        self.update.apply(rate, self.iter)
+
+    def _forward_backward(self):
+        """Loss of this iteration: the mean over iter_size passes, whose diffs add up in the parameters."""
+        iter_size = self.param.iter_size
+        loss = self.net.forward_backward()
+        for _ in range(iter_size - 1):
+            loss = loss + self.net.forward_backward()
+        return loss / iter_size if iter_size > 1 else loss
+
+    def _display(self):
+        loss = self._losses.mean()
+        log_display(self.log, self, loss)
+        self._tell("on_display", self.iter, loss)
+
+    # ------------------------------------------------------------------ testing
+
+    def test_all(self):
+        """Run every test net for its test_iter batches. A requested stop ends it early."""
+        for i, net in enumerate(self.test_nets):
+            if self._stop_requested:
+                break
+            self._test(i, net)
+
+    def _test(self, index, net):
+        self.log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
+        net.share_with(self.net)
+        batches, sums, total = self.param.test_iter[index], {}, 0.0
+        for _ in range(batches):
+            self._act_on_requests()
+            if self._stop_requested:
+                self.log.info("solver.cpp:389", "Test interrupted.")
+                return
+            outputs, loss = net.forward_loss()
+            total = total + loss
+            for name in net.outputs:
+                sums[name] = sums[name] + outputs[name] if name in sums else outputs[name].clone()
+        if self.param.test_compute_loss:
+            self.log.info("solver.cpp:401", f"Test loss: {float(total) / batches:g}")
+        means = {name: (value / batches).cpu().numpy() for name, value in sums.items()}
+        log_test(self.log, net, means)
+        self._tell("on_test", self.iter, index, means)
+
+    def _is_test_due(self):
+        return _is_due(self.iter, self.param.test_interval) and (self.iter > 0 or self.param.test_initialization)
+
+    # ------------------------------------------------------------------ snapshots
+
+    def snapshot(self):
+        """Write model and solver state for the present iteration; returns the path of the solverstate.
+
+        SolverError, and no file, when the weights are not finite.
+        """
+        self._losses.check()
+        if not all(bool(torch.isfinite(p).all()) for p in self.net.learnable_params):
+            raise SolverError(f"iteration {self.iter}: the weights are not finite, no snapshot was written")
+        hdf5 = self.param.snapshot_format == self.param.HDF5
+        model, state = snapshot_paths(self.param.snapshot_prefix, self.iter, hdf5)
+        kind = "HDF5" if hdf5 else "binary proto"
+        self.log.info("solver.cpp:464", f"Snapshotting to {kind} file {model}")
+        with atomic_write(model) as temporary:
+            (self.net.save_hdf5 if hdf5 else self.net.save)(temporary)
+        self.log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {state}")
+        history = [tensor.cpu().numpy() for tensor in self.update.history]
+        write_state(state, SolverSnapshot(self.iter, model, self._current_step, history))
+        self._tell("on_snapshot", self.iter, state)
+        return state
+
+    def _is_final_snapshot_due(self):
+        p = self.param
+        return p.snapshot_after_train and bool(p.snapshot_prefix) and not _is_due(self.iter, p.snapshot)
+
+    def restore(self, state_file):
+        """Take up weights, history and iteration of a solverstate, ours or Caffe's.
+
+        Data layers are not in it: HDF5Data starts again at row 0, as in Caffe.
+        """
+        state_file = os.fspath(state_file)
+        state = read_state(state_file)
+        check_history(state_file, state, self.update.history)
+        if state.learned_net:
+            model = model_of(state_file, state)
+            if model is None:
+                raise FileFormatError(f"{state_file}: its model {state.learned_net} was not found"
+                                      " (paths are relative to the working directory)")
+            self.net.copy_from(model)
+        self.log.info("sgd_solver.cpp:336", "SGDSolver: restoring history")
+        for tensor, array in zip(self.update.history, state.history):
+            tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)).view_as(tensor))
+        self.iter, self._current_step = state.iter, state.current_step
+
+    # ------------------------------------------------------------------ watching and stopping
+
+    def add_callback(self, on_start, on_gradients_ready=None):
+        """pycaffe's: call `on_start()` before each forward, `on_gradients_ready()` before each update."""
+        self._callbacks.append({"on_start": on_start, "on_gradients_ready": on_gradients_ready})
+
+    def add_monitor(self, monitor):
+        """Let a Monitor watch losses, tests and snapshots."""
+        self._monitors.append(monitor)
+
+    def stop(self):
+        """End the run after the present iteration (or before its update, when called from a test)."""
+        self._stop_requested = True
+
+    def set_action_function(self, function):
+        """`function()` is asked between iterations and between test batches: SNAPSHOT, STOP or None."""
+        self._requested_action = function
+
+    def _act_on_requests(self):
+        while (action := self._requested_action()) is not None:
+            if action == SNAPSHOT:
+                self.snapshot()
+            elif action == STOP:
+                self._stop_requested = True
+
+    def _call(self, name):
+        for callback in self._callbacks:
+            if callback[name]:
+                callback[name]()
+
+    def _tell(self, event, *arguments):
+        for monitor in self._monitors:
+            getattr(monitor, event)(self, *arguments)
+
+    def _update_rule(self):
+        rule = self.rule or updates.RULES[self.param.type]
+        return rule(self.param, self.net.learnable_params, self.net.params_lr, self.net.params_weight_decay)
+
+
+def _is_due(iter, interval):
+    return interval > 0 and iter % interval == 0

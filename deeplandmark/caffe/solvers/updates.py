@@ -1,0 +1,187 @@
+"""Caffe's update rules: from diffs (.grad) to new weights, for all parameter blobs at once.
+
+Every rule is the chain of sgd_solver.cpp: clip, normalise, regularise, compute, subtract. The chain runs on one flat
+vector that holds all blobs one after the other: a small net's step is too short for one call per blob and operation.
+
+Unlike torch.optim.SGD, which multiplies the rate in afterwards, Caffe keeps it inside the momentum history. The two
+agree while the rate is constant and drift apart under `inv`.
+"""
+
+import torch
+from torch._utils import _flatten_dense_tensors as flatten, _unflatten_dense_tensors as unflatten
+
+from deeplandmark.caffe.errors import SolverError
+
+
+class SGD:
+    """V = momentum * V + lr * g;  W -= V   (sgd_solver.cpp)
+
+    Parameters
+    ----------
+    param : SolverParameter
+    params : list of torch Parameter
+        Owners only, in Caffe's order; `.grad` holds the diffs summed over `iter_size` passes (None means 0).
+        All on one device, of one dtype.
+    lr_mults, decay_mults : lists of float, one for each parameter
+
+    Attributes
+    ----------
+    history : list of tensors
+        `moments` x len(params) blobs in the order of Caffe's solverstate: all first moments, then all second ones.
+    """
+
+    type = "SGD"
+    moments = 1
+
+    def __init__(self, param, params, lr_mults, decay_mults):
+        if not len(params) == len(lr_mults) == len(decay_mults):
+            raise SolverError(f"{len(params)} parameter blobs, {len(lr_mults)} lr_mult, {len(decay_mults)} decay_mult")
+        if param.regularization_type not in ("L1", "L2"):
+            raise SolverError(f"unknown regularization_type {param.regularization_type!r} (known: L1, L2)")
+        self.check(param)
+        self.param, self.params = param, list(params)
+        if not self.params:
+            self.history = []
+            return
+        self._lr_mult = self._spread(lr_mults)
+        self._decay = self._spread([param.weight_decay * m for m in decay_mults])
+        self._has_decay = bool((self._decay != 0).any())
+        self._moments = [torch.zeros_like(self._lr_mult) for _ in range(self.moments)]
+        self.history = [blob for moment in self._moments for blob in self._blobs(moment)]
+
+    def check(self, param):
+        """Raise SolverError when a field of the SolverParameter does not suit the rule."""
+
+    @torch.no_grad()
+    def apply(self, rate, iter):
+        """Do the update that takes `iter` to `iter + 1` at learning rate `rate`."""
+        if not self.params:
+            return
+        diff = flatten(self._diffs())
+        self._clip(diff)
+        if self.param.iter_size > 1:
+            diff.mul_(1.0 / self.param.iter_size)
+        self._regularize(diff)
+        torch._foreach_sub_(self.params, self._blobs(self.compute(diff, rate, iter)))
+
+    def compute(self, diff, rate, iter):
+        """Vector to be subtracted from the weights, given the vector of diffs, which may be overwritten."""
+        history, = self._moments
+        return history.mul_(self.param.momentum).addcmul_(diff, self._lr_mult, value=rate)
+
+    def _diffs(self):
+        """The parameters' gradients; a blob that backward never reached has a diff of 0, as in Caffe."""
+        return [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.params]
+
+    def _clip(self, diff):
+        """Scale all diffs down when their common L2 norm is above clip_gradients (before iter_size divides them)."""
+        if self.param.clip_gradients > 0:
+            norm = torch.linalg.vector_norm(diff)
+            diff.mul_((self.param.clip_gradients / norm).clamp(max=1.0))
+
+    def _regularize(self, diff):
+        """g += decay * W (L2) or g += decay * sign(W) (L1), decay = weight_decay * decay_mult."""
+        if self._has_decay:
+            weights = flatten(self.params)
+            diff.addcmul_(weights if self.param.regularization_type == "L2" else weights.sign(), self._decay)
+
+    def _spread(self, factors):
+        """Flat vector that repeats the factor of each blob for all its values."""
+        return flatten([torch.full_like(p, factor, requires_grad=False) for p, factor in zip(self.params, factors)])
+
+    def _blobs(self, vector):
+        """Views of a flat vector with the shapes of the parameters."""
+        return unflatten(vector, self.params)
+
+
+class Nesterov(SGD):
+    """V' = momentum * V + lr * g;  W -= (1 + momentum) * V' - momentum * V   (nesterov_solver.cpp)"""
+
+    type = "Nesterov"
+
+    def compute(self, diff, rate, iter):
+        momentum = self.param.momentum
+        update = self._moments[0] * -momentum
+        return update.add_(super().compute(diff, rate, iter), alpha=1 + momentum)
+
+
+class _WithoutMomentum(SGD):
+    def check(self, param):
+        if param.momentum != 0:
+            raise SolverError(f"momentum cannot be used with {self.type}, found {param.momentum:g}")
+
+    def _divided(self, diff, rate):
+        """lr * g / (sqrt(H) + delta)"""
+        divisor = self._moments[0].sqrt().add_(self.param.delta)
+        return diff.mul_(self._lr_mult).div_(divisor).mul_(rate)
+
+
+class AdaGrad(_WithoutMomentum):
+    """H += g^2;  W -= lr * g / (sqrt(H) + delta)   (adagrad_solver.cpp)"""
+
+    type = "AdaGrad"
+
+    def compute(self, diff, rate, iter):
+        self._moments[0].addcmul_(diff, diff)
+        return self._divided(diff, rate)
+
+
+class RMSProp(_WithoutMomentum):
+    """H = rms_decay * H + (1 - rms_decay) * g^2;  W -= lr * g / (sqrt(H) + delta)   (rmsprop_solver.cpp)"""
+
+    type = "RMSProp"
+
+    def check(self, param):
+        super().check(param)
+        if not 0 <= param.rms_decay < 1:
+            raise SolverError(f"rms_decay must lie in [0, 1), found {param.rms_decay:g}")
+
+    def compute(self, diff, rate, iter):
+        decay = self.param.rms_decay
+        self._moments[0].mul_(decay).addcmul_(diff, diff, value=1 - decay)
+        return self._divided(diff, rate)
+
+
+class AdaDelta(SGD):
+    """G = m * G + (1 - m) * g^2;  u = g * sqrt((U + delta) / (G + delta));  U = m * U + (1 - m) * u^2;  W -= lr * u
+
+    m is `momentum` (adadelta_solver.cpp).
+    """
+
+    type = "AdaDelta"
+    moments = 2
+
+    def compute(self, diff, rate, iter):
+        m, delta = self.param.momentum, self.param.delta
+        gradients, updates = self._moments
+        gradients.mul_(m).addcmul_(diff, diff, value=1 - m)
+        update = diff.mul_((updates + delta).div_(gradients + delta).sqrt_())
+        updates.mul_(m).addcmul_(update, update, value=1 - m)
+        return update.mul_(self._lr_mult).mul_(rate)
+
+
+class Adam(SGD):
+    """M = b1 * M + (1 - b1) * g;  V = b2 * V + (1 - b2) * g^2;  W -= lr * c * M / (sqrt(V) + delta)
+
+    b1 = momentum, b2 = momentum2, t = iter + 1, c = sqrt(1 - b2^t) / (1 - b1^t)   (adam_solver.cpp). The correction
+    multiplies the rate, so delta weighs differently than in torch.optim.Adam.
+    """
+
+    type = "Adam"
+    moments = 2
+
+    def check(self, param):
+        for name in ("momentum", "momentum2"):
+            if not 0 <= getattr(param, name) < 1:
+                raise SolverError(f"{name} must lie in [0, 1) for Adam, found {getattr(param, name):g}")
+
+    def compute(self, diff, rate, iter):
+        b1, b2, t = self.param.momentum, self.param.momentum2, iter + 1
+        first, second = self._moments
+        first.mul_(b1).add_(diff, alpha=1 - b1)
+        second.mul_(b2).addcmul_(diff, diff, value=1 - b2)
+        correction = (1 - b2 ** t) ** 0.5 / (1 - b1 ** t)
+        return (first * self._lr_mult).div_(second.sqrt().add_(self.param.delta)).mul_(rate * correction)
+
+
+RULES = {rule.type: rule for rule in (SGD, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam)}
