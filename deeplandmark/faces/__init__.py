@@ -1,4 +1,4 @@
-"""Faces without networks: boxes, picture lists, archives, augmentation, drawing, synthetic faces. Needs numpy and cv2."""
+"""Faces without networks: boxes, picture lists, archives, augmentation, drawing, synthetic faces (numpy and cv2)."""
 
 from .archive import Archive, check_archive, open_archive
 from .augment import MIRROR_PAIRS, mirror, similarity

@@ -59,7 +59,7 @@ class BBox:
         return np.asarray(points_in_box, dtype=np.float64) * self._size() + self._origin()
 
     def window(self, x0, x1, y0, y1):
-        """The sub-box given as fractions of this one, e.g. F1 is `window(-0.05, 1.05, -0.05, 1.05)` (paper, Table 2)."""
+        """The sub-box given as fractions of this one; F1 is `window(-0.05, 1.05, -0.05, 1.05)` (paper, Table 2)."""
         (left, top), (right, bottom) = self.reproject([[x0, y0], [x1, y1]])
         return BBox(float(left), float(top), float(right), float(bottom))
 

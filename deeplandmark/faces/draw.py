@@ -11,7 +11,7 @@ _SHIFT = 4
 
 
 def as_colour(image):
-    """uint8 (h, w, 3) of a grey, colour or float picture. Floats (e.g. a normalised net input) are stretched to 0..255."""
+    """uint8 (h, w, 3) of a grey, colour or float picture; floats (e.g. a net's input) are stretched to 0..255."""
     image = np.asarray(image)
     if image.dtype != np.uint8:
         low, high = float(image.min()), float(image.max())

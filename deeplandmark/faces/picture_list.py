@@ -74,7 +74,8 @@ def read_face(annotation):
         raise PictureError(f"{place}: {error}") from None
     height, width = image.shape
     if not annotation.bbox.overlaps(width, height):
-        raise PictureError(f"{place}: {_box_text(annotation.bbox)} lies outside the picture of {width} x {height} pixels")
+        box = _box_text(annotation.bbox)
+        raise PictureError(f"{place}: {box} lies outside the picture of {width} x {height} pixels")
     return image
 
 
@@ -92,7 +93,8 @@ def too_many_bad(problems, total, most=0.01):
     if total == 0:
         raise ListError("the list holds no faces")
     if len(problems) > most * total:
-        raise ListError(f"{len(problems)} of {total} lines are bad (at most {most:.0%} may be); the first: {problems[0]}")
+        found = f"{len(problems)} of {total} lines are bad (at most {most:.0%} may be)"
+        raise ListError(f"{found}; the first: {problems[0]}")
 
 
 def _lines(list_path):
@@ -108,7 +110,8 @@ def _parse(line, points, folder, list_file, number):
     name = match[1] if match else line.split()[0]
     fields = line[len(name):].split()
     if len(fields) != 4 + 2 * points:
-        raise ListError(f"{place}: expected path + 4 box + {2 * points} landmark numbers, found {1 + len(fields)} fields")
+        expected = f"path + 4 box + {2 * points} landmark numbers"
+        raise ListError(f"{place}: expected {expected}, found {1 + len(fields)} fields")
     numbers = _numbers(fields, place)
     bbox = BBox.from_left_right_top_bottom(*numbers[:4])
     if not bbox.has_area:

@@ -31,7 +31,8 @@ def draw_eye(canvas, camera, person, side):
         canvas.line(camera.project(upper) + [0, 0.02 * width], np.array([120, 120, 125]), 0.03 * width)
     canvas.line(camera.project(lower), 0.6 * p.skin, 0.012 * width)
     canvas.line(camera.project(upper), DARK, 0.028 * width)
-    canvas.line(camera.project(head.lift(x, middle_y - (0.06 + p.eye_height * p.eye_open) * arch)), 0.6 * p.skin, 0.014 * width)
+    crease = head.lift(x, middle_y - (0.06 + p.eye_height * p.eye_open) * arch)
+    canvas.line(camera.project(crease), 0.6 * p.skin, 0.014 * width)
     return pupil
 
 

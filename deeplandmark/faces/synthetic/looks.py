@@ -12,18 +12,17 @@ def draw_behind(canvas, camera, person, rng):
     """Shoulders, neck, the hair behind the head, and ears."""
     p = person
     cloth = rng.uniform(20, 235, 3)
-    x, y = camera.project(np.zeros((1, 3)))[0]
-    side = camera.scale
     if p.hair_style == "long":
         fall = p.head.shell(-1.1, 1.1, np.pi, p.hair_grow) + [0, 0.1, -0.15]
-        ends = np.array([[-1.15, rng.uniform(1.2, 2.2), -0.4], [1.15, rng.uniform(1.2, 2.2), -0.4]]) * [p.hair_grow, 1, 1]
+        ends = np.array([[side * 1.15 * p.hair_grow, rng.uniform(1.2, 2.2), -0.4] for side in (-1, 1)])
         canvas.fill_hull(camera.project(np.concatenate([fall, ends])), 0.8 * p.hair)
     slope, breadth = rng.uniform(1.5, 1.75), rng.uniform(1.8, 2.6)
-    neck = np.array([[-0.55, 0.5], [0.55, 0.5], [0.65, 2.4], [-0.65, 2.4]]) * side + [x, y]
-    canvas.fill(neck, 0.72 * p.skin)
-    body = np.array([[-0.6, slope], [0, slope + 0.35], [0.6, slope], [breadth, slope + 0.45], [breadth + 0.5, 5], [-breadth - 0.5, 5],
-                     [-breadth, slope + 0.45]]) * side + [x, y]
-    canvas.fill(body, cloth)
+    # The body stays upright whatever the head does.
+    neck = np.array([[-0.55, 0.5], [0.55, 0.5], [0.65, 2.4], [-0.65, 2.4]])
+    canvas.fill(camera.centre + camera.scale * neck, 0.72 * p.skin)
+    body = np.array([[-0.6, slope], [0, slope + 0.35], [0.6, slope], [breadth, slope + 0.45], [breadth + 0.5, 5],
+                     [-breadth - 0.5, 5], [-breadth, slope + 0.45]])
+    canvas.fill(camera.centre + camera.scale * body, cloth)
     for ear in (-1, 1):
         ring = np.stack([0 * _RIM + ear * 1.0, 0.05 + 0.24 * np.sin(_RIM), -0.1 + 0.14 * np.cos(_RIM)], axis=1)
         ring[:, 0] += ear * 0.08 * np.cos(_RIM)
@@ -34,8 +33,8 @@ def draw_behind(canvas, camera, person, rng):
 def draw_skull(canvas, camera, person, rng):
     """The whole head in hair, then the face in skin. Returns the head's outline and the face's, (n, 2) pixels."""
     p = person
-    grow = p.hair_grow if p.hair_style != "bald" else 1.0
-    face = hull(camera.project(p.head.shell(p.hairline if p.hair_style != "bald" else -p.head.height, p.head.height, 1.45)))
+    grow, top = (1.0, -p.head.height) if p.hair_style == "bald" else (p.hair_grow, p.hairline)
+    face = hull(camera.project(p.head.shell(top, p.head.height, 1.45)))
     skull = camera.project(p.head.shell(-p.head.height, 0.35, np.pi, grow))
     canvas.fill_hull(skull, p.skin if p.hair_style == "bald" else p.hair)
     if p.hair_style not in ("bald", "hat"):
@@ -55,9 +54,9 @@ def draw_front_hair(canvas, camera, person, rng):
         canvas.fill_hull(np.concatenate([crown, camera.project(lift(x, brim, 0.12))]), colour)
         canvas.line(camera.project(lift(x, brim + 0.04, 0.15)), 0.6 * colour, 0.1 * camera.scale)
     elif p.hair_style != "bald":
-        low = p.brow_gap + 0.12 if p.hair_style == "fringe" else 0.62
+        low = p.brow_gap + 0.12 if p.hair_style == "fringe" else 0.82
         part = rng.uniform(-0.6, 0.6)
-        edge = p.eye_y - low + 0.35 * np.abs(x - part) ** 1.5 - 0.2 * (p.hair_style != "fringe") + rng.normal(0, 0.02, 15)
+        edge = p.eye_y - low + 0.35 * np.abs(x - part) ** 1.5 + rng.normal(0, 0.02, 15)
         edge = np.minimum(edge, p.eye_y + 0.1)
         top = lift(x, np.minimum(edge, -0.75) - 0.3, 0.1)
         canvas.fill(camera.project(np.concatenate([top, lift(x, edge, 0.05)[::-1]])), 0.95 * p.hair)
@@ -107,7 +106,8 @@ def draw_glasses(canvas, camera, person, rng):
         canvas.line(outline, frame, rng.uniform(0.03, 0.06) * camera.scale, closed=True)
         temple = np.array([[side * (p.eye_x + half_x), p.eye_y, z - 0.12], [side * 1.02, p.eye_y, 0.0]])
         canvas.line(camera.project(temple), frame, 0.04 * camera.scale)
-    bridge = np.array([[-p.eye_x + half_x, p.eye_y, z - 0.1], [0, p.eye_y - 0.05, z], [p.eye_x - half_x, p.eye_y, z - 0.1]])
+    end = p.eye_x - half_x
+    bridge = np.array([[-end, p.eye_y, z - 0.1], [0, p.eye_y - 0.05, z], [end, p.eye_y, z - 0.1]])
     canvas.line(camera.project(bridge), frame, 0.045 * camera.scale)
 
 
@@ -120,5 +120,5 @@ def _strands(canvas, camera, p, rng):
         theta = rng.uniform(-2, 2) + np.linspace(0, rng.uniform(-0.4, 0.4), 6)
         y = np.linspace(-1.2, rng.uniform(-0.8, 0.3), 6)
         closing = np.sqrt(np.clip(1 - np.abs(y / p.head.height) ** 2.8, 0, None))
-        strand = p.hair_grow * 0.98 * np.stack([closing * np.sin(theta), y, p.head.depth * closing * np.cos(theta)], axis=1)
-        canvas.line(camera.project(strand), p.hair * rng.uniform(0.7, 1.4), 0.03 * camera.scale)
+        strand = np.stack([closing * np.sin(theta), y, p.head.depth * closing * np.cos(theta)], axis=1)
+        canvas.line(camera.project(0.98 * p.hair_grow * strand), p.hair * rng.uniform(0.7, 1.4), 0.03 * camera.scale)

@@ -67,7 +67,8 @@ def draw_person(rng):
         mouth_open=float(rng.random() < 0.4) * rng.uniform(0.03, 0.2),
         hairline=rng.uniform(-0.95, -0.65), hair_grow=rng.uniform(1.04, 1.2),
         hair_style=str(rng.choice(["bald", "short", "long", "fringe", "hat"], p=[0.1, 0.4, 0.3, 0.12, 0.08])),
-        beard=float(rng.random() < 0.2) * rng.uniform(0.3, 0.9), moustache=float(rng.random() < 0.15) * rng.uniform(0.4, 1),
+        beard=float(rng.random() < 0.2) * rng.uniform(0.3, 0.9),
+        moustache=float(rng.random() < 0.15) * rng.uniform(0.4, 1),
         glasses=str(rng.choice(["none", "clear", "dark"], p=[0.78, 0.17, 0.05])), wrinkles=rng.uniform(0, 0.45))
 
 

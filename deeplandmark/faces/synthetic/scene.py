@@ -32,14 +32,15 @@ def _bar(image, rng):
 
 
 def _box(image, rng):
-    start = _place(image, rng)
-    cv2.rectangle(image, _whole(start), _whole(start + rng.uniform(8, 90, 2)), _colour(rng), int(rng.choice([-1, -1, 2, 4])))
+    start, thickness = _place(image, rng), int(rng.choice([-1, -1, 2, 4]))  # -1: filled
+    cv2.rectangle(image, _whole(start), _whole(start + rng.uniform(8, 90, 2)), _colour(rng), thickness)
 
 
 def _ring(image, rng):
-    """An almond with a dark disc in it, or rings one in another."""
+    """An oval with a dark disc in it: a little like an eye."""
     centre, size = _whole(_place(image, rng)), rng.uniform(4, 14)
-    cv2.ellipse(image, centre, (round(2 * size), round(size)), rng.uniform(-30, 30), 0, 360, _colour(rng), -1, cv2.LINE_AA)
+    axes, angle = (round(2 * size), round(size)), rng.uniform(-30, 30)
+    cv2.ellipse(image, centre, axes, angle, 0, 360, _colour(rng), -1, cv2.LINE_AA)
     cv2.circle(image, centre, round(0.8 * size), (20, 20, 20), -1, cv2.LINE_AA)
 
 
@@ -49,21 +50,21 @@ _SHAPES = (_blob, _bar, _box, _ring)
 def occlude(canvas, camera, person, rng):
     """Something before the face: a hand's fingers, a bar, or a scarf; it may hide a landmark or two."""
     kind = rng.choice(["fingers", "bar", "scarf"])
-    x, y = camera.centre
-    scale = camera.scale
+    centre, scale = np.array(camera.centre), camera.scale
     if kind == "scarf":
         across = np.linspace(-1.2, 1.2, 9)
         edge = person.mouth_y + rng.uniform(0.02, 0.35) + 0.1 * np.cos(2 * across)
         low = np.array([[1.5, 2.5, 0], [-1.5, 2.5, 0]])
         canvas.fill(camera.project(np.concatenate([person.head.lift(across, edge, 0.1), low])), rng.uniform(20, 230, 3))
     elif kind == "bar":
-        angle, reach = rng.uniform(0, np.pi), np.array([-4, 4])[:, None]
-        at = np.array([x, y]) + scale * rng.uniform(-1, 1, 2)
-        canvas.line(at + reach * scale * [np.cos(angle), np.sin(angle)], rng.uniform(0, 255, 3), rng.uniform(0.06, 0.2) * scale)
+        angle = rng.uniform(0, np.pi)
+        at, along = centre + scale * rng.uniform(-1, 1, 2), 4 * scale * np.array([np.cos(angle), np.sin(angle)])
+        canvas.line(np.array([at - along, at + along]), rng.uniform(0, 255, 3), rng.uniform(0.06, 0.2) * scale)
     else:
-        root = np.array([x, y]) + scale * np.array([rng.choice([-1.4, 1.4]), rng.uniform(0.6, 1.8)])
+        side = rng.choice([-1, 1])
+        root = centre + scale * np.array([1.4 * side, rng.uniform(0.6, 1.8)])
         for finger in range(4):
-            tip = np.array([x, y]) + scale * np.array([rng.uniform(-0.1, 0.1) + 0.75 * np.sign(root[0] - x), 0.3 + 0.2 * finger])
+            tip = centre + scale * np.array([rng.uniform(-0.1, 0.1) + 0.75 * side, 0.3 + 0.2 * finger])
             canvas.line(np.array([root, tip]), person.skin * (0.8 - 0.03 * finger), 0.17 * scale)
 
 

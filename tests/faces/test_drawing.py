@@ -1,0 +1,47 @@
+"""Drawing: points and boxes land where they should, sheets hold what they are given."""
+
+import numpy as np
+import pytest
+
+from deeplandmark.faces import BBox
+from deeplandmark.faces.draw import BOX_COLOUR, POINT_COLOURS, contact_sheet, draw_box, draw_face, draw_points
+
+
+def test_points_are_drawn_in_place_and_in_their_own_colours():
+    image = np.full((60, 60), 128, np.uint8)
+    points = [[10, 10], [50, 10], [30, 30], [12, 50], [48, 50]]
+    drawn = draw_points(image, points, radius=2)
+    assert drawn.shape == (60, 60, 3) and (image == 128).all()
+    for (x, y), colour in zip(points, POINT_COLOURS):
+        assert tuple(drawn[y, x]) == colour
+
+
+def test_points_outside_or_missing_do_not_matter():
+    draw_face(np.zeros((20, 20), np.uint8), [[-500, 3], [np.nan, 4], [5, 1e4]], BBox(-10, -10, 30, 30))
+
+
+def test_boxes():
+    drawn = draw_box(np.zeros((40, 40, 3), np.uint8), BBox(5, 10, 30, 35), thickness=1)
+    np.testing.assert_allclose(drawn[20, 5], BOX_COLOUR, atol=30)  # smoothed edges
+    assert tuple(drawn[20, 20]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 4.0])
+def test_a_sheet_of_net_inputs(scale):
+    images = np.random.default_rng(0).normal(size=(5, 15, 15)).astype(np.float32)
+    sheet = contact_sheet(images, [[[7, 7]]] * 5, columns=3, scale=scale, gap=4)
+    cell = round(15 * scale) + 4
+    assert sheet.shape == (2 * cell + 4, 3 * cell + 4, 3)
+    middle = 4 + round(7.5 * scale - 0.5)
+    assert tuple(sheet[middle, middle]) != tuple(contact_sheet(images, columns=3, scale=scale, gap=4)[middle, middle])
+
+
+def test_titles_and_pictures_of_several_sizes():
+    sheet = contact_sheet([np.zeros((30, 40), np.uint8), np.zeros((20, 60, 3), np.uint8)], columns=2,
+                          titles=["one", "a longer title"], boxes=[BBox(1, 2, 20, 22), BBox(0, 0, 10, 10)])
+    assert sheet.shape[0] == 30 + 16 + 8 and (sheet < 100).any()
+
+
+def test_an_empty_sheet_is_an_error():
+    with pytest.raises(ValueError, match="at least one picture"):
+        contact_sheet([])

@@ -1,0 +1,110 @@
+"""Boxes and changes of pose: every step has a way back."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deeplandmark.faces import MIRROR_PAIRS, BBox, mirror, similarity
+from deeplandmark.faces import augment, box
+
+edge = st.floats(-500, 500)
+length = st.floats(1, 400)
+boxes = st.builds(lambda left, top, w, h: BBox(left, top, left + w, top + h), edge, edge, length, length)
+landmarks = st.lists(st.tuples(edge, edge), min_size=5, max_size=5).map(np.array)
+
+
+@given(boxes, landmarks)
+def test_reproject_undoes_project(bbox, landmark_px):
+    np.testing.assert_allclose(bbox.reproject(bbox.project(landmark_px)), landmark_px, atol=1e-6)
+
+
+@given(boxes, landmarks)
+def test_many_boxes_at_once_give_what_one_gives(bbox, landmark_px):
+    in_box = box.project([bbox.as_array()], [landmark_px])
+    np.testing.assert_allclose(in_box[0], bbox.project(landmark_px))
+    np.testing.assert_allclose(box.reproject([bbox.as_array()], in_box)[0], landmark_px, atol=1e-6)
+    windows = box.centred_windows([bbox.as_array()], landmark_px[:1], 0.16)
+    np.testing.assert_allclose(windows[0], bbox.centred(landmark_px[0], 0.16).as_array())
+
+
+def test_corners_of_a_box_are_zero_and_one():
+    bbox = BBox.from_left_right_top_bottom(84, 161, 92, 169)
+    assert (bbox.left, bbox.top, bbox.right, bbox.bottom) == (84, 92, 161, 169)
+    assert (bbox.width, bbox.height) == (77, 77)
+    np.testing.assert_array_equal(bbox.project([[84, 92], [161, 169]]), [[0, 0], [1, 1]])
+
+
+def test_windows_are_fractions_of_the_box():
+    bbox = BBox(100, 200, 200, 400)
+    assert bbox.window(-0.05, 1.05, 0.18, 1.05) == BBox(95, 236, 205, 410)
+    assert bbox.centred((150, 300), 0.1) == BBox(140, 280, 160, 320)  # of the width in x, of the height in y
+    assert bbox.square(1.5) == BBox(0, 150, 300, 450)
+
+
+@pytest.mark.parametrize("bbox", [BBox(5, 0, 5, 9), BBox(5, 0, 3, 9), BBox(0, 0, float("nan"), 9)])
+def test_no_area(bbox):
+    assert not bbox.has_area
+
+
+def test_projecting_into_nothing_is_an_error():
+    with pytest.raises(ValueError, match="no area"):
+        BBox(5, 0, 5, 9).project([[1, 1]])
+
+
+@given(landmarks, st.integers(0, 2 ** 31))
+def test_mirrored_twice_is_the_same(landmark_px, seed):
+    image = np.random.default_rng(seed).integers(0, 256, (7, 11), dtype=np.uint8)
+    once = mirror(image, landmark_px, BBox(1, 2, 6, 5), MIRROR_PAIRS)
+    again_image, again_px, again_box = mirror(*once, MIRROR_PAIRS)
+    np.testing.assert_array_equal(again_image, image)
+    np.testing.assert_allclose(again_px, landmark_px, atol=1e-9)
+    assert again_box == BBox(1, 2, 6, 5)
+
+
+def test_mirrored_points_sit_on_the_same_pixels_and_change_names():
+    image = np.zeros((10, 20), np.uint8)
+    landmark_px = np.array([[3, 2], [12, 2], [8, 5], [4, 8], [11, 7]])
+    for value, (x, y) in enumerate(landmark_px, 1):
+        image[y, x] = value
+    mirrored, points, _ = mirror(image, landmark_px, BBox(0, 0, 19, 9))
+    names = [int(mirrored[int(y), int(x)]) for x, y in points]
+    assert names == [2, 1, 3, 5, 4]
+    assert points[0, 0] < points[1, 0] and points[3, 0] < points[4, 0]  # left is left in the picture again
+
+
+@given(boxes, landmarks, st.floats(-30, 30), st.floats(0.7, 1.4), st.tuples(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2)))
+def test_a_similarity_can_be_undone(bbox, landmark_px, angle, scale, shift):
+    matrix = similarity(bbox, angle, scale, shift)
+    there = augment.apply(matrix, landmark_px)
+    np.testing.assert_allclose(augment.apply(augment.invert(matrix), there), landmark_px, atol=1e-6)
+    back = augment.compose(augment.invert(matrix), matrix)
+    np.testing.assert_allclose(back, [[1, 0, 0], [0, 1, 0]], atol=1e-6)
+
+
+def test_similarity_turns_about_the_box_and_shifts_by_its_size():
+    bbox = BBox(0, 0, 100, 200)
+    np.testing.assert_allclose(augment.apply(similarity(bbox, 90), [[60, 100]]), [[50, 90]], atol=1e-9)
+    moved = augment.apply(similarity(bbox, 30, 1.2, (0.1, 0.1)), [[50, 100]])
+    np.testing.assert_allclose(moved, [[60, 120]], atol=1e-9)
+
+
+def test_a_turned_window_shows_the_turned_point():
+    image = np.zeros((200, 200), np.uint8)
+    image[70:73, 110:113] = 255  # a dot around (111, 71)
+    bbox = BBox(50, 40, 150, 140)
+    pose = similarity(bbox, 20, 1.1, (0.03, -0.04))
+    seen = augment.cut(image, bbox, (101, 101), pose)
+    y, x = np.unravel_index(np.argmax(cv2.GaussianBlur(seen, (5, 5), 1)), seen.shape)
+    expected = augment.apply(augment.compose(augment.window_matrix(bbox, (101, 101)), pose), [111, 71])
+    np.testing.assert_allclose([x, y], expected, atol=1)
+
+
+@pytest.mark.parametrize("window", [BBox(10, 20, 88, 97), BBox(10.7, 20.2, 48.9, 97.5)])
+def test_cut_is_the_originals_crop_and_resize(window):
+    image = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (120, 110), dtype=np.uint8), (0, 0), 2)
+    crop = image[int(window.top):int(window.bottom) + 1, int(window.left):int(window.right) + 1]
+    resized = cv2.resize(crop, (39, 39), interpolation=cv2.INTER_LINEAR)
+    difference = np.abs(augment.cut(image, window, (39, 39)).astype(int) - resized)
+    assert difference.max() <= 2  # warpAffine rounds places to 1/32 of a pixel
