@@ -10,6 +10,15 @@ from deeplandmark.caffe.errors import SolverError
 CHECK_EVERY = 20  # iterations between two looks at losses that are still tensors: each look waits for the device
 
 
+class NotFiniteError(SolverError):
+    """A training loss that is not finite: `iter` and `loss` say which."""
+
+    def __init__(self, iter, loss):
+        super().__init__(f"iteration {iter}: the training loss is {loss:g}"
+                         " (a smaller base_lr, clip_gradients or another random_seed may help)")
+        self.iter, self.loss = iter, loss
+
+
 class LossWindow:
     """The last `average_loss` training losses, as floats or as tensors of one value."""
 
@@ -23,7 +32,7 @@ class LossWindow:
         self._recent.clear()
 
     def add(self, iter, loss):
-        """Take the loss of iteration `iter`. SolverError as soon as one is found that is not finite."""
+        """Take the loss of iteration `iter`. NotFiniteError as soon as one is found that is not finite."""
         self._recent.append(loss)
         self._unchecked.append((iter, loss))
         if not isinstance(loss, torch.Tensor) or len(self._unchecked) >= CHECK_EVERY:
@@ -35,9 +44,8 @@ class LossWindow:
         return sum(float(loss) for loss in self._recent) / max(1, len(self._recent))
 
     def check(self):
-        """Raise SolverError naming the first iteration whose loss is not finite."""
+        """Raise NotFiniteError naming the first iteration whose loss is not finite."""
         unchecked, self._unchecked = self._unchecked, []
         for iter, loss in unchecked:
             if not math.isfinite(loss):
-                raise SolverError(f"iteration {iter}: the training loss is {float(loss)}"
-                                  " (a smaller base_lr, clip_gradients or another random_seed may help)")
+                raise NotFiniteError(iter, float(loss))

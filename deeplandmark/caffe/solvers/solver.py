@@ -10,7 +10,7 @@ from deeplandmark.caffe.errors import FileFormatError, SolverError
 from deeplandmark.caffe.log import Log
 from deeplandmark.caffe.solvers import nets, parameter, updates
 from deeplandmark.caffe.solvers.learning_rate import current_step, learning_rate
-from deeplandmark.caffe.solvers.losses import LossWindow
+from deeplandmark.caffe.solvers.losses import LossWindow, NotFiniteError
 from deeplandmark.caffe.solvers.report import Stopwatch, log_display, log_test
 from deeplandmark.caffe.solvers.snapshot import (SolverSnapshot, atomic_write, check_history, model_of, read_state,
                                                  snapshot_paths, write_state)
@@ -85,7 +85,13 @@ class Solver:
 
     def step(self, iters):
         """Do `iters` updates, with the tests, displays and snapshots that fall due."""
-        stop_iter = self.iter + iters
+        try:
+            self._step(self.iter + iters)
+        except NotFiniteError as error:
+            self.log.info("solver.cpp:239", f"Iteration {error.iter}, loss = {error.loss:g}")  # for whoever reads the log
+            raise
+
+    def _step(self, stop_iter):
         self._stop_requested = False
         self._losses.restart()
         self.stopwatch.restart(self.iter)

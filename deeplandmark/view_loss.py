@@ -1,0 +1,40 @@
+"""`python -m deeplandmark.view_loss log/`: draw the losses of every network below a folder and point out unusual ones."""
+
+import argparse
+import os
+import sys
+
+from deeplandmark.caffe import loss_curves, loss_plots
+from deeplandmark.caffe.errors import CaffeError
+
+
+def get_args_parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.view_loss", description=__doc__.split(": ", 1)[1])
+    parser.add_argument("folder", nargs="?", default="log", help="folder with one NETWORK.log each, Caffe's or ours")
+    parser.add_argument("--out", metavar="DIR", help="where pictures and CSV go; default: FOLDER/curves")
+    parser.add_argument("--svg", action="store_true", help="write SVG beside PNG")
+    return parser
+
+
+def main(arguments=None):
+    options = get_args_parser().parse_args(arguments)
+    out_dir = options.out or os.path.join(options.folder, "curves")
+    try:
+        curves, unreadable = loss_curves.read_folder(options.folder)
+        for reason in unreadable.values():
+            print(f"view_loss: {reason}", file=sys.stderr)
+        if not curves:
+            return 1
+        remarks = loss_curves.unusual(curves)
+        loss_curves.write_csv(curves, remarks, out_dir)
+        loss_plots.draw(curves, remarks, out_dir, ("png", "svg") if options.svg else ("png",))
+    except (CaffeError, OSError) as error:
+        print(f"view_loss: {error}", file=sys.stderr)
+        return 1
+    print(loss_curves.table(curves, remarks))
+    print(f"{len(curves)} networks, {len(remarks)} unusual; pictures and CSV in {out_dir}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
