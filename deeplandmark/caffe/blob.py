@@ -1,0 +1,164 @@
+"""pycaffe's Blob: NumPy views of values and differences that share memory with the net."""
+import math
+
+import numpy as np
+import torch
+
+from deeplandmark.caffe.errors import NetError
+
+
+class Blob:
+    """A float32 array with its differences (gradient).
+
+    `data` and `diff` are NumPy views of the tensors the net works on: writing into them changes the net. On a GPU they
+    are copies on the host that the net takes over before it runs again.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    device : torch.device
+    before_access : callable, optional
+        Called before values are looked at or replaced.
+    """
+
+    def __init__(self, shape=(), device="cpu", before_access=None):
+        self._tensor = torch.zeros(tuple(shape), device=device)
+        self._diff = None
+        self._before_access = before_access
+        self._host = {}                                          # which -> (host tensor, whether it is newer)
+
+    @property
+    def tensor(self):
+        """The values as a torch tensor that carries no gradient."""
+        return self._tensor
+
+    @property
+    def diff_tensor(self):
+        """The differences as a torch tensor; zeros until something is written."""
+        if self._diff is None:
+            self._diff = torch.zeros_like(self._tensor)
+        return self._diff
+
+    @property
+    def data(self):
+        return self._view("data")
+
+    @data.setter
+    def data(self, values):
+        self._view("data")[...] = values
+
+    @property
+    def diff(self):
+        return self._view("diff")
+
+    @diff.setter
+    def diff(self, values):
+        self._view("diff")[...] = values
+
+    @property
+    def shape(self):
+        if self._before_access:
+            self._before_access()
+        return tuple(self.tensor.shape)
+
+    @property
+    def count(self):
+        return math.prod(self.shape)
+
+    num = property(lambda self: self._legacy(0))
+    channels = property(lambda self: self._legacy(1))
+    height = property(lambda self: self._legacy(2))
+    width = property(lambda self: self._legacy(3))
+
+    def reshape(self, *shape):
+        """New extents; values stay when the count stays, otherwise they are 0."""
+        if self._before_access:
+            self._before_access()
+        shape = tuple(int(n) for n in (shape[0] if len(shape) == 1 and np.iterable(shape[0]) else shape))
+        if any(n < 0 for n in shape):
+            raise NetError(f"a blob cannot have the shape {shape}")
+        self.sync()
+        self.resize(shape)
+
+    def resize(self, shape):
+        """`reshape` for the net itself."""
+        if tuple(self._tensor.shape) == shape:
+            return
+        if self._tensor.numel() == math.prod(shape):
+            self._tensor = self._tensor.reshape(shape)
+            self._diff = None if self._diff is None else self._diff.reshape(shape)
+        else:
+            self._tensor, self._diff = self._tensor.new_zeros(shape), None
+        self._host.clear()
+
+    def assign(self, values):
+        """Takes shape and values of a tensor, in place where the shape stays."""
+        if self._tensor.shape != values.shape:
+            self.resize(tuple(values.shape))
+        self._tensor.copy_(values)
+
+    def sync(self):
+        """Takes over what was written into host copies; nothing to do on the CPU."""
+        for which, (host, newer) in self._host.items():
+            if newer:
+                (self.tensor if which == "data" else self.diff_tensor).copy_(host)
+                self._host[which] = (host, False)
+
+    def _view(self, which):
+        if self._before_access:
+            self._before_access()
+        tensor = (self.tensor if which == "data" else self.diff_tensor).detach()
+        if tensor.device.type == "cpu":
+            return tensor.numpy()
+        host, newer = self._host.get(which, (None, False))
+        if not newer:
+            # The same host memory again, so that a view taken earlier stays in use.
+            host = tensor.cpu() if host is None else host.copy_(tensor)
+            self._host[which] = (host, True)
+        return host.numpy()
+
+    def _legacy(self, axis):
+        shape = self.shape
+        if len(shape) > 4:
+            raise NetError(f"num, channels, height and width are for up to 4 axes; this blob has shape {shape}")
+        return shape[axis] if axis < len(shape) else 1
+
+    def __repr__(self):
+        return f"Blob(shape={tuple(self.tensor.shape)})"
+
+
+class ParamBlob(Blob):
+    """A parameter of a layer: `data` is its values, `diff` its accumulated gradient.
+
+    `view` is the shape under which a borrowing layer sees it, where that differs from the owner's.
+    """
+
+    def __init__(self, parameter, view=None):
+        super().__init__()
+        self.parameter = parameter
+        self._shape = tuple(view or parameter.shape)
+
+    @property
+    def tensor(self):
+        return self.parameter.detach().view(self._shape)
+
+    @property
+    def diff_tensor(self):
+        if self.parameter.grad is None:
+            self.parameter.grad = torch.zeros_like(self.parameter)
+        return self.parameter.grad.view(self._shape)
+
+    def resize(self, shape):
+        """A parameter of another shape (net surgery): values stay when the count stays, otherwise they are 0."""
+        if shape == self._shape:
+            return
+        values = self.parameter.data
+        same = values.numel() == math.prod(shape)
+        self.parameter.grad = None
+        self.parameter.data = values.reshape(shape) if same else values.new_zeros(shape)
+        self._shape = shape
+        self._host.clear()
+
+    def assign(self, values):
+        self.resize(tuple(values.shape))
+        self.tensor.copy_(values)

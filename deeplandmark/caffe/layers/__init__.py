@@ -1,0 +1,18 @@
+"""The layer types, one file per family. Importing this package fills the registry."""
+from deeplandmark.caffe.layers import accuracy        # noqa: F401
+from deeplandmark.caffe.layers import convolution     # noqa: F401
+from deeplandmark.caffe.layers import data            # noqa: F401
+from deeplandmark.caffe.layers import eltwise         # noqa: F401
+from deeplandmark.caffe.layers import hdf5_data       # noqa: F401
+from deeplandmark.caffe.layers import inner_product   # noqa: F401
+from deeplandmark.caffe.layers import local_share     # noqa: F401
+from deeplandmark.caffe.layers import loss            # noqa: F401
+from deeplandmark.caffe.layers import neuron          # noqa: F401
+from deeplandmark.caffe.layers import normalise       # noqa: F401
+from deeplandmark.caffe.layers import pooling         # noqa: F401
+from deeplandmark.caffe.layers import scale           # noqa: F401
+from deeplandmark.caffe.layers import shape           # noqa: F401
+from deeplandmark.caffe.layers import softmax         # noqa: F401
+from deeplandmark.caffe.layers.registry import create_layer, layer, layer_type_list
+
+__all__ = ["create_layer", "layer", "layer_type_list"]

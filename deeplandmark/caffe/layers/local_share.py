@@ -1,0 +1,121 @@
+"""The paper's own layers: weights, and gain and bias, shared only inside a region of the map.
+
+Y. Sun, X. Wang, X. Tang, Deep Convolutional Network Cascade for Facial Point Detection, CVPR 2013, section 4:
+the map is divided evenly into p rows x q columns of regions, numbered in row-major order.
+"""
+import torch
+import torch.nn.functional as F
+
+from deeplandmark.caffe.fillers import constant
+from deeplandmark.caffe.layers.base import Layer
+from deeplandmark.caffe.layers.registry import layer
+
+
+class LocallyShared(Layer):
+    """Reads local_share_param and checks that the map divides evenly."""
+    exact_bottoms = exact_tops = 1
+
+    def read_regions(self):
+        self.p, self.q = self.param.local_share_param.p, self.param.local_share_param.q
+        if self.p < 1 or self.q < 1:
+            self.fail(f"local_share_param p and q must be at least 1, found {self.p} and {self.q}")
+
+    def region_size(self, height, width):
+        """(rows, columns) of one region of a map."""
+        if height < 1 or width < 1 or height % self.p or width % self.q:
+            self.fail(f"a map of {height} x {width} does not divide evenly into {self.p} x {self.q} regions")
+        return height // self.p, width // self.q
+
+
+@layer("LocallySharedConvolution")
+class LocallySharedConvolution(LocallyShared):
+    """C(s,n,p,q): (N, m, H, W) -> (N, n, H-s+1, W-s+1), stride 1, no padding.
+
+    y[t,i,j] = sum_r,k,l x[r,i+k,j+l] * W[r,k,l; u,v,t] + b[u,v,t] where (u,v) is the region of (i,j).
+    Weights (p*q*n, m, s, s) and bias (p*q*n,), regions in row-major order; p = q = 1 is a Convolution.
+    """
+
+    def create(self, bottom_shapes):
+        shape, p = bottom_shapes[0], self.param.convolution_param
+        self.read_regions()
+        kernel = list(p.kernel_size)
+        if len(shape) != 4 or len(kernel) != 1 or kernel[0] < 1 or p.num_output < 1:
+            self.fail("takes a bottom of 4 axes, one square kernel_size and num_output, "
+                      f"found shape {shape}, kernel_size {kernel}, num_output {p.num_output}")
+        known = {"num_output", "bias_term", "kernel_size", "weight_filler", "bias_filler", "engine"}
+        plain = {"stride": [1], "pad": [0], "dilation": [1], "group": 1, "axis": 1}
+        for field, value in p.ListFields():
+            if field.name in known or (list(value) if field.is_repeated else value) == plain.get(field.name):
+                continue
+            self.fail(f"convolution_param {field.name} is not covered: stride 1, no padding, square kernel only")
+        self.num_output, self.channels, self.kernel = p.num_output, shape[1], kernel[0]
+        regions = self.p * self.q
+        self.add_blob((regions * p.num_output, self.channels, self.kernel, self.kernel), p.weight_filler)
+        if p.bias_term:
+            self.add_blob((regions * p.num_output,), p.bias_filler)
+
+    def reshape(self, bottom_shapes):
+        shape = bottom_shapes[0]
+        if len(shape) != 4 or shape[1] != self.channels:
+            self.fail(f"its weights are for {self.channels} channels, found a bottom of shape {shape}")
+        height, width = (size - self.kernel + 1 for size in shape[2:])
+        self.region_size(height, width)
+        return [(shape[0], self.num_output, height, width)]
+
+    def forward(self, x):
+        weight, bias = (*self.blobs, None)[:2]
+        if self.p == self.q == 1:
+            return F.conv2d(x, weight, bias),
+        return self._join(F.conv2d(self._cut(x), weight, bias, groups=self.p * self.q)),
+
+    def _cut(self, x):
+        """(N, m, H, W) -> (N, p*q*m, rows + s - 1, columns + s - 1): regions with their halo, side by side."""
+        halo = self.kernel - 1
+        rows, columns = self.region_size(x.shape[2] - halo, x.shape[3] - halo)
+        x = x.unfold(2, rows + halo, rows).unfold(3, columns + halo, columns)     # (N, m, p, q, ., .)
+        return x.permute(0, 2, 3, 1, 4, 5).reshape(x.shape[0], -1, rows + halo, columns + halo)
+
+    def _join(self, y):
+        """(N, p*q*n, rows, columns) -> (N, n, p*rows, q*columns): regions back in their places."""
+        n, _, rows, columns = y.shape
+        y = y.reshape(n, self.p, self.q, self.num_output, rows, columns).permute(0, 3, 1, 4, 2, 5)
+        return y.reshape(n, self.num_output, self.p * rows, self.q * columns)
+
+
+@layer("LocallySharedScale")
+class LocallySharedScale(LocallyShared):
+    """y = gain * x + bias with one gain and bias for each map and region: (N, n, H, W) -> the same shape.
+
+    Gain (p*q*n,), 1 unless scale_param has a filler, and bias (p*q*n,), 0 unless scale_param has a bias_filler;
+    regions in row-major order, and inside a region the maps.
+    """
+
+    def create(self, bottom_shapes):
+        shape, p = bottom_shapes[0], self.param.scale_param
+        self.read_regions()
+        if len(shape) != 4:
+            self.fail(f"takes a bottom of 4 axes, found shape {shape}")
+        for name in ("axis", "num_axes"):
+            if p.HasField(name):
+                self.fail(f"scale_param {name} is not covered: gain and bias belong to maps and regions")
+        self.channels = shape[1]
+        count = self.p * self.q * self.channels
+        self.add_blob((count,), p.filler if p.HasField("filler") else constant(1.0))
+        self.add_blob((count,), p.bias_filler)
+
+    def reshape(self, bottom_shapes):
+        shape = bottom_shapes[0]
+        if len(shape) != 4 or shape[1] != self.channels:
+            self.fail(f"its gains are for {self.channels} maps, found a bottom of shape {shape}")
+        self.region_size(*shape[2:])
+        return [tuple(shape)]
+
+    def forward(self, x):
+        gain, bias = self.blobs
+        if self.p == self.q == 1:
+            return torch.addcmul(bias.view(-1, 1, 1), x, gain.view(-1, 1, 1)),
+        n, channels, height, width = x.shape
+        rows, columns = self.region_size(height, width)
+        gain, bias = (blob.view(self.p, self.q, channels).permute(2, 0, 1)[:, :, None, :, None] for blob in (gain, bias))
+        y = torch.addcmul(bias, x.reshape(n, channels, self.p, rows, self.q, columns), gain)
+        return y.reshape(x.shape),

@@ -1,0 +1,132 @@
+"""Pooling: maximum or average of windows (pooling_layer.cpp)."""
+import torch
+import torch.nn.functional as F
+
+from deeplandmark.caffe.layers.base import Layer
+from deeplandmark.caffe.layers.registry import layer
+
+_LOWEST = torch.finfo(torch.float32).min
+
+
+def pooled_size(size, kernel, stride, pad, floor=False):
+    """Number of windows along one axis: rounded up, unlike torch's default.
+
+    With padding, a last window that would start beyond size + pad is dropped; without padding it stays, even when it
+    is empty.
+    """
+    steps = size + 2 * pad - kernel
+    pooled = (steps // stride if floor else -(-steps // stride)) + 1
+    return pooled - 1 if pad and (pooled - 1) * stride >= size + pad else pooled
+
+
+@layer("Pooling")
+class Pooling(Layer):
+    """MAX or AVE over windows of (N, C, H, W); a second top of MAX is the winner's position h * W + w, as a float."""
+    exact_bottoms = 1
+    min_tops, max_tops = 1, 2
+
+    def create(self, bottom_shapes):
+        p = self.param.pooling_param
+        if p.pool == p.STOCHASTIC:
+            self.fail("STOCHASTIC pooling is not covered (Caffe has it on GPUs only); MAX and AVE are")
+        self.is_max, self.floor = p.pool == p.MAX, p.round_mode == p.FLOOR
+        self.max_tops = 2 if self.is_max else 1
+        self._check_counts(len(bottom_shapes))
+        self.global_pooling = p.global_pooling
+        if p.global_pooling and (p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")):
+            self.fail("global_pooling takes its kernel from the bottom: take out kernel_size")
+        self.kernel = None if p.global_pooling else self._pair("kernel_size", "kernel")
+        self.stride, self.pad = self._pair("stride", "stride"), self._pair("pad", "pad")
+        if self.global_pooling and (self.stride, self.pad) != ((1, 1), (0, 0)):
+            self.fail("global_pooling goes with stride 1 and pad 0")
+        if min(self.stride) < 1 or self.kernel and min(self.kernel) < 1:
+            self.fail(f"kernel and stride must be at least 1, found {self.kernel} and {self.stride}")
+        if self.kernel and any(pad >= kernel for pad, kernel in zip(self.pad, self.kernel)):
+            self.fail(f"pad {self.pad} must be smaller than the kernel {self.kernel}")
+
+    def _pair(self, both, prefix):
+        """(vertical, horizontal) setting, given as one number or as _h and _w."""
+        p = self.param.pooling_param
+        names = [f"{prefix}_h", f"{prefix}_w"]
+        given = [p.HasField(name) for name in names]
+        if any(given) and (p.HasField(both) or not all(given)):
+            self.fail(f"give {both}, or both of {names[0]} and {names[1]}")
+        return tuple(getattr(p, name) for name in names) if all(given) else (getattr(p, both),) * 2
+
+    def reshape(self, bottom_shapes):
+        shape = tuple(bottom_shapes[0])
+        if len(shape) != 4:
+            self.fail(f"takes a bottom of 4 axes, found shape {shape}")
+        pooled = self._pooled(shape[2:])
+        if min(pooled) < 1:
+            self.fail(f"kernel {self.kernel} is larger than the bottom, shape {shape}, with pad {self.pad}")
+        return [(*shape[:2], *pooled)] * self.num_tops
+
+    def _pooled(self, sizes):
+        kernel = self.kernel or sizes
+        return tuple(pooled_size(*settings, self.floor) for settings in zip(sizes, kernel, self.stride, self.pad))
+
+    def forward(self, x):
+        height, width = x.shape[2:]
+        kernel = self.kernel or (height, width)
+        pooled = self._pooled((height, width))
+        covers = [(p - 1) * s + k - pad for p, s, k, pad in zip(pooled, self.stride, kernel, self.pad)]
+        whole = covers == [height, width] and self.pad == (0, 0)
+        if self.is_max and self.num_tops == 1 and whole and kernel == self.stride == (2, 2):
+            return max_pool_2x2(x),
+        if not whole:
+            # Exactly the cells that the windows cover: filled where they overhang, cut where they end earlier.
+            x = F.pad(x, (self.pad[1], covers[1] - width, self.pad[0], covers[0] - height),
+                      value=_LOWEST if self.is_max else 0.0)
+        if not self.is_max:
+            return self._average(x, kernel, pooled, (height, width)),
+        if self.num_tops == 1:
+            return F.max_pool2d(x, kernel, self.stride),
+        top, index = F.max_pool2d(x, kernel, self.stride, return_indices=True)
+        return top, self._mask(index, x.shape[3], height, width)
+
+    def _average(self, x, kernel, pooled, sizes):
+        """Sums divided by the window cut to [-pad, size + pad): padding counts, overhang does not."""
+        total = F.avg_pool2d(x, kernel, self.stride, divisor_override=1)
+        counts = []
+        for n, k, stride, pad, size in zip(pooled, kernel, self.stride, self.pad, sizes):
+            start = torch.arange(n, device=x.device) * stride - pad
+            counts.append((start + k).clamp(max=size + pad) - start)
+        return total / (counts[0][:, None] * counts[1][None, :]).to(x.dtype)
+
+    def _mask(self, index, padded_width, height, width):
+        """Positions in the padded map as positions in the bottom; -1 for a window without cells."""
+        row = index.div(padded_width, rounding_mode="floor") - self.pad[0]
+        column = index % padded_width - self.pad[1]
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        return torch.where(inside, row * width + column, -1).to(torch.float32)
+
+
+def max_pool_2x2(x):
+    """2 x 2 windows side by side over even sizes: same result as max_pool2d, several times faster on a CPU."""
+    if x.device.type != "cpu" or not x.is_contiguous():
+        return F.max_pool2d(x, 2)
+    return _MaxPool2x2.apply(x)
+
+
+class _MaxPool2x2(torch.autograd.Function):
+    """The first maximum in row-major order gets the whole gradient."""
+
+    @staticmethod
+    def forward(ctx, x):
+        rows = torch.maximum(x[:, :, ::2], x[:, :, 1::2])
+        top = torch.maximum(rows[..., ::2], rows[..., 1::2])
+        ctx.save_for_backward(x, top)
+        return top
+
+    @staticmethod
+    def backward(ctx, top_diff):
+        x, top = ctx.saved_tensors
+        diff = torch.empty_like(x)
+        left = top_diff
+        for i, j in ((0, 0), (0, 1), (1, 0)):
+            won = (x[:, :, i::2, j::2] == top) * left
+            diff[:, :, i::2, j::2] = won
+            left = left - won
+        diff[:, :, 1::2, 1::2] = left
+        return diff

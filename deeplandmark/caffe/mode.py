@@ -1,0 +1,39 @@
+"""What Caffe keeps once for the process: where new nets live, and the source of random numbers."""
+import torch
+
+from deeplandmark.caffe.errors import CaffeError
+
+
+class Mode:
+    """The device of nets that do not name one, and the generator of nets without a seed of their own."""
+
+    def __init__(self):
+        self.device_id = 0
+        self.gpu = False
+        self.generator = torch.Generator()
+        self.generator.seed()
+
+    @property
+    def device(self):
+        return torch.device("cuda", self.device_id) if self.gpu else torch.device("cpu")
+
+    def set_cpu(self):
+        """pycaffe's set_mode_cpu."""
+        self.gpu = False
+
+    def set_gpu(self):
+        """pycaffe's set_mode_gpu; a CaffeError where there is no GPU."""
+        if not torch.cuda.is_available():
+            raise CaffeError("no GPU can be used here: torch finds no CUDA device")
+        self.gpu = True
+
+    def set_device(self, device_id):
+        """pycaffe's set_device: the GPU of nets that are built from now on."""
+        self.device_id = int(device_id)
+
+    def set_random_seed(self, seed):
+        """pycaffe's set_random_seed: fillers, masks and shuffling of nets built from now on repeat."""
+        self.generator.manual_seed(int(seed))
+
+
+MODE = Mode()      # pycaffe's functions act on the process, so this one object is shared

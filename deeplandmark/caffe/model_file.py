@@ -1,0 +1,188 @@
+"""Weights on disk: .caffemodel, .caffemodel.h5 and .binaryproto, and copying them into a net by layer name."""
+import os
+from collections import OrderedDict
+
+import torch
+from google.protobuf.message import DecodeError
+
+from deeplandmark.caffe.blob_proto import array_to_blob, blob_shape, blob_to_array, fits, shape_text
+from deeplandmark.caffe.errors import FileFormatError
+from deeplandmark.caffe.files import replaced, write_bytes
+from deeplandmark.caffe.proto import caffe_pb2
+from deeplandmark.caffe.upgrade import upgrade_net
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def read_weights(weights):
+    """Weights of a path or of a NetParameter, for `copy_weights`.
+
+    Returns
+    -------
+    (dict, str or None)
+        Layer name -> list of BlobProto, or for HDF5 -> list of arrays (None where a blob is not stored); the file name.
+
+    Raises
+    ------
+    FileFormatError
+        For a file that is missing or of neither format.
+    """
+    if isinstance(weights, caffe_pb2.NetParameter):
+        return blobs_by_layer(weights), None
+    file = os.fspath(weights)
+    if _first_bytes(file, len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE:
+        return _read_hdf5(file), file
+    return blobs_by_layer(read_caffemodel(file)), file
+
+
+def read_caffemodel(path):
+    """The upgraded NetParameter of a binary .caffemodel."""
+    return upgrade_net(read_message(path, caffe_pb2.NetParameter()))
+
+
+def read_message(path, message):
+    """Fills a message from a binary file and returns it; FileFormatError names the file."""
+    data = _first_bytes(path)
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        raise FileFormatError(f"{os.fspath(path)}: not a binary {message.DESCRIPTOR.name}, or cut off") from None
+    return message
+
+
+def write_message(path, message):
+    """Writes a message as a binary file, whole or not at all."""
+    write_bytes(path, message.SerializeToString())
+
+
+def read_binaryproto(path):
+    """The float32 array of a .binaryproto file, such as a mean image."""
+    return blob_to_array(read_message(path, caffe_pb2.BlobProto()), os.fspath(path))
+
+
+def write_binaryproto(path, array):
+    """Writes an array as a .binaryproto file."""
+    write_message(path, array_to_blob(array))
+
+
+def blobs_by_layer(net):
+    """Layer name -> list of BlobProto of a NetParameter; the first layer of a name counts."""
+    layers = OrderedDict()
+    for layer in net.layer:
+        layers.setdefault(layer.name, list(layer.blobs))
+    return layers
+
+
+def copy_weights(graph, layers, file=None):
+    """Copies stored blobs into the layers of the same name (net.cpp, CopyTrainedLayersFrom).
+
+    Layers without stored blobs keep what they have; stored layers that the net lacks are ignored.
+
+    Raises
+    ------
+    FileFormatError
+        When a layer has another number of blobs, or a blob another shape: both are named, and nothing is copied.
+    """
+    place = f"{file}: " if file else ""
+    copies, seen = [], set()
+    for index, node in enumerate(graph.nodes):
+        if node.name not in layers or node.name in seen:
+            continue
+        seen.add(node.name)
+        stored, targets = layers[node.name], node.layer.blobs
+        borrowed = [(index, i) not in graph.params.owned for i in range(len(targets))]
+        copies += _match(stored, targets, borrowed, f"{place}layer {node.name!r}")
+    for target, array in copies:
+        target.data.copy_(torch.from_numpy(array).reshape(target.shape))
+
+
+def _match(stored, targets, borrowed, place):
+    """(tensor, array) pairs of one layer; HDF5 files leave out blobs that are borrowed."""
+    if len(stored) < len(targets) and all(borrowed[len(stored):]) and not any(map(_is_proto, stored)):
+        stored = stored + [None] * (len(targets) - len(stored))
+    if len(stored) != len(targets):
+        raise FileFormatError(f"{place}: {len(stored)} blobs in the file, {len(targets)} in the net")
+    pairs = []
+    for i, (blob, target) in enumerate(zip(stored, targets)):
+        shape = tuple(target.shape)
+        if blob is None:
+            if not borrowed[i]:
+                raise FileFormatError(f"{place}: blob {i} is not in the file")
+            continue
+        found = blob_shape(blob) if _is_proto(blob) else blob.shape
+        if not (fits(blob, shape) if _is_proto(blob) else found == shape):
+            raise FileFormatError(f"{place}: blob {i} has shape {shape_text(found)} in the file, {shape_text(shape)} in "
+                                  "the net; rename the layer to learn it from scratch")
+        pairs.append((target, blob_to_array(blob, f"{place}: blob {i}") if _is_proto(blob) else blob))
+    return pairs
+
+
+def _is_proto(blob):
+    return isinstance(blob, caffe_pb2.BlobProto)
+
+
+def graph_to_proto(graph, write_diff=False):
+    """The NetParameter Caffe would snapshot: the filtered layers with Split layers, and the blobs of each."""
+    net = caffe_pb2.NetParameter()
+    if graph.name:
+        net.name = graph.name
+    for node in graph.nodes:
+        layer = net.layer.add()
+        layer.CopyFrom(node.layer.param)
+        layer.ClearField("blobs")
+        for data, diff in _arrays(node, write_diff):
+            layer.blobs.append(array_to_blob(data, diff))
+    return net
+
+
+def write_hdf5(path, graph, write_diff=False):
+    """Writes `data/<layer>/<index>` (and `diff/...`), blobs of their owners only (net.cpp, ToHDF5)."""
+    import h5py                                                  # only those who use HDF5 pay for it
+    with replaced(path) as temporary, h5py.File(temporary, "w") as file:
+        groups = [file.create_group("data")] + ([file.create_group("diff")] if write_diff else [])
+        for index, node in enumerate(graph.nodes):
+            # A name with slashes makes nested groups, and may be met twice.
+            layers = [group.require_group(node.name) for group in groups]
+            for i, arrays in enumerate(_arrays(node, write_diff)):
+                if (index, i) in graph.params.owned:
+                    for layer, array in zip(layers, arrays):
+                        layer.create_dataset(str(i), data=array)
+
+
+def _arrays(node, with_diff):
+    """(data, diff or None) of every blob of a layer, as arrays on the host."""
+    parameters = list(node.layer._parameters.values())
+    for blob, parameter in zip(node.layer.blobs, parameters):
+        diff = None
+        if with_diff:
+            diff = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            diff = diff.detach().reshape(blob.shape).cpu().numpy()
+        yield blob.detach().cpu().numpy(), diff
+
+
+def _read_hdf5(path):
+    """Layer name -> list of float32 arrays of a .caffemodel.h5."""
+    import h5py
+    layers = OrderedDict()
+
+    def visit(name, item):
+        folder, _, index = name.rpartition("/")
+        if isinstance(item, h5py.Dataset) and index.isdigit():
+            layers.setdefault(folder, {})[int(index)] = item[()].astype("float32")
+
+    try:
+        with h5py.File(path, "r") as file:
+            if "data" not in file:
+                raise FileFormatError(f"{path}: has no group 'data', so it holds no weights")
+            file["data"].visititems(visit)
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read as HDF5: {error}") from None
+    return OrderedDict((name, [blobs.get(i) for i in range(max(blobs) + 1)]) for name, blobs in layers.items())
+
+
+def _first_bytes(path, count=-1):
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(count)
+    except OSError as error:
+        raise FileFormatError(f"{os.fspath(path)}: {error.strerror}") from None

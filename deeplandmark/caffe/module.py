@@ -1,0 +1,174 @@
+"""A Caffe net as an ordinary torch module."""
+import re
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.graph import AUTOMATIC, build_graph
+from deeplandmark.caffe.layers.base import Context
+from deeplandmark.caffe.mode import MODE
+from deeplandmark.caffe.model_file import copy_weights, read_weights
+from deeplandmark.caffe.prototxt import read_source
+from deeplandmark.caffe.proto import caffe_pb2
+
+
+class Step(NamedTuple):
+    """One layer in the order of execution; blobs are positions in the list of values."""
+    layer: nn.Module
+    bottoms: tuple
+    tops: tuple
+    cut: tuple              # bottoms that pass no gradient down
+    losses: tuple           # (position among the tops, weight), weights other than 0
+    last_use: tuple         # blobs that no later layer takes and that are no outputs
+
+
+class NetModule(nn.Module):
+    """The compiled net: state_dict keys are `layer name.blob index`, as in `conv1.0`.
+
+    The phase was chosen when the graph was built: `train()` and `eval()` do not change dropout or batch statistics.
+    """
+
+    def __init__(self, graph):
+        super().__init__()
+        self.graph = graph
+        for node in graph.nodes:
+            self.add_module(self._free_name(node.name), node.layer)
+        self._steps = [_step(graph, i, training=False) for i in range(len(graph.nodes))]
+        self._training_steps = [_step(graph, i, training=True) for i in range(len(graph.nodes))]
+
+    def forward(self, **inputs):
+        """The net's outputs for given input blobs.
+
+        Parameters
+        ----------
+        **inputs : tensors by blob name
+            Blobs of Input layers; tops of other layers without bottoms may be given, too, and then replace them.
+
+        Returns
+        -------
+        dict of str to tensor
+            Output blobs; those that belong to a data layer and were not given are left out.
+
+        Raises
+        ------
+        NetError
+            For a name that is not a blob of a layer without bottoms, or a missing input.
+        """
+        values = self.values_of(inputs)
+        self.run(values, release=True)
+        return {self.graph.blob_names[i]: values[i] for i in self.graph.outputs if values[i] is not None}
+
+    def values_of(self, inputs):
+        """The list of values, one place per blob, with the given inputs filled in."""
+        sources = {self.graph.blob_names[i]: i for step in self._steps if not step.bottoms for i in step.tops}
+        values = [None] * len(self.graph.blob_names)
+        for name, value in inputs.items():
+            if name not in sources:
+                raise NetError(f"is not an input (inputs: {', '.join(sources)})", blob=name, file=self.graph.file)
+            values[sources[name]] = value
+        return values
+
+    def run(self, values, training=False, release=False):
+        """Runs every layer on a list of values that holds the inputs, and fills in the others.
+
+        Parameters
+        ----------
+        values : list of tensor or None, one per blob
+            Layers without bottoms run only when none of their tops is there.
+        training : bool
+            Cut the gradient as Caffe does: layers that no loss sees get none.
+        release : bool
+            Forget a blob after its last use; outputs stay.
+
+        Returns
+        -------
+        0-d tensor or 0.0 : the weighted sum of all losses
+        """
+        total = 0.0
+        for layer, bottoms, tops, cut, losses, last_use in self._training_steps if training else self._steps:
+            if bottoms:
+                arguments = [values[i] for i in bottoms]
+                for position in cut:
+                    arguments[position] = arguments[position].detach()
+            elif any(values[i] is not None for i in tops):
+                continue
+            else:
+                arguments = ()
+            try:
+                results = layer(*arguments)
+            except (TypeError, AttributeError):
+                self._check_present(layer, bottoms, values)
+                raise
+            for i, value in zip(tops, results):
+                values[i] = value
+            for position, weight in losses:
+                loss = results[position]
+                total = total + weight * (loss if loss.dim() == 0 else loss.sum())
+            if release:
+                for i in last_use:
+                    values[i] = None
+        return total
+
+    def _check_present(self, layer, bottoms, values):
+        for i in bottoms:
+            if values[i] is None:
+                layer.fail("has no value: it was not given as an input", blob=self.graph.blob_names[i])
+
+    def _free_name(self, name):
+        """A layer name as an attribute name that is not taken."""
+        name = re.sub(r"\W", "_", name) or "_"
+        while hasattr(self, name):
+            name += "_"
+        return name
+
+
+def _step(graph, index, training):
+    node = graph.nodes[index]
+    passes = list(node.layer.param.propagate_down) or [True] * len(node.bottoms)
+    if training:
+        passes = node.bottom_needs if node.needs_backward else [False] * len(node.bottoms)
+    cut = tuple(i for i, keep in enumerate(passes) if not keep and (not training or graph.blob_needs[node.bottoms[i]]))
+    later = {blob for other in graph.nodes[index + 1:] for blob in other.bottoms} | set(graph.outputs)
+    losses = tuple((i, weight) for i, weight in enumerate(node.loss_weights) if weight)
+    last_use = tuple({*node.bottoms, *node.tops} - later)
+    return Step(node.layer, tuple(node.bottoms), tuple(node.tops), cut, losses, last_use)
+
+
+def new_context(level=0, stages=(), seed=None):
+    """The Context of a new net; without a seed it draws from the process-wide generator."""
+    generator = MODE.generator if seed is None else torch.Generator().manual_seed(int(seed))
+    return Context(generator=generator, level=level, stages=tuple(stages or ()))
+
+
+def build_module(source, phase, context):
+    """The NetModule of a NetSource; the `state` in the definition adds to the context's stages, as in Caffe."""
+    context.stages = (*source.message.state.stage, *context.stages)
+    return NetModule(build_graph(source, phase, context))
+
+
+def to_torch(model_file, weights_file=None, phase=caffe_pb2.TEST):
+    """A torch module of a net definition.
+
+    Parameters
+    ----------
+    model_file : path, prototxt text or NetParameter
+    weights_file : path or NetParameter, optional
+        .caffemodel or .caffemodel.h5; fillers are kept where it is silent.
+    phase : TRAIN or TEST
+
+    Returns
+    -------
+    NetModule
+        On the CPU; `module(data=tensor)` gives a dict of output blobs.
+    """
+    module = build_module(read_source(model_file), phase, new_context())
+    if weights_file is not None:
+        copy_weights(module.graph, *read_weights(weights_file))
+    return module
+
+
+def named_blobs(graph):
+    """(position, name) of the blobs that have a name of their own."""
+    return [(i, name) for i, name in enumerate(graph.blob_names) if name != AUTOMATIC]

@@ -1,0 +1,279 @@
+"""pycaffe's Net: a net with named blobs that can be read, written and run piece by piece."""
+import os
+from collections import OrderedDict
+
+import numpy as np
+import torch
+
+from deeplandmark.caffe.blob import Blob, ParamBlob
+from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.execution import BlobRunner
+from deeplandmark.caffe.mode import MODE
+from deeplandmark.caffe.model_file import copy_weights, graph_to_proto, read_weights, write_hdf5, write_message
+from deeplandmark.caffe.module import build_module, named_blobs, new_context
+from deeplandmark.caffe.net_batches import BatchMethods
+from deeplandmark.caffe.prototxt import read_source
+from deeplandmark.caffe.proto import caffe_pb2
+
+
+class LayerHandle:
+    """A layer as pycaffe shows it: `type` and `blobs` (list of Blob); other names are those of the layer object."""
+
+    def __init__(self, layer, blobs):
+        self.layer, self.blobs, self.type = layer, blobs, layer.param.type
+
+    def __getattr__(self, name):
+        return getattr(self.layer, name)
+
+
+class Net(BatchMethods):
+    """A net of one phase.
+
+    Calls of pycaffe all work: `Net(file, phase)`, `Net(file, weights, phase)`, `Net(file, phase, level=, stages=,
+    weights=)`.
+
+    Parameters
+    ----------
+    network_file : path, prototxt text, NetParameter or NetSource
+    phase : TRAIN or TEST
+    weights : path or NetParameter, optional
+        .caffemodel or .caffemodel.h5
+    level, stages : int and sequence of str
+        The net state that include and exclude rules are compared with.
+    seed : int, optional
+        Makes fillers, dropout and shuffling of this net repeatable; without it, they draw from the generator that
+        set_random_seed sets.
+    device : str or torch.device, optional
+        By default the one chosen by set_mode_cpu or set_mode_gpu.
+
+    Raises
+    ------
+    CaffeError
+        For a definition or weights that cannot be used, naming file, line, layer and blob.
+    """
+
+    def __init__(self, network_file, *args, phase=None, level=0, stages=(), weights=None, seed=None, device=None):
+        phase, level, stages, weights = _arguments(args, phase, level, stages, weights)
+        self.phase = phase
+        self.device = torch.device(device) if device is not None else MODE.device
+        self.module = build_module(read_source(network_file), phase, new_context(level, stages, seed)).to(self.device)
+        self.graph = graph = self.module.graph
+        self.learnable_params = graph.params.learnable
+        self.params_lr, self.params_weight_decay = graph.params.lr_mult, graph.params.decay_mult
+        self._grads = [self._new_grad(parameter) for parameter in self.learnable_params]
+        self._make_names()
+        self._make_blobs()
+        self._pending = None                                     # values of the last whole-graph run
+        if weights is not None:
+            self.copy_from(weights)
+
+    def _make_names(self):
+        graph, names = self.graph, self.graph.blob_names
+        self._layer_names = [node.name for node in graph.nodes]
+        self._blob_names = [name for _, name in named_blobs(graph)]
+        self.bottom_names = OrderedDict((node.name, [names[i] for i in node.bottoms]) for node in graph.nodes)
+        self.top_names = OrderedDict((node.name, [names[i] for i in node.tops]) for node in graph.nodes)
+        self.inputs = [names[i] for i in graph.inputs]
+        self.outputs = [names[i] for i in graph.outputs]
+        weight_of = {blob: weight for node in graph.nodes for blob, weight in zip(node.tops, node.loss_weights)}
+        self.output_loss_weights = [weight_of[i] for i in graph.outputs]
+        self.blob_loss_weights = OrderedDict((name, weight_of[i]) for i, name in named_blobs(graph))
+
+    def _make_blobs(self):
+        graph = self.graph
+        self._blobs = [Blob(shape, self.device, self._take_pending) for shape in graph.blob_shapes]
+        self.blobs = OrderedDict((name, self._blobs[i]) for i, name in named_blobs(graph))
+        param_blobs = [[ParamBlob(parameter, view.shape) for parameter, view
+                        in zip(node.layer._parameters.values(), node.layer.blobs)] for node in graph.nodes]
+        self.params = OrderedDict((node.name, blobs) for node, blobs in zip(graph.nodes, param_blobs) if blobs)
+        self.layers = [LayerHandle(node.layer, blobs) for node, blobs in zip(graph.nodes, param_blobs)]
+        self.layer_dict = OrderedDict(zip(self._layer_names, self.layers))
+        self._runner = BlobRunner(graph, self._blobs)
+
+    @staticmethod
+    def _new_grad(parameter):
+        # One buffer for good: views of it stay valid, and gradients accumulate over several backwards.
+        parameter.grad = torch.zeros_like(parameter)
+        return parameter.grad
+
+    # -- whole-graph runs, for training ------------------------------------------------------------------------------
+
+    def clear_param_diffs(self):
+        """Sets the diffs of all parameters to 0."""
+        if self._grads:
+            torch._foreach_zero_(self._grads)
+
+    def forward_backward(self):
+        """One forward and backward through the whole graph at once; parameter diffs accumulate.
+
+        Returns
+        -------
+        float : the weighted sum of the losses
+            Blobs show the values of this run when they are looked at; their diffs are not kept.
+        """
+        values = self._input_values()
+        loss = self.module.run(values, training=True)
+        self._pending = values
+        if not torch.is_tensor(loss):
+            return float(loss)
+        if loss.requires_grad:
+            loss.backward()
+        return loss.item()
+
+    @torch.no_grad()
+    def forward_loss(self):
+        """One forward without gradients: (dict of output blob name -> tensor, weighted loss as a float)."""
+        values = self._input_values()
+        loss = self.module.run(values, training=True, release=True)
+        return {self.graph.blob_names[i]: values[i] for i in self.graph.outputs}, float(loss)
+
+    def _input_values(self):
+        self._sync()
+        values = [None] * len(self._blobs)
+        for i in self.graph.inputs:
+            values[i] = self._blobs[i].tensor
+        return values
+
+    def _take_pending(self):
+        """Copies what the last whole-graph run computed into the blobs, once somebody looks."""
+        values, self._pending = self._pending, None
+        for blob, value in zip(self._blobs, values or ()):
+            if value is not None and value is not blob.tensor:
+                blob.assign(value.detach())
+
+    def _sync(self):
+        """Takes over host copies that the user may have written into; there are none on the CPU."""
+        self._take_pending_inputs()
+        if self.device.type != "cpu":
+            for blob in [*self._blobs, *(blob for blobs in self.params.values() for blob in blobs)]:
+                blob.sync()
+
+    def _take_pending_inputs(self):
+        # Values of an older run are worth nothing once the next one starts, and hold memory.
+        self._pending = None
+
+    # -- pycaffe's runs, layer by layer on the blobs -----------------------------------------------------------------
+
+    def forward(self, blobs=None, start=None, end=None, **inputs):
+        """Runs the net, or the layers `start` to `end`.
+
+        Returns
+        -------
+        dict of str to array
+            The outputs (or the tops of `end`) and `blobs`: views, overwritten by the next forward.
+        """
+        first = 0 if start is None else self._layer_index(start)
+        last = len(self.graph.nodes) - 1 if end is None else self._layer_index(end)
+        wanted = (self.outputs if end is None else self.top_names[end]) + list(blobs or [])
+        self._set("data", inputs, self.inputs)
+        self._forward(first, last)
+        return {name: self.blobs[name].data for name in wanted}
+
+    def backward(self, diffs=None, start=None, end=None, **top_diffs):
+        """Runs backward from `start` (the last layer) down to `end` (the first); parameter diffs accumulate.
+
+        Returns
+        -------
+        dict of str to array
+            Diffs of the inputs (or of the bottoms of `end`) and of the blobs named in `diffs`.
+        """
+        first = len(self.graph.nodes) - 1 if start is None else self._layer_index(start)
+        last = 0 if end is None else self._layer_index(end)
+        wanted = (self.inputs if end is None else self.bottom_names[end]) + list(diffs or [])
+        self._set("diff", top_diffs, self.outputs)
+        self._backward(first, last)
+        return {name: self.blobs[name].diff for name in wanted}
+
+    def _forward(self, first, last):
+        self._take_pending()
+        self._sync()
+        return self._runner.forward(first, last)
+
+    def _backward(self, first, last):
+        self._take_pending()
+        self._sync()
+        self._runner.backward(first, last)
+
+    def _set(self, which, arrays, names):
+        """Copies arrays into the blobs of the same names; all of `names` or none must be given."""
+        if arrays and set(arrays) != set(names):
+            raise NetError(f"arrays are given for {sorted(arrays)}, but the net has {sorted(names)}",
+                           file=self.graph.file)
+        for name, array in arrays.items():
+            blob, array = self.blobs[name], np.asarray(array)
+            if array.shape[:1] != blob.shape[:1]:
+                raise NetError(f"array of shape {array.shape} for a blob of shape {blob.shape}: the batch sizes differ",
+                               blob=name)
+            getattr(blob, which)[...] = array
+
+    def _layer_index(self, name):
+        if name not in self._layer_names:
+            raise NetError(f"no layer {name!r} (layers: {', '.join(self._layer_names)})", file=self.graph.file)
+        return self._layer_names.index(name)
+
+    def reshape(self):
+        """Gives every blob the shape that follows from the shapes of the input blobs."""
+        self._take_pending()
+        for index, node in enumerate(self.graph.nodes):
+            if node.bottoms:
+                for blob, shape in zip(node.tops, self._runner.check_shapes(index) or ()):
+                    self._blobs[blob].resize(tuple(shape))
+        self._runner.fill_loss_diffs()
+
+    def set_input_arrays(self, data, labels):
+        """Arrays for the MemoryData layer, which must be the first: data (n, c, h, w), labels (n,) or (n, 1, 1, 1)."""
+        layer = self.graph.nodes[0].layer if self.graph.nodes else None
+        if not hasattr(layer, "set_arrays"):
+            raise NetError("set_input_arrays needs a MemoryData layer as the first layer", file=self.graph.file)
+        layer.set_arrays(data, labels)
+
+    # -- weights -----------------------------------------------------------------------------------------------------
+
+    def copy_from(self, weights):
+        """Copies weights by layer name from a .caffemodel, a .caffemodel.h5 or a NetParameter; see `copy_weights`."""
+        copy_weights(self.graph, *read_weights(weights))
+
+    load_hdf5 = copy_from
+
+    def share_with(self, other):
+        """Uses the values of the other net's parameters in layers of the same name; diffs stay apart."""
+        owners = {node.name: node.layer for node in reversed(other.graph.nodes)}
+        for node in self.graph.nodes:
+            if node.name not in owners:
+                continue
+            mine, theirs = (list(layer._parameters.values()) for layer in (node.layer, owners[node.name]))
+            if [p.shape for p in mine] != [p.shape for p in theirs]:
+                raise NetError(f"cannot share: shapes {[tuple(p.shape) for p in mine]} here, "
+                               f"{[tuple(p.shape) for p in theirs]} there", layer=node.name, file=self.graph.file)
+            for parameter, source in zip(mine, theirs):
+                parameter.data = source.data
+
+    def to_proto(self, write_diff=False):
+        """The net with its weights as a NetParameter, with Split layers, as Caffe snapshots it."""
+        self._sync()
+        return graph_to_proto(self.graph, write_diff)
+
+    def save(self, path):
+        """Writes a .caffemodel, whole or not at all."""
+        write_message(path, self.to_proto())
+
+    def save_hdf5(self, path, write_diff=False):
+        """Writes a .caffemodel.h5, whole or not at all."""
+        self._sync()
+        write_hdf5(os.fspath(path), self.graph, write_diff)
+
+
+def _arguments(args, phase, level, stages, weights):
+    """Phase, level, stages and weights from pycaffe's positional forms."""
+    args = list(args)
+    if len(args) > 1 and not isinstance(args[0], int):           # Net(file, weights, phase)
+        weights, args = args[0], args[1:]
+    values = dict(zip(("phase", "level", "stages", "weights"), args))
+    if "level" in values and not isinstance(values["level"], int):
+        values["weights"] = values.pop("level")                  # Net(file, phase, weights)
+    if len(args) > 4 or phase is not None and "phase" in values:
+        raise NetError(f"Net takes a file and a phase, found {len(args)} further arguments")
+    phase = values.get("phase", phase)
+    if phase not in (caffe_pb2.TRAIN, caffe_pb2.TEST):
+        raise NetError(f"a net needs a phase, TRAIN or TEST; found {phase!r}")
+    return phase, values.get("level", level), values.get("stages", stages), values.get("weights", weights)

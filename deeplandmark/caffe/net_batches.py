@@ -1,0 +1,58 @@
+"""pycaffe's loops over arrays longer than a batch."""
+import numpy as np
+
+from deeplandmark.caffe.errors import NetError
+
+
+class BatchMethods:
+    """forward_all and forward_backward_all of a Net, whose batch size is that of its first input."""
+
+    def forward_all(self, blobs=None, **inputs):
+        """`forward` over arrays of any length, batch by batch; the last batch is filled up with zeros.
+
+        Returns
+        -------
+        dict of str to array, as many rows as the inputs
+        """
+        collected = {name: [] for name in {*self.outputs, *(blobs or [])}}
+        for batch in self._batches(inputs):
+            for name, array in self.forward(blobs=blobs, **batch).items():
+                collected[name].extend(array.copy() if array.ndim else [array.copy()])
+        return _without_padding(collected, inputs)
+
+    def forward_backward_all(self, blobs=None, diffs=None, **arrays):
+        """`forward` and `backward` over arrays of any length: inputs and output diffs by name.
+
+        Returns
+        -------
+        (dict, dict) : blobs and diffs, as many rows as the inputs
+        """
+        found = {name: [] for name in {*self.outputs, *(blobs or [])}}
+        found_diffs = {name: [] for name in {*self.inputs, *(diffs or [])}}
+        inputs = {name: arrays[name] for name in arrays if name in self.inputs}
+        top_diffs = {name: arrays[name] for name in arrays if name not in self.inputs}
+        for batch, batch_diffs in zip(self._batches(inputs), self._batches(top_diffs), strict=True):
+            for name, array in self.forward(blobs=blobs, **batch).items():
+                found[name].extend(array.copy())
+            for name, array in self.backward(diffs=diffs, **batch_diffs).items():
+                found_diffs[name].extend(array.copy())
+        return _without_padding(found, inputs), _without_padding(found_diffs, inputs)
+
+    def _batches(self, arrays):
+        """dicts of arrays of exactly one batch each."""
+        if not arrays or not self.inputs:
+            raise NetError("give an array for every input blob", file=self.graph.file)
+        count = len(next(iter(arrays.values())))
+        size = self.blobs[self.inputs[0]].shape[0]
+        for start in range(0, count, size):
+            batch = {}
+            for name, array in arrays.items():
+                rows = np.asarray(array)[start:start + size]
+                missing = np.zeros((size - len(rows), *rows.shape[1:]), rows.dtype)
+                batch[name] = np.concatenate([rows, missing])
+            yield batch
+
+
+def _without_padding(collected, inputs):
+    count = len(next(iter(inputs.values())))
+    return {name: np.asarray(rows)[:count] for name, rows in collected.items()}
