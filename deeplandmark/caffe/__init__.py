@@ -13,7 +13,9 @@ set_device = _MODE.set_device
 set_random_seed = _MODE.set_random_seed
 
 # Names that cost time to import come from their files on first use: name -> module.
-_LAZY = {}
+_LAZY = {name: "deeplandmark.caffe.solvers" for name in (
+    "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "Monitor", "NesterovSolver", "RMSPropSolver", "SGDSolver",
+    "get_solver", "latest_snapshot")}
 
 __all__ = ["CaffeError", "FileFormatError", "Net", "NetError", "NetModule", "PrototxtError", "SolverError", "TEST",
            "TRAIN", "layer_type_list", "proto", "set_device", "set_mode_cpu", "set_mode_gpu", "set_random_seed",

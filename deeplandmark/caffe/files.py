@@ -19,11 +19,21 @@ def replaced(path):
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)                       # mkstemp made it private
+        _sync(temporary)                                         # else a power cut may leave the name without the data
         os.replace(temporary, path)
+        _sync(folder or ".")
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
         raise
+
+
+def _sync(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_bytes(path, data):

@@ -176,7 +176,7 @@ def summary(curve):
 
 def table(curves, remarks):
     """The summary as text, one line for each network, unusual ones with their remarks below."""
-    lines = [f"{'network':<12}{'iterations':>12}{'train loss':>12}{'test loss':>12}{'best test':>12}{'at':>9}"]
+    lines = [f"{'network':<12}{'iterations':>12}{'train loss':>12}{'test loss':>12}{'best test':>12}{'best at':>9}"]
     for curve in curves:
         iterations, *losses, best_iteration, finished = summary(curve)
         cells = "".join(f"{loss:>12.4g}" if loss != "" else f"{'-':>12}" for loss in losses)

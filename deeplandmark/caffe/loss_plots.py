@@ -60,14 +60,18 @@ def _draw_curve(axis, curve, remarks, small=False):
         axis.set_yscale("log")
     axis.grid(True, which="both", color="#dddddd", linewidth=0.5)
     axis.tick_params(labelsize=7 if small else 9)
+    axis.locator_params(axis="x", nbins=4 if small else 8)
     axis.set_xlabel("iteration", fontsize=8 if small else 10)
     axis.set_ylabel("loss (log scale)", fontsize=8 if small else 10)
     _title(axis, curve, remarks, small)
 
 
 def _title(axis, curve, remarks, small):
-    title = f"{curve.name}: {curve.final_loss:.3g} after {curve.last_iter} iterations"
-    text = "\n".join([title, *remarks]) if not small else title + (" - unusual" if remarks else "")
+    title = f"{curve.name}: {curve.final_loss:.3g}"
+    if small:
+        text = title + (" - unusual" if remarks else "")
+    else:
+        text = "\n".join([f"{title} after {curve.last_iter} iterations", *remarks])
     axis.set_title(text, fontsize=9 if small else 12, wrap=True, fontweight="bold" if remarks else "normal")
     if remarks:
         for spine in axis.spines.values():

@@ -43,6 +43,11 @@ def _upgrade_snapshot_prefix(param, path):
         param.snapshot_prefix = os.path.join(param.snapshot_prefix, stem)
 
 
+def _check_type(param):
+    if param.type not in RULES:
+        raise SolverError(f"unknown solver type {param.type!r} (known: {', '.join(RULES)})")
+
+
 def _check_numbers(param):
     for name in ("max_iter", "display", "snapshot", "test_interval"):
         if getattr(param, name) < 0:

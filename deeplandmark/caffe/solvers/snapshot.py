@@ -4,7 +4,6 @@ Both files are written beside their place, synced and moved there, first the mod
 is killed, every `.solverstate` found is whole and so is the model it names.
 """
 
-import contextlib
 import glob
 import os
 import re
@@ -15,6 +14,8 @@ from google.protobuf.message import DecodeError
 
 from deeplandmark.caffe.blob_proto import array_to_blob, blob_to_array
 from deeplandmark.caffe.errors import FileFormatError, SolverError
+from deeplandmark.caffe.files import replaced
+from deeplandmark.caffe.model_file import write_message
 from deeplandmark.caffe.proto import caffe_pb2
 
 _STATE_NAME = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")
@@ -36,29 +37,13 @@ def snapshot_paths(prefix, iter, hdf5=False):
     return f"{prefix}_iter_{iter}.caffemodel{suffix}", f"{prefix}_iter_{iter}.solverstate{suffix}"
 
 
-@contextlib.contextmanager
-def atomic_write(path):
-    """Give a temporary path beside `path` to write to; sync and move it there when the block ends well."""
-    temporary = f"{path}.tmp"
-    try:
-        yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-        raise
-    _sync(os.path.dirname(os.path.abspath(path)))
-
-
 def write_state(path, state):
     """Write a SolverSnapshot atomically, as HDF5 where the path ends in `.h5`, as binary proto otherwise."""
-    with atomic_write(path) as temporary:
-        if path.endswith(".h5"):
+    if path.endswith(".h5"):
+        with replaced(path) as temporary:
             _write_hdf5(temporary, state)
-        else:
-            with open(temporary, "wb") as file:
-                file.write(_to_message(state).SerializeToString())
+    else:
+        write_message(path, _to_message(state))
 
 
 def read_state(path):
@@ -156,11 +141,3 @@ def check_history(state_path, state, history):
         if array.shape != tuple(tensor.shape) and not (array.ndim == 4 and array.size == tensor.numel()):
             raise SolverError(f"{state_path}: history blob {i} has shape {tuple(array.shape)},"
                               f" the solver's has {tuple(tensor.shape)}")
-
-
-def _sync(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ from deeplandmark.caffe.solvers import nets, parameter, updates
 from deeplandmark.caffe.solvers.learning_rate import current_step, learning_rate
 from deeplandmark.caffe.solvers.losses import LossWindow, NotFiniteError
 from deeplandmark.caffe.solvers.report import Stopwatch, log_display, log_test
-from deeplandmark.caffe.solvers.snapshot import (SolverSnapshot, atomic_write, check_history, model_of, read_state,
+from deeplandmark.caffe.solvers.snapshot import (SolverSnapshot, check_history, model_of, read_state,
                                                  snapshot_paths, write_state)
 
 SNAPSHOT, STOP = "snapshot", "stop"  # what an action function may ask for
@@ -25,8 +25,9 @@ class Solver:
     ----------
     param : str or SolverParameter
         Solver file, or the message itself. Paths in it are relative to the working directory.
-    device : str
-        Where torch computes: "cpu", "cuda", ... `solver_mode` is not looked at, as in pycaffe.
+    device : str, optional
+        Where torch computes; by default what set_mode_cpu or set_mode_gpu chose. `solver_mode` is not looked at, as in
+        pycaffe.
     log : Log, optional
         Where log lines go; standard error by default.
 
@@ -44,7 +45,7 @@ class Solver:
 
     rule = None  # update rule class; None: the one that `type` names
 
-    def __init__(self, param, device="cpu", log=None):
+    def __init__(self, param, device=None, log=None):
         self.param = parameter.read(param)
         self.log = log or Log()
         self.log.info("solver.cpp:45", "Initializing solver from parameters: \n"
@@ -65,7 +66,7 @@ class Solver:
 
     def solve(self, resume_file=None):
         """Train until max_iter, from a solverstate if one is given; snapshot, display and test at the end."""
-        self.log.info("solver.cpp:289", f"Solving {self.net.name}")
+        self.log.info("solver.cpp:289", f"Solving {self.net.graph.name}")
         self.log.info("solver.cpp:290", f"Learning Rate Policy: {self.param.lr_policy}")
         if resume_file:
             self.log.info("solver.cpp:297", f"Restoring previous solver status from {resume_file}")
@@ -184,8 +185,7 @@ class Solver:
         model, state = snapshot_paths(self.param.snapshot_prefix, self.iter, hdf5)
         kind = "HDF5" if hdf5 else "binary proto"
         self.log.info("solver.cpp:464", f"Snapshotting to {kind} file {model}")
-        with atomic_write(model) as temporary:
-            (self.net.save_hdf5 if hdf5 else self.net.save)(temporary)
+        (self.net.save_hdf5 if hdf5 else self.net.save)(model)
         self.log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {state}")
         history = [tensor.cpu().numpy() for tensor in self.update.history]
         write_state(state, SolverSnapshot(self.iter, model, self._current_step, history))

@@ -1,0 +1,89 @@
+"""Which curves are pointed out, and that pictures and CSV are written."""
+
+import csv
+import math
+import xml.etree.ElementTree as ElementTree
+
+import cv2
+import pytest
+
+from deeplandmark import view_loss
+from deeplandmark.caffe.loss_curves import read_folder, unusual
+
+HEADER = "I20261121 00:35:46.183374 18697 solver.cpp:239] "
+
+
+def write_log(folder, name, loss, iterations=range(0, 2100, 100)):
+    """A log whose training and test losses are loss(iteration)."""
+    lines = ["Solving net"]
+    for i in iterations:
+        lines += [f"Iteration {i}, Testing net (#0)", f"    Test net output #0: error = {1.1 * loss(i):g}",
+                  f"Iteration {i} (1 iter/s, 1s/100 iters), loss = {loss(i):g}",
+                  f"    Train net output #0: loss = {loss(i):g}"]
+    path = folder / f"{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{HEADER}{line}\n" for line in lines))
+
+
+def good(iter):
+    return 0.05 * math.exp(-iter / 700) + 0.002
+
+
+@pytest.fixture
+def level2(tmp_path):
+    for name in ("2_LE1", "2_LE2", "2_RE1", "2_RE2", "2_N1"):
+        write_log(tmp_path, name, good)
+    return tmp_path
+
+
+@pytest.mark.parametrize("loss, remark", [
+    (lambda i: float("nan") if i > 900 else good(i), "not finite at iteration 1000"),
+    (lambda i: good(i) * (1 + (i / 800) ** 6), "diverged"),
+    (lambda i: 0.05 if i < 300 else 0.03 + 1e-6 * (i % 3), "flat"),
+    (lambda i: 0.05 + 0.001 * math.sin(i), "not going down"),
+    (lambda i: 4 * good(i), "x the median of level 2"),
+])
+def test_unusual(level2, loss, remark):
+    write_log(level2, "2_N2", loss)
+    curves, _ = read_folder(level2)
+    remarks = unusual(curves)
+    assert list(remarks) == ["2_N2"]
+    assert remark in remarks["2_N2"][0]
+
+
+def test_twins_are_compared_where_a_level_is_small(tmp_path):
+    write_log(tmp_path, "3_LE1", good)
+    write_log(tmp_path, "3_LE2", lambda i: 3 * good(i))
+    assert "sibling" in unusual(read_folder(tmp_path)[0])["3_LE2"][0]
+
+
+def test_nothing_to_say_about_good_ones(level2):
+    assert unusual(read_folder(level2)[0]) == {}
+
+
+def test_command(level2, tmp_path, capsys):
+    write_log(level2, "sub/2_N2", lambda i: float("nan") if i else 0.1)
+    (level2 / "empty.log").write_text("")
+    out = tmp_path / "out"
+    assert view_loss.main([str(level2), "--out", str(out), "--svg"]) == 0
+    captured = capsys.readouterr()
+    assert "empty.log" in captured.err
+    assert "unusual: training loss not finite at iteration 100" in captured.out
+    assert cv2.imread(str(out / "2_LE1.png")).shape[0] > 300
+    assert cv2.imread(str(out / "overview.png")).shape[1] > 600
+    ElementTree.parse(out / "2_N2.svg")
+    rows = list(csv.DictReader((out / "2_LE1.csv").open()))
+    assert len(rows) == 21 and float(rows[0]["test_loss"]) == pytest.approx(0.0572)
+    summary = {row["network"]: row for row in csv.DictReader((out / "summary.csv").open())}
+    assert summary["2_N2"]["remarks"] and not summary["2_LE1"]["remarks"]
+
+
+def test_the_same_stem_in_two_folders(tmp_path):
+    write_log(tmp_path, "a/2_LE1", good)
+    write_log(tmp_path, "b/2_LE1", good)
+    assert [curve.name for curve in read_folder(tmp_path)[0]] == ["a/2_LE1", "b/2_LE1"]
+
+
+def test_no_log(tmp_path, capsys):
+    assert view_loss.main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("view_loss: ")
