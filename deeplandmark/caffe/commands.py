@@ -33,9 +33,14 @@ def main(arguments=None):
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (--help shows the flags)\n")
+
+
 def parser():
     """The flags of `caffe`; each may be spelled `-flag value`, `-flag=value`, `--flag value` or `--flag=value`."""
-    made = argparse.ArgumentParser(prog="python -m deeplandmark.caffe", description=__doc__, allow_abbrev=False)
+    made = _Parser(prog="python -m deeplandmark.caffe", description=__doc__, allow_abbrev=False)
     made.add_argument("verb", choices=sorted(_VERBS), help="train: train or finetune a net; test: score a net; "
                       "time: time it layer by layer; device_query: show the GPUs")
 

@@ -5,6 +5,8 @@
 
 import math
 
+import numpy as np
+
 from deeplandmark.caffe.errors import SolverError
 
 
@@ -39,8 +41,9 @@ def _multistep(p, iter, step):
 
 
 def _poly(p, iter, step):
-    # base_lr * (1 - iter / max_iter) ^ power; past max_iter the rate stays 0
-    return p.base_lr * max(0.0, 1 - iter / p.max_iter) ** p.power
+    # base_lr * (1 - iter / max_iter) ^ power; past max_iter the rate stays 0. In float32 as in Caffe: near the end the
+    # difference of two numbers close to 1 would show.
+    return p.base_lr * max(0.0, float(np.float32(1) - np.float32(iter) / np.float32(p.max_iter))) ** p.power
 
 
 def _sigmoid_policy(p, iter, step):

@@ -22,12 +22,15 @@ class Stopwatch:
         return (done / seconds if seconds else 0.0), seconds
 
 
-def log_display(log, solver, loss):
-    """`Iteration 10 (833.333 iter/s, 0.012s/10 iters), loss = 0.0997` and the outputs of the training net."""
+def log_display(log, solver, loss, outputs=None):
+    """`Iteration 10 (833.333 iter/s, 0.012s/10 iters), loss = 0.0997` and the outputs of the training net.
+
+    `outputs`: their values by name, where they are not in the net's blobs.
+    """
     rate, seconds = solver.stopwatch.lap(solver.iter)
     log.info("solver.cpp:239", f"Iteration {solver.iter} ({rate:g} iter/s, {seconds:g}s/{solver.param.display} iters),"
                                f" loss = {loss:g}")
-    values = {name: _numbers(solver.net.blobs[name].data) for name in solver.net.outputs}
+    values = outputs or {name: solver.net.blobs[name].data for name in solver.net.outputs}
     _log_outputs(log, "solver.cpp:258", "Train", solver.net, values)
     if solver.param.debug_info:
         _log_norms(log, solver.net.learnable_params)

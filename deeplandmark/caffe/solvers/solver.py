@@ -59,28 +59,38 @@ class Solver:
         self._losses = LossWindow(self.param.average_loss)
         self._callbacks, self._monitors = [], []
         self._requested_action = lambda: None
-        self._stop_requested = False
+        self.stop_requested = False
         self.log.info("solver.cpp:57", "Solver scaffolding done.")
 
     # ------------------------------------------------------------------ training
 
     def solve(self, resume_file=None):
         """Train until max_iter, from a solverstate if one is given; snapshot, display and test at the end."""
+        self.begin_solving(resume_file)
+        self.step(self.param.max_iter - self.iter)
+        self.finish_solving()
+
+    def begin_solving(self, resume_file=None):
+        """What `solve` does before its first step."""
         self.log.info("solver.cpp:289", f"Solving {self.net.graph.name}")
         self.log.info("solver.cpp:290", f"Learning Rate Policy: {self.param.lr_policy}")
         if resume_file:
             self.log.info("solver.cpp:297", f"Restoring previous solver status from {resume_file}")
             self.restore(resume_file)
-        self.step(self.param.max_iter - self.iter)
+        self._losses.restart()
+        self.stopwatch.restart(self.iter)
+
+    def finish_solving(self):
+        """What `solve` does after its last step: snapshot, display and test."""
         if self._is_final_snapshot_due():
             self.snapshot()
-        if self._stop_requested:
+        if self.stop_requested:
             self.log.info("solver.cpp:317", "Optimization stopped early.")
             return
-        if _is_due(self.iter, self.param.display):
+        if is_due(self.iter, self.param.display):
             self._losses.add(self.iter, float(self.net.forward_loss()[1]))
             self.log.info("solver.cpp:327", f"Iteration {self.iter}, loss = {self._losses.mean():g}")
-        if _is_due(self.iter, self.param.test_interval):
+        if is_due(self.iter, self.param.test_interval):
             self.test_all()
         self.log.info("solver.cpp:332", "Optimization Done.")
 
@@ -93,25 +103,25 @@ class Solver:
             raise
 
     def _step(self, stop_iter):
-        self._stop_requested = False
+        self.stop_requested = False
         self._losses.restart()
         self.stopwatch.restart(self.iter)
-        while self.iter < stop_iter and not self._stop_requested:
+        while self.iter < stop_iter and not self.stop_requested:
             self.net.clear_param_diffs()
-            if self._is_test_due():
+            if self.is_test_due():
                 self.test_all()
-                if self._stop_requested:
+                if self.stop_requested:
                     break
             self._call("on_start")
             loss = self._forward_backward()
             self._losses.add(self.iter, loss)  # raises when the loss is not finite
-            if _is_due(self.iter, self.param.display):
-                self._display()
+            if is_due(self.iter, self.param.display):
+                self.display()
             self._call("on_gradients_ready")
             self.apply_update()
             self.iter += 1  # the number of updates done, as in Caffe
             self._tell("on_iteration", self.iter - 1, loss)
-            if _is_due(self.iter, self.param.snapshot):
+            if is_due(self.iter, self.param.snapshot):
                 self.snapshot()
             self._act_on_requests()
         self._losses.check()
@@ -123,9 +133,13 @@ class Solver:
             self.log.info("sgd_solver.cpp:50", f"MultiStep Status: Iteration {self.iter}, step = {step}")
         self._current_step = step
         rate = learning_rate(self.param, self.iter, step)
-        if _is_due(self.iter, self.param.display):
-            self.log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {rate:g}")
+        self.log_rate(rate)
         self.update.apply(rate, self.iter)
+
+    def log_rate(self, rate):
+        """The learning rate of this iteration, where a display is due."""
+        if is_due(self.iter, self.param.display):
+            self.log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {rate:g}")
 
     def _forward_backward(self):
         """Loss of this iteration: the mean over iter_size passes, whose diffs add up in the parameters."""
@@ -135,9 +149,15 @@ class Solver:
             loss = loss + self.net.forward_backward()
         return loss / iter_size if iter_size > 1 else loss
 
-    def _display(self):
+    def take_loss(self, iter, loss):
+        """A loss that a SolverGroup computed for this solver. NotFiniteError when it is not finite."""
+        self._losses.add(iter, loss)
+        self._tell("on_iteration", iter, loss)
+
+    def display(self, outputs=None):
+        """Log the smoothed loss, the outputs of the training net (its blobs, unless given)."""
         loss = self._losses.mean()
-        log_display(self.log, self, loss)
+        log_display(self.log, self, loss, outputs)
         self._tell("on_display", self.iter, loss)
 
     # ------------------------------------------------------------------ testing
@@ -145,7 +165,7 @@ class Solver:
     def test_all(self):
         """Run every test net for its test_iter batches. A requested stop ends it early."""
         for i, net in enumerate(self.test_nets):
-            if self._stop_requested:
+            if self.stop_requested:
                 break
             self._test(i, net)
 
@@ -155,7 +175,7 @@ class Solver:
         batches, sums, total = self.param.test_iter[index], {}, 0.0
         for _ in range(batches):
             self._act_on_requests()
-            if self._stop_requested:
+            if self.stop_requested:
                 self.log.info("solver.cpp:389", "Test interrupted.")
                 return
             outputs, loss = net.forward_loss()
@@ -168,8 +188,8 @@ class Solver:
         log_test(self.log, net, means)
         self._tell("on_test", self.iter, index, means)
 
-    def _is_test_due(self):
-        return _is_due(self.iter, self.param.test_interval) and (self.iter > 0 or self.param.test_initialization)
+    def is_test_due(self):
+        return is_due(self.iter, self.param.test_interval) and (self.iter > 0 or self.param.test_initialization)
 
     # ------------------------------------------------------------------ snapshots
 
@@ -194,7 +214,7 @@ class Solver:
 
     def _is_final_snapshot_due(self):
         p = self.param
-        return p.snapshot_after_train and bool(p.snapshot_prefix) and not _is_due(self.iter, p.snapshot)
+        return p.snapshot_after_train and bool(p.snapshot_prefix) and not is_due(self.iter, p.snapshot)
 
     def restore(self, state_file):
         """Take up weights, history and iteration of a solverstate, ours or Caffe's.
@@ -227,7 +247,7 @@ class Solver:
 
     def stop(self):
         """End the run after the present iteration (or before its update, when called from a test)."""
-        self._stop_requested = True
+        self.stop_requested = True
 
     def set_action_function(self, function):
         """`function()` is asked between iterations and between test batches: SNAPSHOT, STOP or None."""
@@ -238,7 +258,7 @@ class Solver:
             if action == SNAPSHOT:
                 self.snapshot()
             elif action == STOP:
-                self._stop_requested = True
+                self.stop_requested = True
 
     def _call(self, name):
         for callback in self._callbacks:
@@ -254,5 +274,5 @@ class Solver:
         return rule(self.param, self.net.learnable_params, self.net.params_lr, self.net.params_weight_decay)
 
 
-def _is_due(iter, interval):
+def is_due(iter, interval):
     return interval > 0 and iter % interval == 0
