@@ -1,4 +1,4 @@
-"""`python -m deeplandmark.view_loss log/`: draw the losses of every network below a folder and point out unusual ones."""
+"""`python -m deeplandmark.view_loss log/`: draw the losses of every network in a folder, point out unusual ones."""
 
 import argparse
 import os

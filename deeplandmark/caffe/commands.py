@@ -55,7 +55,8 @@ def parser():
     flag("phase", choices=["TRAIN", "TEST"], type=str.upper, help="phase of the net (time); default TRAIN")
     flag("level", type=int, default=0, metavar="N", help="level of the net state")
     flag("stage", default="", metavar="STAGES", help="stages of the net state, between commas")
-    flag("gpu", default="", metavar="ID", help="GPU to run on; default: what solver_mode says (train), CPU (test, time)")
+    flag("gpu", default="", metavar="ID",
+         help="GPU to run on; default: what solver_mode says (train), CPU (test, time)")
     flag("sigint_effect", choices=sorted(EFFECTS), default="stop", help="what SIGINT does (train)")
     flag("sighup_effect", choices=sorted(EFFECTS), default="snapshot", help="what SIGHUP does (train)")
     flag("log", metavar="FILE", help="append log lines to this file as well")

@@ -50,7 +50,8 @@ def _all_labels(axes):
 
 
 def _draw_curve(axis, curve, remarks, small=False):
-    axis.plot(*_drawable(curve.train_iter, curve.train_loss), color=TRAIN_COLOUR, linewidth=0.8, label="train, one batch")
+    axis.plot(*_drawable(curve.train_iter, curve.train_loss), color=TRAIN_COLOUR, linewidth=0.8,
+              label="train, one batch")
     axis.plot(*_drawable(curve.smoothed_iter, curve.smoothed_loss), color=SMOOTHED_COLOUR, linewidth=1.2,
               label="train, average_loss")
     axis.plot(*_drawable(curve.test_iter, curve.test_loss), color=TEST_COLOUR, linewidth=1.8, marker="o",

@@ -120,7 +120,8 @@ def test_nan_and_infinity_are_numbers_here(tmp_path):
 
 def test_vectors_and_several_test_nets(tmp_path):
     lines = ["Solving net", "Iteration 0, Testing net (#0)", "    Test net output #0: prob = 0.1",
-             "    Test net output #1: prob = 0.2", "Iteration 0, Testing net (#1)", "    Test net output #0: prob = 0.3"]
+             "    Test net output #1: prob = 0.2", "Iteration 0, Testing net (#1)",
+             "    Test net output #0: prob = 0.3"]
     log = parsed(tmp_path, "".join(f"{HEADER}{line}\n" for line in lines))
     assert {k: v for k, v in log.test[0].items() if "prob" in k} == {"prob": 0.1, "prob_1": 0.2, "net1_prob": 0.3}
     write_csv(log, tmp_path, "x")

@@ -18,18 +18,22 @@ class NesterovSolver(Solver):
 
 
 class AdaGradSolver(Solver):
+    """AdaGrad: the rate shrinks with the sum of squared gradients."""
     rule = updates.AdaGrad
 
 
 class RMSPropSolver(Solver):
+    """RMSProp: the rate shrinks with a running mean of squared gradients."""
     rule = updates.RMSProp
 
 
 class AdaDeltaSolver(Solver):
+    """AdaDelta: steps in the proportion of past steps to past gradients."""
     rule = updates.AdaDelta
 
 
 class AdamSolver(Solver):
+    """Adam: running means of gradients and of their squares."""
     rule = updates.Adam
 
 

@@ -31,7 +31,7 @@ def read(source):
 
 
 def _upgrade_snapshot_prefix(param, path):
-    """Caffe's rule (upgrade_proto.cpp): without a prefix the solver file's name, and so below a prefix that is a folder.
+    """Caffe's rule (upgrade_proto.cpp): the solver file's name without a prefix, and below a prefix that is a folder.
 
     Except that a prefix ending in '/' is taken as it stands: `model/1_F/` gives `model/1_F/_iter_N`.
     """
@@ -64,7 +64,7 @@ def _check_nets(param):
     if not given:
         raise SolverError(f"no training net: give one of {', '.join(_TRAIN_NET_FIELDS)}")
     if len(given) > 1:
-        raise SolverError(f"more than one training net ({', '.join(given)}): give one of {', '.join(_TRAIN_NET_FIELDS)}")
+        raise SolverError(f"more than one training net: {', '.join(given)}; keep one of them")
     _check_test_nets(param, len(param.test_net) + len(param.test_net_param))
 
 

@@ -99,7 +99,8 @@ class Solver:
         try:
             self._step(self.iter + iters)
         except NotFiniteError as error:
-            self.log.info("solver.cpp:239", f"Iteration {error.iter}, loss = {error.loss:g}")  # for whoever reads the log
+            # So that whoever reads the log sees how it ended.
+            self.log.info("solver.cpp:239", f"Iteration {error.iter}, loss = {error.loss:g}")
             raise
 
     def _step(self, stop_iter):
