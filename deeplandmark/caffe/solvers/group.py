@@ -9,7 +9,8 @@ from deeplandmark.caffe.stacked.nets import StackedNets
 from deeplandmark.caffe.stacked.operations import NotStackable
 
 # What may differ from solver to solver: the rest decides how the common steps are done.
-_OWN_FIELDS = ("net", "train_net", "test_net", "snapshot_prefix", "random_seed", "weights")
+_OWN_FIELDS = ("net", "net_param", "train_net", "train_net_param", "test_net", "test_net_param", "snapshot_prefix",
+               "random_seed", "weights")
 
 
 class SolverGroup:

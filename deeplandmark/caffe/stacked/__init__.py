@@ -1,0 +1,1 @@
+"""Several nets of one structure run as one: `StackedNets`."""

@@ -1,0 +1,162 @@
+"""What each layer type does to stacked blobs, shape (G, ..., N).
+
+An operation takes a list of stacked bottoms and returns a list of stacked tops. `operation(layers)` builds the one that
+stands for G equal layers; a type or setting that is missing here raises `NotStackable`, and the nets then run one by one.
+Adding a type is one function.
+"""
+import torch
+
+from deeplandmark.caffe.stacked.functions import Convolution, max_pooling
+
+
+class NotStackable(Exception):
+    """The nets cannot run as one; the text says why."""
+
+
+_OPERATIONS = {}
+
+
+def operation(layers, blobs):
+    """The operation of G equal layers.
+
+    Parameters
+    ----------
+    layers : list of Layer, one of each net
+    blobs : list of tensors (G, ...), the layers' parameter blobs stacked
+
+    Raises
+    ------
+    NotStackable
+    """
+    first = layers[0]
+    if not first.exact_bottoms and getattr(first, "min_bottoms", None) is None and not first.param.bottom:
+        return _data(layers)
+    build = _OPERATIONS.get(first.param.type)
+    if build is None:
+        raise NotStackable(f"layer {first.name!r}: type {first.param.type} has no stacked form")
+    return build(first, blobs)
+
+
+def _stacks(type_name):
+    def add(build):
+        _OPERATIONS[type_name] = build
+        return build
+    return add
+
+
+def _require(layer, condition, what):
+    if not condition:
+        raise NotStackable(f"layer {layer.name!r}: {what}")
+
+
+def _data(layers):
+    """Data layers read each for itself; their tops (N, ...) become (G, ..., N)."""
+    def run(bottoms):
+        tops = zip(*(layer() for layer in layers))
+        return [torch.stack(top).movedim(1, -1).contiguous() for top in tops]
+    return run
+
+
+@_stacks("LocallySharedConvolution")
+def _locally_shared_convolution(layer, blobs):
+    weight, bias = (*blobs, None)[:2]
+    return lambda bottoms: [Convolution.apply(bottoms[0], weight, bias, layer.p, layer.q)]
+
+
+@_stacks("Convolution")
+def _convolution(layer, blobs):
+    p = layer.param.convolution_param
+    weight, bias = (*blobs, None)[:2]
+    plain = (weight.dim() == 5 and weight.shape[-1] == weight.shape[-2] and p.group == 1
+             and not any(p.pad) and not p.pad_h and not p.pad_w and p.axis == 1
+             and all(s == 1 for s in (*p.stride, *p.dilation)) and not p.stride_h and not p.stride_w)
+    _require(layer, plain, "only square kernels with stride 1, no pad, group or dilation")
+    return lambda bottoms: [Convolution.apply(bottoms[0], weight, bias, 1, 1)]
+
+
+@_stacks("LocallySharedScale")
+def _locally_shared_scale(layer, blobs):
+    p, q = layer.p, layer.q
+
+    def spread(blob):
+        """(G, p*q*n) -> (G, n, p, 1, q, 1, 1), to multiply regions with."""
+        return blob.view(len(blob), p, q, -1).permute(0, 3, 1, 2).contiguous()[:, :, :, None, :, None, None]
+
+    def run(bottoms):
+        x = bottoms[0]
+        G, n, H, W, N = x.shape
+        gain, bias = map(spread, blobs)
+        return [torch.addcmul(bias, x.reshape(G, n, p, H // p, q, W // q, N), gain).reshape(x.shape)]
+    return run
+
+
+@_stacks("Pooling")
+def _pooling(layer, blobs):
+    _require(layer, layer.is_max and layer.num_tops == 1 and layer.kernel == layer.stride and layer.pad == (0, 0),
+             "only MAX over windows side by side")
+
+    def run(bottoms):
+        H, W = bottoms[0].shape[2:4]
+        whole = H % layer.kernel[0] == 0 and W % layer.kernel[1] == 0
+        return [max_pooling(bottoms[0], layer.kernel, layer.stride, ceil_mode=not whole and not layer.floor)]
+    return run
+
+
+@_stacks("InnerProduct")
+def _inner_product(layer, blobs):
+    weight, bias = (*blobs, None)[:2]
+    _require(layer, layer.start == 1, "only axis 1")
+
+    def run(bottoms):
+        x = bottoms[0].flatten(1, -2)
+        matrix = weight.transpose(1, 2) if layer.transpose else weight
+        return [torch.bmm(matrix, x) if bias is None else torch.baddbmm(bias.unsqueeze(2), matrix, x)]
+    return run
+
+
+@_stacks("TanH")
+def _tanh(layer, blobs):
+    return lambda bottoms: [torch.tanh(bottoms[0])]
+
+
+@_stacks("AbsVal")
+def _abs(layer, blobs):
+    return lambda bottoms: [bottoms[0].abs()]
+
+
+@_stacks("Sigmoid")
+def _sigmoid(layer, blobs):
+    return lambda bottoms: [torch.sigmoid(bottoms[0])]
+
+
+@_stacks("ReLU")
+def _relu(layer, blobs):
+    _require(layer, layer.param.relu_param.negative_slope == 0, "only negative_slope 0")
+    return lambda bottoms: [torch.relu(bottoms[0])]
+
+
+@_stacks("Split")
+def _split(layer, blobs):
+    return lambda bottoms: bottoms * layer.num_tops
+
+
+@_stacks("Flatten")
+def _flatten(layer, blobs):
+    p = layer.param.flatten_param
+    _require(layer, (p.axis, p.end_axis) == (1, -1), "only axis 1 to the end")
+    return lambda bottoms: [bottoms[0].flatten(1, -2)]
+
+
+@_stacks("Concat")
+def _concat(layer, blobs):
+    p = layer.param.concat_param
+    _require(layer, p.axis == 1 and p.concat_dim == 1, "only axis 1")
+    return lambda bottoms: [torch.cat(bottoms, 1)]
+
+
+@_stacks("EuclideanLoss")
+def _euclidean_loss(layer, blobs):
+    def run(bottoms):
+        prediction, label = (blob.flatten(1, -2) for blob in bottoms)
+        return [(prediction - label).square().sum((1, 2)) / (2 * prediction.shape[-1])]
+    return run

@@ -1,0 +1,75 @@
+"""Prototxt from Jinja2 templates: for every network a training net, a deploy net and a solver."""
+from pathlib import Path
+
+from deeplandmark.cascade.networks import networks
+
+VARIANTS = ("paper", "original")
+RECIPES = ("fast", "full")
+
+
+def template_folder():
+    """The folder of the templates: prototxt/ of the checkout."""
+    return Path(__file__).resolve().parents[2] / "prototxt"
+
+
+def render(network, kind, *, folder, variant="paper", structure=None, recipe="fast", effort=1.0, seed=1,
+           prototxt="prototxt", train="train", model="model"):
+    """Text of one prototxt.
+
+    Parameters
+    ----------
+    network : Network
+    kind : "train", "deploy" or "solver"
+    folder : path
+        Where the templates are.
+    variant : "paper" or "original"
+        Family of structures and solver.
+    structure : str, optional
+        Another structure than the table's: s3 ... s7 for an ablation of S0.
+    recipe, effort
+        Training plan, and a factor on its iterations.
+    prototxt, train, model : str
+        Folders as the prototxt names them: of the training net, of the h5 lists, of the snapshots.
+
+    Raises
+    ------
+    ValueError
+        For an error in a template, naming file and line.
+    """
+    import jinja2                                                # only training needs it
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(str(folder)), undefined=jinja2.StrictUndefined,
+                                     keep_trailing_newline=True)
+    name = f"{variant}_solver" if kind == "solver" else kind
+    values = dict(
+        level=network.level, name=network.name, num_output=network.num_output, rows=network.size[0],
+        columns=network.size[1], structure=f"{variant}_{structure or network.structure}", recipe=recipe, effort=effort,
+        seed=seed, train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
+        train_source=f"{train}/{network.full_name}/train.txt", test_source=f"{train}/{network.full_name}/test.txt",
+        snapshot_prefix=f"{model}/{network.full_name}/")
+    try:
+        return environment.get_template(f"{name}.prototxt.template").render(values)
+    except jinja2.TemplateSyntaxError as error:
+        raise ValueError(f"{error.filename or error.name}:{error.lineno}: {error.message}") from None
+    except jinja2.TemplateNotFound as error:
+        raise ValueError(f"{folder}: there is no template {error.name}") from None
+    except jinja2.UndefinedError as error:
+        raise ValueError(f"{folder}/{name}.prototxt.template: {error.message}") from None
+
+
+def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, **settings):
+    """Writes `{level}_{name}_{train,deploy,solver}.prototxt` of every network of some levels into a folder.
+
+    `s0` names another structure for F. Returns the list of paths. Files whose text is the same are left alone.
+    """
+    folder, out = Path(folder or template_folder()), Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for network in networks(levels=levels):
+        structure = s0 if network.structure == "s0" else None
+        for kind in ("train", "deploy", "solver"):
+            path = out / f"{network.full_name}_{kind}.prototxt"
+            text = render(network, kind, folder=folder, structure=structure, prototxt=str(out), **settings)
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                path.write_text(text, encoding="utf-8")
+            paths.append(path)
+    return paths

@@ -1,0 +1,117 @@
+"""Nets run as one stack learn what they would learn one by one."""
+import numpy as np
+import pytest
+import torch
+
+from deeplandmark.caffe.log import SilentLog
+from deeplandmark.caffe.net import Net
+from deeplandmark.caffe.proto import caffe_pb2
+from deeplandmark.caffe.solvers import get_solver
+from deeplandmark.caffe.solvers.group import SolverGroup
+from deeplandmark.caffe.stacked.nets import StackedNets
+from deeplandmark.caffe.stacked.operations import NotStackable
+
+DATA = """
+layer {{ name: "data" type: "HDF5Data" top: "data" top: "landmark"
+         hdf5_data_param {{ source: "{source}" batch_size: 6 shuffle: true }} }}
+"""
+PAPER = """
+layer { name: "conv1" type: "LocallySharedConvolution" bottom: "data" top: "conv1"
+        convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } }
+        local_share_param { p: 2 q: 3 } }
+layer { name: "tanh1" type: "TanH" bottom: "conv1" top: "conv1" }
+layer { name: "abs1" type: "AbsVal" bottom: "conv1" top: "abs1" }
+layer { name: "pool1" type: "Pooling" bottom: "abs1" top: "pool1" pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "scale1" type: "LocallySharedScale" bottom: "pool1" top: "pool1" local_share_param { p: 2 q: 3 } }
+layer { name: "tanh1b" type: "TanH" bottom: "pool1" top: "pool1" }
+"""
+ORIGINAL = """
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1" param { lr_mult: 1 } param { lr_mult: 2 }
+        convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool" pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "flat1" type: "Flatten" bottom: "pool" top: "flat1" }
+layer { name: "flat2" type: "Flatten" bottom: "conv1" top: "flat2" }
+layer { name: "pool1b" type: "Concat" bottom: "flat1" bottom: "flat2" top: "pool1" }
+"""
+HEAD = """
+layer { name: "fc1" type: "InnerProduct" bottom: "pool1" top: "fc1"
+        inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
+layer { name: "sigmoid" type: "Sigmoid" bottom: "fc1" top: "fc1" }
+layer { name: "fc2" type: "InnerProduct" bottom: "fc1" top: "fc2"
+        inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "fc2" bottom: "landmark" top: "loss" }
+"""
+
+
+@pytest.fixture(params=[PAPER, ORIGINAL], ids=["paper", "original"])
+def definitions(request, tmp_path):
+    """Text of three nets of one structure, each with its own data."""
+    import h5py
+    rng = np.random.default_rng(3)
+    texts = []
+    for g in range(3):
+        with h5py.File(tmp_path / f"{g}.h5", "w") as file:
+            file["data"] = rng.normal(size=(20, 1, 10, 14)).astype(np.float32)
+            file["landmark"] = rng.normal(size=(20, 2)).astype(np.float32)
+        (tmp_path / f"{g}.txt").write_text(str(tmp_path / f"{g}.h5"))
+        texts.append(DATA.format(source=tmp_path / f"{g}.txt") + request.param + HEAD)
+    return texts
+
+
+def new_nets(definitions):
+    return [Net(text, caffe_pb2.TRAIN, seed=seed) for seed, text in enumerate(definitions)]
+
+
+def test_losses_and_gradients_are_those_of_the_nets_alone(definitions):
+    alone, together = new_nets(definitions), new_nets(definitions)
+    stack = StackedNets(together)
+    for _ in range(2):                                           # diffs accumulate
+        losses = stack.forward_backward()
+        expected = [net.forward_backward() for net in alone]
+    assert losses.tolist() == pytest.approx(expected, rel=1e-5)
+    for net, other in zip(alone, together):
+        for p, q in zip(net.learnable_params, other.learnable_params):
+            assert torch.allclose(p.grad, q.grad, rtol=1e-4, atol=1e-5 * float(p.grad.abs().max()))
+
+
+def test_a_group_of_solvers_trains_as_each_alone(definitions, tmp_path):
+    def solvers(folder):
+        return [get_solver(caffe_pb2.SolverParameter(
+            net_param=_message(text), type="Adam", base_lr=0.01, momentum=0.9, momentum2=0.999, lr_policy="poly",
+            power=1, max_iter=40, display=10, snapshot=20, random_seed=g, snapshot_prefix=f"{tmp_path}/{folder}{g}/"),
+            log=SilentLog()) for g, text in enumerate(definitions)]
+    alone, together = solvers("alone"), solvers("together")
+    for solver in alone:
+        solver.solve()
+    SolverGroup(together).solve()
+    for g, (one, other) in enumerate(zip(alone, together)):
+        assert other.iter == 40
+        for p, q in zip(one.net.learnable_params, other.net.learnable_params):
+            assert torch.allclose(p, q, rtol=1e-3, atol=1e-4 * float(p.detach().abs().max()))
+        assert (tmp_path / f"together{g}" / "_iter_40.solverstate").exists()
+
+
+def test_a_solver_whose_loss_is_not_finite_leaves_the_group(definitions, tmp_path):
+    solvers = [get_solver(caffe_pb2.SolverParameter(
+        net_param=_message(text), base_lr=0.01, max_iter=60, random_seed=g, lr_policy="fixed",
+        snapshot_prefix=f"{tmp_path}/s{g}/"), log=SilentLog()) for g, text in enumerate(definitions)]
+    group = SolverGroup(solvers)
+    solvers[1].net.learnable_params[0].data.fill_(float("nan"))
+    group.solve()
+    assert list(group.failures) == [solvers[1]]
+    assert not list((tmp_path / "s1").glob("*")) and (tmp_path / "s0" / "_iter_60.caffemodel").exists()
+
+
+def test_nets_that_differ_are_refused(definitions):
+    nets = new_nets(definitions[:1]) + new_nets([definitions[1].replace("num_output: 5", "num_output: 6")])
+    with pytest.raises(NotStackable, match="differ"):
+        StackedNets(nets)
+    dropout = definitions[0].replace('type: "Sigmoid"', 'type: "Dropout"')
+    with pytest.raises(NotStackable, match="Dropout"):
+        StackedNets(new_nets([dropout]))
+
+
+def _message(text):
+    from google.protobuf import text_format
+    return text_format.Parse(text, caffe_pb2.NetParameter())
