@@ -124,7 +124,8 @@ class Net(BatchMethods):
     def forward_loss(self):
         """One forward without gradients: (dict of output blob name -> tensor, weighted loss as a float)."""
         values = self._input_values()
-        loss = self.module.run(values, training=True, release=True)
+        loss = self.module.run(values, training=True)
+        self._pending = values
         return {self.graph.blob_names[i]: values[i] for i in self.graph.outputs}, float(loss)
 
     def _input_values(self):
@@ -143,14 +144,10 @@ class Net(BatchMethods):
 
     def _sync(self):
         """Takes over host copies that the user may have written into; there are none on the CPU."""
-        self._take_pending_inputs()
+        self._pending = None                                     # worth nothing once the next run starts
         if self.device.type != "cpu":
             for blob in [*self._blobs, *(blob for blobs in self.params.values() for blob in blobs)]:
                 blob.sync()
-
-    def _take_pending_inputs(self):
-        # Values of an older run are worth nothing once the next one starts, and hold memory.
-        self._pending = None
 
     # -- pycaffe's runs, layer by layer on the blobs -----------------------------------------------------------------
 
