@@ -1,0 +1,156 @@
+"""Running a cascade over the faces of a list and measuring its errors at every level."""
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from deeplandmark.cascade.metrics import detection_error, interocular_error
+from deeplandmark.faces.errors import ListError, PictureError
+from deeplandmark.faces.picture_list import Problem, read_face, too_many_bad
+from deeplandmark.faces.progress import progress
+
+_AHEAD = 16  # pictures decoded before they are needed
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found for n faces, L levels and k points.
+
+    Attributes
+    ----------
+    annotations : tuple of n Annotation
+    predicted : float32 array (n, L, k, 2)
+        Pixels, after each level.
+    first : float32 array (n, k, 2) or None
+        Pixels, network F alone.
+    confidence : float32 array (n, k) or None
+    ms_per_face : float
+        Milliseconds in `cascade.locate`, decoding excluded, mean over the faces.
+    problems : tuple of Problem
+        Lines that were skipped.
+    """
+    annotations: tuple
+    predicted: np.ndarray
+    first: np.ndarray
+    confidence: np.ndarray
+    ms_per_face: float
+    problems: tuple = ()
+
+    def __len__(self):
+        return len(self.annotations)
+
+    @property
+    def level_count(self):
+        return self.predicted.shape[1]
+
+    @property
+    def truth(self):
+        """float64 (n, k, 2), pixels."""
+        return np.array([face.landmark_px for face in self.annotations])
+
+    @property
+    def errors(self):
+        """float64 (n, L, k), fractions of the box width."""
+        return np.stack([self._errors(self.predicted[:, i]) for i in range(self.level_count)], axis=1)
+
+    @property
+    def first_errors(self):
+        """float64 (n, k), fractions of the box width, of network F alone; None where the cascade does not tell."""
+        return None if self.first is None else self._errors(self.first)
+
+    @property
+    def interocular_errors(self):
+        """float64 (n, L, k), fractions of the true distance between the eyes (points 0 and 1)."""
+        return np.stack([interocular_error(self.predicted[:, i], self.truth) for i in range(self.level_count)], axis=1)
+
+    @property
+    def first_interocular_errors(self):
+        """float64 (n, k), or None."""
+        return None if self.first is None else interocular_error(self.first, self.truth)
+
+    def _errors(self, points_px):
+        return detection_error(points_px, self.truth, [face.bbox.width for face in self.annotations])
+
+
+def evaluate(cascade, annotations, problems=()):
+    """Locates every face of a list, one at a time.
+
+    Parameters
+    ----------
+    cascade : Cascade
+    annotations : list of Annotation
+    problems : list of Problem
+        Lines of the list that could not be read; they count among the bad ones.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    ListError
+        As soon as more than 1 % of the lines are bad, or when no face is left; and when a predicted point is not
+        finite, naming the line.
+    """
+    annotations, problems = list(annotations), list(problems)
+    total = len(annotations) + len(problems)
+    too_many_bad(problems, total)
+    used, found, seconds = [], [], 0.0
+    for face, image in progress(_decoded(annotations), len(annotations), "evaluating", "face"):
+        if isinstance(image, Problem):
+            problems.append(image)
+            too_many_bad(problems, total)
+            continue
+        faces, took = _locate(cascade, face, image, warm_up=not used)
+        used.append(face)
+        found.append(faces)
+        seconds += took
+    return _collect(used, found, seconds, problems)
+
+
+def spread(annotations, limit):
+    """At most `limit` of the annotations, spread evenly over the list, in its order."""
+    if limit >= len(annotations):
+        return list(annotations)
+    return [annotations[i * len(annotations) // limit] for i in range(limit)]
+
+
+def _locate(cascade, face, image, warm_up):
+    """(Faces, seconds). The very first call may build buffers, so it is made once more before the clock runs."""
+    box = face.bbox.as_array()[None]
+    if warm_up:
+        cascade.locate(image, box)
+    start = time.perf_counter()
+    faces = cascade.locate(image, box)
+    took = time.perf_counter() - start
+    if not np.isfinite(faces.levels).all():
+        raise ListError(f"{face.list_file}:{face.line}: the cascade predicts a point that is not finite")
+    return faces, took
+
+
+def _collect(used, found, seconds, problems):
+    if not used:
+        raise ListError("the list holds no face that can be used")
+    first = None if found[0].first is None else np.concatenate([faces.first for faces in found])
+    confidence = None if found[0].confidence is None else np.concatenate([faces.confidence for faces in found])
+    return Evaluation(tuple(used), np.concatenate([faces.levels for faces in found]), first, confidence,
+                      1000 * seconds / len(used), tuple(problems))
+
+
+def _decoded(annotations):
+    """Pairs (annotation, grey picture or Problem) in order; a thread decodes some pictures ahead."""
+    with ThreadPoolExecutor(1) as reader:
+        waiting, coming = deque(), iter(annotations)
+        for face in annotations:
+            while len(waiting) < _AHEAD and (upcoming := next(coming, None)) is not None:
+                waiting.append(reader.submit(_read, upcoming))
+            yield face, waiting.popleft().result()
+
+
+def _read(face):
+    try:
+        return read_face(face)
+    except PictureError as error:
+        return Problem(face.line, str(error))
