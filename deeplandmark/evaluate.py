@@ -1,0 +1,105 @@
+"""`python -m deeplandmark.evaluate`: measure a cascade on a list of faces, beside the original and the paper."""
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from deeplandmark.cascade.evaluation import evaluate, spread
+from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.report import save_json, save_report, table
+from deeplandmark.faces.archive import TEST_LIST, open_archive
+from deeplandmark.faces.errors import FacesError, ListError
+from deeplandmark.faces.picture_list import read_list, too_many_bad
+
+DATA_VARIABLE, DATA_FOLDER = "DEEPLANDMARK_DATA", "dataset/train"
+_EXAMPLES = """examples:
+  python -m deeplandmark.evaluate
+  python -m deeplandmark.evaluate --model model --data dataset/train --out result
+  python -m deeplandmark.evaluate --images pictures --list pictures/faces.txt --json table.json --limit 200
+"""
+
+
+def get_args_parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.evaluate", description=__doc__.split(": ", 1)[1],
+                                     epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", metavar="DIR", help="model folder, ours or the original's; default: the published "
+                        "weights of the package, else model/")
+    parser.add_argument("--list", metavar="FILE", help=f"faces; default: {TEST_LIST} of --images or --data")
+    parser.add_argument("--images", metavar="DIR", help="folder the list's paths start at; default: the list's own")
+    parser.add_argument("--data", metavar="DIR", help="folder of the archive; default: the variable "
+                        f"{DATA_VARIABLE} when it is a folder, else {DATA_FOLDER}")
+    parser.add_argument("--json", metavar="FILE", help="write the table as JSON; errors are fractions of the box width")
+    parser.add_argument("--out", metavar="DIR", help="write table, histograms, curves and sample pictures there")
+    parser.add_argument("--limit", type=_count, metavar="N", help="only N faces, spread evenly over the list")
+    return parser
+
+
+def main(arguments=None):
+    """Returns the exit status."""
+    options = get_args_parser().parse_args(arguments)
+    try:
+        _run(options)
+    except (FacesError, ValueError, OSError, ImportError) as error:
+        print(f"evaluate: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(options):
+    list_path, annotations, problems = _read_faces(options)
+    model = options.model or default_model()
+    result = evaluate(_load(model), annotations, problems)
+    for problem in result.problems:
+        print(f"evaluate: skipped {problem}", file=sys.stderr)
+    title = f"model {model}, list {list_path.name}"
+    print(table(result, title), end="")
+    if options.json:
+        save_json(result, options.json)
+    if options.out:
+        save_report(result, options.out, title)
+
+
+def _load(model):
+    from deeplandmark.cascade.cascade import Cascade  # late: --help and a wrong list need no torch
+    return Cascade.load(model)
+
+
+def _read_faces(options):
+    """(path of the list, annotations, problems), cut to --limit."""
+    list_path = Path(options.list) if options.list else _default_list(options)
+    problems = []
+    annotations = read_list(list_path, problems=problems, folder=options.images)
+    too_many_bad(problems, len(annotations) + len(problems))
+    if options.limit is None:
+        return list_path, annotations, problems
+    return list_path, spread(annotations, options.limit), []
+
+
+def _default_list(options):
+    if options.images and (Path(options.images) / TEST_LIST).is_file():
+        return Path(options.images) / TEST_LIST
+    folder = _data_folder(options)
+    direct = folder / TEST_LIST
+    return direct if direct.is_file() else open_archive(folder).test_list
+
+
+def _data_folder(options):
+    if options.data:
+        if not Path(options.data).is_dir():
+            raise ListError(f"{options.data}: not a folder (a zip is unpacked by ./bootstrap.sh --data)")
+        return Path(options.data)
+    for folder in (os.environ.get(DATA_VARIABLE), DATA_FOLDER):
+        if folder and Path(folder).is_dir():
+            return Path(folder)
+    raise ListError(f"no faces to evaluate on: give --list and --images, or --data, or set {DATA_VARIABLE}")
+
+
+def _count(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
