@@ -2,7 +2,7 @@
 from dataclasses import dataclass
 
 VALIDATION_FACES = 3466
-PAPER = "Y. Sun, X. Wang, X. Tang: Deep Convolutional Network Cascade for Facial Point Detection, CVPR 2013, Figure 5"
+PAPER = "Y. Sun, X. Wang, X. Tang: Deep Convolutional Network Cascade for Facial Point Detection, CVPR 2013, Fig. 5"
 ORIGINAL = "deep-landmark, the paper's re-implementation with Caffe: its published weights on the same list"
 READ_OFF = 0.02  # a value read off a figure may be off by this many percent points
 
@@ -32,7 +32,7 @@ class Published:
 
     @property
     def name(self):
-        network = {("original", 1): "level 1 (F alone)", ("paper", 0): "F1 alone"}
+        network = {("original", 1): "level 1 (its F)", ("paper", 0): "F1 alone"}
         return f"{self.who}, {network.get((self.who, self.level), f'level {self.level}')}"
 
     @property

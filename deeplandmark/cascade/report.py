@@ -10,7 +10,7 @@ from deeplandmark.cascade.metrics import BOX_WIDTH, FAILURE, INTEROCULAR, INTERO
 from deeplandmark.cascade.published import ORIGINAL, PAPER, READ_OFF, ROWS, VALIDATION_FACES
 from deeplandmark.faces import POINT_NAMES
 
-_LABEL, _COLUMN = 32, 12  # characters
+_LABEL, _COLUMN = 26, 14  # characters
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Errors are fractions of the width of the face box, drawn in per cent.
 import numpy as np
 
 from deeplandmark.cascade.metrics import BOX_WIDTH, FAILURE, cumulative_curve, failure_rate
-from deeplandmark.cascade.published import row
+from deeplandmark.cascade.published import VALIDATION_FACES, row
 from deeplandmark.cascade.report import point_names
 from deeplandmark.faces import POINT_NAMES
 
@@ -53,7 +53,9 @@ def draw_cumulative(evaluation, file):
     for axis in axes.ravel()[len(panels):]:
         axis.set_axis_off()
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=10)
-    figure.suptitle(f"Share of {len(evaluation)} faces with an error up to x % of the {BOX_WIDTH}", fontsize=12)
+    figure.suptitle(f"Share of {len(evaluation)} faces with an error up to x % of the {BOX_WIDTH}; in the frames "
+                    f"the share up to {100 * FAILURE:g} %,\nbeside the original's and the paper's on the paper's "
+                    f"{VALIDATION_FACES} validation pictures", fontsize=11)
     figure.savefig(file, dpi=110)
 
 

@@ -7,6 +7,7 @@ from deeplandmark.faces.draw import contact_sheet, draw_box, draw_points
 
 _SIDE = 230        # pixels of the square shown for a face
 _AROUND = 1.35     # its side, in sides of the face box
+_RING, _SHIFT = 6, 4  # radius in pixels; bits after the point in OpenCV's coordinates
 _BLACK, _WHITE, _PAPER = (0, 0, 0), (255, 255, 255), (245, 245, 245)
 
 
@@ -20,7 +21,7 @@ def draw_samples(evaluation, file, most=24):
 def draw_worst(evaluation, file, most=20):
     """The faces whose mean error at the last level is largest, the worst first."""
     indices = np.argsort(-_last_errors(evaluation).mean(axis=1), kind="stable")[:most]
-    _write(file, _sheet(evaluation, indices, f"the {len(indices)} worst faces by mean error"))
+    _write(file, _sheet(evaluation, indices, f"the {len(indices)} worst faces by mean error", columns=5))
 
 
 def _sheet(evaluation, indices, heading, columns=6):
@@ -44,16 +45,22 @@ def _drawn(face, predicted_px):
     image = cv2.warpAffine(image, matrix, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR, borderValue=_PAPER)
     corners = _moved(matrix, face.bbox.as_array().reshape(2, 2))
     image = draw_box(image, BBox(*corners.ravel()), thickness=1)
-    image = _draw_rings(image, _moved(matrix, face.landmark_px))
-    return draw_points(image, _moved(matrix, predicted_px), radius=2)
+    truth_px, predicted_px = _moved(matrix, face.landmark_px), _moved(matrix, predicted_px)
+    return draw_points(_draw_truth(image, truth_px, predicted_px), predicted_px, radius=2.5)
 
 
-def _draw_rings(image, points_px):
-    for x, y in points_px:
-        centre = int(round(16 * x)), int(round(16 * y))
+def _draw_truth(image, truth_px, predicted_px):
+    """A ring round every true point, and a line to its prediction."""
+    for truth, predicted in zip(_fixed(truth_px), _fixed(predicted_px)):
+        cv2.line(image, truth, predicted, _WHITE, 1, cv2.LINE_AA, _SHIFT)
         for thickness, colour in ((3, _BLACK), (1, _WHITE)):
-            cv2.circle(image, centre, 16 * 6, colour, thickness, cv2.LINE_AA, 4)
+            cv2.circle(image, truth, _RING << _SHIFT, colour, thickness, cv2.LINE_AA, _SHIFT)
     return image
+
+
+def _fixed(points_px):
+    """Points in OpenCV's fixed-point units; far ones are kept within what OpenCV can hold."""
+    return np.round(np.clip(points_px, -1e4, 1e4) * 2 ** _SHIFT).astype(int).tolist()
 
 
 def _moved(matrix, points_px):

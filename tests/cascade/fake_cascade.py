@@ -1,0 +1,52 @@
+"""A cascade that knows the truth and is off by what a test says."""
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+
+from deeplandmark.faces import Annotation, read_list, write_list
+from deeplandmark.faces.synthetic import draw_face
+
+
+class FakeCascade:
+    """Finds a face by its box; level i is off to the right by offsets[i], F alone by `first`, in box widths."""
+
+    def __init__(self, annotations, offsets=(0.04, 0.03, 0.02), first=0.06):
+        self.truth = {tuple(face.bbox.as_array()): face.landmark_px for face in annotations}
+        self.offsets, self.first, self.calls = offsets, first, 0
+
+    def locate(self, image, boxes):
+        assert image.dtype == np.uint8 and image.ndim == 2
+        self.calls += 1
+        levels = np.stack([self._points(boxes, offset) for offset in self.offsets], axis=1)
+        return SimpleNamespace(points=levels[:, -1], levels=levels, confidence=np.ones(levels.shape[::2], np.float32),
+                               first=None if self.first is None else self._points(boxes, self.first))
+
+    def _points(self, boxes, offset):
+        shift = offset * (boxes[:, 2] - boxes[:, 0])
+        points = np.array([self.truth[tuple(box)] for box in boxes])
+        points[..., 0] += shift[:, None]
+        return points.astype(np.float32)
+
+
+def synthetic_list(folder, count):
+    """Draws faces into `folder`, one picture after another; the path of their list."""
+    faces = []
+    for i in range(count):
+        image, landmark_px, bbox = draw_face(np.random.default_rng(i))
+        assert cv2.imwrite(str(folder / f"{i}.png"), image)
+        faces.append(Annotation(folder / f"{i}.png", bbox, landmark_px, "", i))
+    write_list(folder / "testImageList.txt", faces)
+    return folder / "testImageList.txt"
+
+
+def repeated_list(folder, lines):
+    """The list of two synthetic faces, written over and over until it has so many lines."""
+    path = synthetic_list(folder, 2)
+    first = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(first[i % 2] for i in range(lines)))
+    return path
+
+
+def faces_of(list_path):
+    return read_list(list_path, problems=[])
