@@ -111,8 +111,8 @@ def _match(stored, targets, borrowed, place):
             continue
         found = blob_shape(blob) if _is_proto(blob) else blob.shape
         if not (fits(blob, shape) if _is_proto(blob) else found == shape):
-            raise FileFormatError(f"{place}: blob {i} has shape {shape_text(found)} in the file, {shape_text(shape)} in "
-                                  "the net; rename the layer to learn it from scratch")
+            raise FileFormatError(f"{place}: blob {i} has shape {shape_text(found)} in the file, {shape_text(shape)} "
+                                  "in the net; rename the layer to learn it from scratch")
         pairs.append((target, blob_to_array(blob, f"{place}: blob {i}") if _is_proto(blob) else blob))
     return pairs
 

@@ -70,7 +70,8 @@ def _borrow(table, owner, node, index, spec):
         raise NetError(f"cannot share param {spec.name!r}: shape {shape} here, {tuple(owned.shape)} in layer "
                        f"{owner.layer!r}", layer=node.name, line=node.line)
     node.layer.share_blob(index, owned)
-    for field_name, flag, values in (("lr_mult", "has_lr", table.lr_mult), ("decay_mult", "has_decay", table.decay_mult)):
+    multipliers = (("lr_mult", "has_lr", table.lr_mult), ("decay_mult", "has_decay", table.decay_mult))
+    for field_name, flag, values in multipliers:
         if not spec.HasField(field_name):
             continue
         value = getattr(spec, field_name)

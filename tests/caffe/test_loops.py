@@ -185,3 +185,15 @@ def test_channels_last_gives_the_same():
     plain = net.module(data=x)["out"]
     np.testing.assert_allclose(net.module(data=x.to(memory_format=torch.channels_last))["out"].detach(),
                                plain.detach(), rtol=1e-6)
+
+
+def test_strided_kernel_of_one_cell_in_a_chain():
+    """torch corrupts memory here when the first convolution hands on its channels innermost."""
+    net = caffe.Net("""force_backward: true
+        layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 2 dim: 1 dim: 7 dim: 7 } } }
+        layer { name: "a" type: "Convolution" bottom: "x" top: "a" convolution_param { num_output: 3 kernel_size: 2 } }
+        layer { name: "b" type: "Convolution" bottom: "a" top: "b"
+          convolution_param { num_output: 3 kernel_size: 1 stride: 2 } }""", caffe.TEST)
+    for _ in range(100):
+        assert net.forward()["b"].shape == (2, 3, 3, 3)
+        net.backward()

@@ -11,8 +11,10 @@ from deeplandmark.caffe.proto import caffe_pb2
 
 SOLVERS = Path(__file__).parents[1] / "data" / "caffe" / "solvers"
 NET = """layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
-layer { name: "fc" type: "InnerProduct" bottom: "x" top: "fc" inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
-layer { name: "more" type: "InnerProduct" bottom: "fc" top: "more" inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }"""
+layer { name: "fc" type: "InnerProduct" bottom: "x" top: "fc"
+  inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+layer { name: "more" type: "InnerProduct" bottom: "fc" top: "more"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }"""
 
 
 def test_snapshot_is_the_same_message(monkeypatch, tmp_path):
@@ -61,7 +63,8 @@ def test_missing_layers_keep_their_values_and_extra_ones_are_ignored():
 
 
 @pytest.mark.parametrize("layers, reason", [
-    ({"fc": [(4, 3), (4,)], "more": [(4, 2), (2,)]}, r"layer 'more': blob 0 has shape 4 2 \(8\) in the file, 2 4 \(8\) in"),
+    ({"fc": [(4, 3), (4,)], "more": [(4, 2), (2,)]},
+     r"layer 'more': blob 0 has shape 4 2 \(8\) in the file, 2 4 \(8\) in"),
     ({"fc": [(4, 3)]}, "layer 'fc': 1 blobs in the file, 2 in the net")])
 def test_refused_and_nothing_copied(layers, reason):
     net = caffe.Net(NET, caffe.TEST, seed=0)

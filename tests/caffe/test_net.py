@@ -7,11 +7,14 @@ import deeplandmark.caffe as caffe
 
 NET = """
 name: "small" force_backward: true
-layer { name: "data" type: "Input" top: "data" top: "label" input_param { shape { dim: 4 dim: 6 } shape { dim: 4 dim: 3 } } }
-layer { name: "fc1" type: "InnerProduct" bottom: "data" top: "fc1" param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
+layer { name: "data" type: "Input" top: "data" top: "label"
+  input_param { shape { dim: 4 dim: 6 } shape { dim: 4 dim: 3 } } }
+layer { name: "fc1" type: "InnerProduct" bottom: "data" top: "fc1"
+  param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
   inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
 layer { name: "relu1" type: "ReLU" bottom: "fc1" top: "fc1" }
-layer { name: "fc2" type: "InnerProduct" bottom: "fc1" top: "fc2" inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "fc2" type: "InnerProduct" bottom: "fc1" top: "fc2"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
 layer { name: "aux" type: "Power" bottom: "fc1" top: "aux" power_param { power: 2 } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "fc2" bottom: "label" top: "loss" loss_weight: 0.5 }
 """
@@ -28,7 +31,8 @@ def net():
 
 def test_names(net):
     assert net._layer_names == ["data", "fc1", "relu1", "fc1_relu1_0_split", "fc2", "aux", "loss"]
-    assert list(net.blobs) == ["data", "label", "fc1", "fc1_relu1_0_split_0", "fc1_relu1_0_split_1", "fc2", "aux", "loss"]
+    assert list(net.blobs) == ["data", "label", "fc1", "fc1_relu1_0_split_0", "fc1_relu1_0_split_1", "fc2", "aux",
+                               "loss"]
     assert net.inputs == ["data", "label"] and net.outputs == ["aux", "loss"]
     assert net.bottom_names["fc2"] == ["fc1_relu1_0_split_0"] and net.top_names["relu1"] == ["fc1"]
     assert list(net.params) == ["fc1", "fc2"] and net.params["fc1"][0].shape == (5, 6)
@@ -142,30 +146,27 @@ def test_seed_repeats():
 
 def test_shared_params_accumulate_in_the_owner():
     net = caffe.Net("""
-        layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 2 dim: 4 } } }
+        layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 2 dim: 2 dim: 8 } } }
         layer { name: "a" type: "InnerProduct" bottom: "x" top: "a" param { name: "w" } param { name: "b" lr_mult: 0 }
-          inner_product_param { num_output: 4 } }
-        layer { name: "c" type: "Scale" bottom: "a" top: "c" param { name: "w" share_mode: PERMISSIVE }
-          scale_param { axis: 1 num_axes: 1 } }
-        layer { name: "sum" type: "Power" bottom: "c" top: "sum" loss_weight: 1 }""".replace(
-        "dim: 2 dim: 4 } } }", "dim: 2 dim: 4 dim: 4 } } }").replace(
-        "num_output: 4 }", "num_output: 4 axis: 2 }").replace(
-        "axis: 1 num_axes: 1", "axis: 1 num_axes: 2"), caffe.TRAIN)
+          inner_product_param { num_output: 2 axis: 2 } }
+        layer { name: "c" type: "InnerProduct" bottom: "a" top: "c"
+          param { name: "w" share_mode: PERMISSIVE } inner_product_param { num_output: 4 bias_term: false } }
+        layer { name: "sum" type: "Power" bottom: "c" top: "sum" loss_weight: 1 }""", caffe.TRAIN)
     assert len(net.learnable_params) == 2 and net.params_lr == [1, 0]
-    assert net.params["c"][0].shape == (4, 4)
+    assert net.params["a"][0].shape == (2, 8) and net.params["c"][0].shape == (4, 4)
     net.params["c"][0].data = np.eye(4)
-    np.testing.assert_array_equal(net.params["a"][0].data, np.eye(4))
-    net.blobs["x"].data = np.ones((2, 4, 4))
+    np.testing.assert_array_equal(net.params["a"][0].data, np.eye(4).reshape(2, 8))
+    net.blobs["x"].data = np.arange(32).reshape(2, 2, 8)
     net.forward_backward()
-    np.testing.assert_allclose(net.params["a"][0].diff, net.params["c"][0].diff)
-    assert not net.params["a"][1].diff.any()                                     # lr_mult 0
-    assert np.count_nonzero(net.params["a"][0].diff) == 16
+    np.testing.assert_array_equal(net.params["a"][0].diff.reshape(4, 4), net.params["c"][0].diff)
+    assert net.params["a"][0].diff.any() and not net.params["a"][1].diff.any()   # lr_mult 0
 
 
 def test_propagate_down_false_stops_the_gradient():
     net = caffe.Net("""
         layer { name: "data" type: "Input" top: "x" top: "y" input_param { shape { dim: 2 dim: 4 } } }
-        layer { name: "a" type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+        layer { name: "a" type: "InnerProduct" bottom: "x" top: "a"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
         layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" propagate_down: false
           inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
         layer { name: "loss" type: "EuclideanLoss" bottom: "b" bottom: "y" }""", caffe.TRAIN, seed=0)

@@ -22,13 +22,15 @@ def refusal(tmp_path, text, phase=caffe.TEST):
      "net.prototxt:3: layer 'pool1': ", "unknown type 'Poling' (known: AbsVal, "),
     ('\n\nlayer { name: "a" type: "ReLU" bottom: "dat" top: "a" }',
      "net.prototxt:5: layer 'a': ", "unknown bottom blob 'dat', bottom index 0 (blobs made before: data)"),
-    ('layer { name: "a" type: "ReLU" bottom: "data" top: "x" }\nlayer { name: "b" type: "TanH" bottom: "x" top: "data" }',
+    ('layer { name: "a" type: "ReLU" bottom: "data" top: "x" }\n'
+     'layer { name: "b" type: "TanH" bottom: "x" top: "data" }',
      "net.prototxt:4: layer 'b': blob 'data': ", "made by more than one layer"),
     ('layer { name: "a" type: "ReLU" bottom: "data" bottom: "data" top: "x" }',
      "net.prototxt:3: layer 'a': ", "takes 1 bottoms, found 2"),
     ('layer { name: "e" type: "EuclideanLoss" bottom: "data" bottom: "data" top: "x" top: "y" }',
      "net.prototxt:3: layer 'e': ", "takes 1 tops, found 2"),
-    ('layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 2 kernel_size: 9 } }',
+    ('layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param '
+     '{ num_output: 2 kernel_size: 9 } }',
      "net.prototxt:3: layer 'c': ", "larger than the bottom, shape (2, 3, 6, 6)"),
     ('layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param '
      '{ num_output: 2 kernel_size: 3 weight_filler { type: "orthogonal" } } }',
@@ -60,7 +62,15 @@ def test_second_layer_of_a_name_has_its_own_line(tmp_path):
 
 
 def test_lines_survive_comments_strings_and_inputs():
-    text = '# layer {\nname: "layer {"\ninput: "x" input_dim: 1\nlayer {\n  name: "a" # name: "b"\n}\nlayers\n{ layer { name: \'c\' } }\n'
+    text = """# layer {
+name: "layer {"
+input: "x" input_dim: 1
+layer {
+  name: "a" # name: "b"
+}
+layers
+{ layer { name: 'c' } }
+"""
     assert layer_lines(text) == [("a", 4), ("c", 7)]
 
 

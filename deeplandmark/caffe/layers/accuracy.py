@@ -29,7 +29,8 @@ class Accuracy(Layer):
             self.fail(f"top_k {self.top_k} is larger than the number of labels, {math.prod(labels)}")
         rest = math.prod(scores[:self.dim]) * math.prod(scores[self.dim + 1:])
         if math.prod(labels) != rest:
-            self.fail(f"labels of shape {labels} for scores of shape {scores}: expected one label for each place, {rest}")
+            self.fail(f"labels of shape {labels} for scores of shape {scores}: "
+                      f"expected one label for each place, {rest}")
         return [(), (scores[self.dim],)][:self.num_tops]
 
     @torch.no_grad()

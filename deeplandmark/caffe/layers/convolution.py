@@ -2,6 +2,7 @@
 import torch.nn.functional as F
 
 from deeplandmark.caffe.layers.base import Layer
+from deeplandmark.caffe.layers.memory import channels_innermost
 from deeplandmark.caffe.layers.registry import layer
 
 _CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -29,6 +30,8 @@ class ConvolutionBase(Layer):
         self.pad = self.sizes("pad", "pad", 0)
         self.dilation = self.sizes("dilation", None, 1)
         self.check_sizes()
+        # With the channels innermost, torch 2.13 corrupts memory where a kernel of one cell takes longer steps.
+        self.innermost = all(k > 1 or s == 1 for k, s in zip(self.kernel, self.stride))
         self.add_blob(self.weight_shape(), p.weight_filler)
         if p.bias_term:
             self.add_blob((self.num_output,), p.bias_filler)
@@ -92,6 +95,7 @@ class Convolution(ConvolutionBase):
             lead = x.shape[:self.channel_axis]
             if len(lead) != 1:
                 x = x.reshape(-1, *x.shape[self.channel_axis:])
+            x = channels_innermost(x) if self.innermost else x.contiguous()
             y = convolve(x, weight, bias, self.stride, self.pad, self.dilation, self.group)
             tops.append(y if len(lead) == 1 else y.reshape(*lead, *y.shape[1:]))
         return tuple(tops)

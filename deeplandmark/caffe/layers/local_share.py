@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from deeplandmark.caffe.fillers import constant
 from deeplandmark.caffe.layers.base import Layer
+from deeplandmark.caffe.layers.memory import channels_innermost
 from deeplandmark.caffe.layers.registry import layer
 
 
@@ -65,7 +66,11 @@ class LocallySharedConvolution(LocallyShared):
     def forward(self, x):
         weight, bias = (*self.blobs, None)[:2]
         if self.p == self.q == 1:
-            return F.conv2d(x, weight, bias),
+            return F.conv2d(channels_innermost(x), weight, bias),
+        if torch.is_grad_enabled() and x.device.type == "cpu":
+            halo = self.kernel - 1
+            size = self.region_size(x.shape[2] - halo, x.shape[3] - halo)
+            return _RegionProducts.apply(x, weight, bias, (self.p, self.q), size),
         return self._join(F.conv2d(self._cut(x), weight, bias, groups=self.p * self.q)),
 
     def _cut(self, x):
@@ -80,6 +85,51 @@ class LocallySharedConvolution(LocallyShared):
         n, _, rows, columns = y.shape
         y = y.reshape(n, self.p, self.q, self.num_output, rows, columns).permute(0, 3, 1, 4, 2, 5)
         return y.reshape(n, self.num_output, self.p * rows, self.q * columns)
+
+
+class _RegionProducts(torch.autograd.Function):
+    """The same convolution as one matrix product per region, for training on a CPU.
+
+    torch's grouped convolution has a slow gradient there; with the windows laid out once, forward and backward are
+    batched products of (regions, N * rows * columns, s * s * m) matrices.
+    """
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, regions, size):
+        (p, q), (rows, columns) = regions, size
+        n, m, s = x.shape[0], x.shape[1], weight.shape[2]
+        windows = x.permute(0, 2, 3, 1).unfold(1, s, 1).unfold(2, s, 1)          # (N, H', W', m, s, s)
+        windows = windows.reshape(n, p, rows, q, columns, m, s, s).permute(1, 3, 0, 2, 4, 6, 7, 5)
+        windows = windows.reshape(p * q, n * rows * columns, s * s * m)
+        kernels = weight.view(p * q, -1, m, s * s).transpose(2, 3).reshape(p * q, -1, s * s * m)
+        y = torch.bmm(windows, kernels.transpose(1, 2))
+        if bias is not None:
+            y += bias.view(p * q, 1, -1)
+        ctx.save_for_backward(windows, kernels)
+        ctx.sizes = (x.shape, weight.shape, regions, size)
+        y = y.view(p, q, n, rows, columns, -1).permute(2, 0, 3, 1, 4, 5)
+        return y.reshape(n, p * rows, q * columns, -1).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx, top_diff):
+        windows, kernels = ctx.saved_tensors
+        x_shape, weight_shape, (p, q), (rows, columns) = ctx.sizes
+        n, m, s = x_shape[0], x_shape[1], weight_shape[2]
+        diff = top_diff.permute(0, 2, 3, 1).reshape(n, p, rows, q, columns, -1).permute(1, 3, 0, 2, 4, 5)
+        diff = diff.reshape(p * q, n * rows * columns, -1)
+        weight_diff = torch.bmm(diff.transpose(1, 2), windows)
+        weight_diff = weight_diff.view(p * q, -1, s * s, m).transpose(2, 3).reshape(weight_shape)
+        bias_diff = diff.sum(1).view(-1) if ctx.needs_input_grad[2] else None
+        if not ctx.needs_input_grad[0]:
+            return None, weight_diff, bias_diff, None, None
+        window_diff = torch.bmm(diff, kernels).view(p, q, n, rows, columns, s, s, m).permute(5, 6, 2, 0, 3, 1, 4, 7)
+        height, width = p * rows, q * columns
+        x_diff = diff.new_zeros(n, x_shape[2], x_shape[3], m)
+        for i in range(s):                                       # each place of the kernel saw a shifted bottom
+            for j in range(s):
+                shifted = window_diff[i, j].reshape(n, height, width, m)
+                x_diff[:, i:i + height, j:j + width] += shifted
+        return x_diff.permute(0, 3, 1, 2), weight_diff, bias_diff, None, None
 
 
 @layer("LocallySharedScale")
@@ -116,6 +166,7 @@ class LocallySharedScale(LocallyShared):
             return torch.addcmul(bias.view(-1, 1, 1), x, gain.view(-1, 1, 1)),
         n, channels, height, width = x.shape
         rows, columns = self.region_size(height, width)
-        gain, bias = (blob.view(self.p, self.q, channels).permute(2, 0, 1)[:, :, None, :, None] for blob in (gain, bias))
+        shape = (self.p, 1, self.q, 1, channels)
+        gain, bias = (blob.view(shape).permute(4, 0, 1, 2, 3) for blob in (gain, bias))
         y = torch.addcmul(bias, x.reshape(n, channels, self.p, rows, self.q, columns), gain)
         return y.reshape(x.shape),

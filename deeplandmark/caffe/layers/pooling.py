@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from deeplandmark.caffe.layers.base import Layer
+from deeplandmark.caffe.layers.memory import channels_innermost
 from deeplandmark.caffe.layers.registry import layer
 
 _LOWEST = torch.finfo(torch.float32).min
@@ -72,8 +73,8 @@ class Pooling(Layer):
         pooled = self._pooled((height, width))
         covers = [(p - 1) * s + k - pad for p, s, k, pad in zip(pooled, self.stride, kernel, self.pad)]
         whole = covers == [height, width] and self.pad == (0, 0)
-        if self.is_max and self.num_tops == 1 and whole and kernel == self.stride == (2, 2):
-            return max_pool_2x2(x),
+        if self.is_max:
+            x = channels_innermost(x)                            # several times faster on a CPU
         if not whole:
             # Exactly the cells that the windows cover: filled where they overhang, cut where they end earlier.
             x = F.pad(x, (self.pad[1], covers[1] - width, self.pad[0], covers[0] - height),
@@ -100,33 +101,3 @@ class Pooling(Layer):
         column = index % padded_width - self.pad[1]
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         return torch.where(inside, row * width + column, -1).to(torch.float32)
-
-
-def max_pool_2x2(x):
-    """2 x 2 windows side by side over even sizes: same result as max_pool2d, several times faster on a CPU."""
-    if x.device.type != "cpu" or not x.is_contiguous():
-        return F.max_pool2d(x, 2)
-    return _MaxPool2x2.apply(x)
-
-
-class _MaxPool2x2(torch.autograd.Function):
-    """The first maximum in row-major order gets the whole gradient."""
-
-    @staticmethod
-    def forward(ctx, x):
-        rows = torch.maximum(x[:, :, ::2], x[:, :, 1::2])
-        top = torch.maximum(rows[..., ::2], rows[..., 1::2])
-        ctx.save_for_backward(x, top)
-        return top
-
-    @staticmethod
-    def backward(ctx, top_diff):
-        x, top = ctx.saved_tensors
-        diff = torch.empty_like(x)
-        left = top_diff
-        for i, j in ((0, 0), (0, 1), (1, 0)):
-            won = (x[:, :, i::2, j::2] == top) * left
-            diff[:, :, i::2, j::2] = won
-            left = left - won
-        diff[:, :, 1::2, 1::2] = left
-        return diff

@@ -61,7 +61,8 @@ class SoftmaxWithLoss(NormalisedLoss):
         self.check_batch(bottom_shapes)
         rest = math.prod(scores[:self.dim]) * math.prod(scores[self.dim + 1:])
         if math.prod(labels) != rest:
-            self.fail(f"labels of shape {labels} for scores of shape {scores}: expected one label for each place, {rest}")
+            self.fail(f"labels of shape {labels} for scores of shape {scores}: "
+                      f"expected one label for each place, {rest}")
         return [(), scores][:self.num_tops]
 
     def forward(self, scores, labels):
