@@ -60,7 +60,9 @@ class Net(BatchMethods):
         self.graph = graph = self.module.graph
         self.learnable_params = graph.params.learnable
         self.params_lr, self.params_weight_decay = graph.params.lr_mult, graph.params.decay_mult
-        self._grads = [self._new_grad(parameter) for parameter in self.learnable_params]
+        for parameter in self.learnable_params:
+            # One buffer for good: views of it stay valid, and gradients accumulate over several backwards.
+            parameter.grad = torch.zeros_like(parameter)
         self._make_names()
         self._make_blobs()
         self._pending = None                                     # values of the last whole-graph run
@@ -90,18 +92,14 @@ class Net(BatchMethods):
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers))
         self._runner = BlobRunner(graph, self._blobs)
 
-    @staticmethod
-    def _new_grad(parameter):
-        # One buffer for good: views of it stay valid, and gradients accumulate over several backwards.
-        parameter.grad = torch.zeros_like(parameter)
-        return parameter.grad
-
     # -- whole-graph runs, for training ------------------------------------------------------------------------------
 
     def clear_param_diffs(self):
         """Sets the diffs of all parameters to 0."""
-        if self._grads:
-            torch._foreach_zero_(self._grads)
+        self._sync()
+        grads = [parameter.grad for parameter in self.learnable_params if parameter.grad is not None]
+        if grads:
+            torch._foreach_zero_(grads)
 
     def forward_backward(self):
         """One forward and backward through the whole graph at once; parameter diffs accumulate.
@@ -129,6 +127,7 @@ class Net(BatchMethods):
         return {self.graph.blob_names[i]: values[i] for i in self.graph.outputs}, float(loss)
 
     def _input_values(self):
+        self._pending = None                                     # worth nothing once the next run starts
         self._sync()
         values = [None] * len(self._blobs)
         for i in self.graph.inputs:
@@ -144,7 +143,6 @@ class Net(BatchMethods):
 
     def _sync(self):
         """Takes over host copies that the user may have written into; there are none on the CPU."""
-        self._pending = None                                     # worth nothing once the next run starts
         if self.device.type != "cpu":
             for blob in [*self._blobs, *(blob for blobs in self.params.values() for blob in blobs)]:
                 blob.sync()

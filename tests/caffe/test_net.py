@@ -1,4 +1,6 @@
 """Net as pycaffe users know it: blobs, ranges of layers, whole-graph runs, sharing."""
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -194,3 +196,22 @@ def test_memory_data():
         net.set_input_arrays(data[:3], np.arange(3))
     module = caffe.to_torch(net.to_proto())
     assert list(module(data=torch.ones(5, 1, 3, 3))) == ["data"]                 # landmark was not given
+
+
+def test_clearing_diffs_keeps_the_last_run_and_replaced_buffers(net):
+    net.forward_backward()
+    net.learnable_params[0].grad = torch.ones_like(net.learnable_params[0])      # as StackedNets does
+    net.clear_param_diffs()
+    assert not net.params["fc1"][0].diff.any() and net.blobs["fc2"].data.any()
+    net.forward_backward()
+    kept = net.blobs["fc2"].data.copy()
+    net.to_proto()
+    np.testing.assert_array_equal(net.blobs["fc2"].data, kept)
+
+
+def test_module_can_be_copied(net):
+    module = copy.deepcopy(net.module)
+    module.fc1.blobs[0].data.zero_()
+    assert net.params["fc1"][0].data.any()
+    x = torch.ones(2, 6)
+    assert not module(data=x, label=torch.zeros(2, 3))["aux"].any()
