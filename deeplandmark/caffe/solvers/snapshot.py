@@ -71,12 +71,17 @@ def model_of(state_path, state):
 
 def latest_snapshot(prefix):
     """Path of the newest solverstate of a prefix whose model is there and which can be read; None without one."""
+    return next((path for _, path in snapshots(prefix) if _is_complete(path)), None)
+
+
+def snapshots(prefix):
+    """(iteration, path of the solverstate) of all snapshots of a prefix, newest first, complete or not."""
     found = []
     for path in glob.glob(f"{glob.escape(prefix)}_iter_*.solverstate*"):
         match = _STATE_NAME.search(path)
         if match and path[:match.start()] == prefix:
             found.append((int(match.group(1)), path))
-    return next((path for _, path in sorted(found, reverse=True) if _is_complete(path)), None)
+    return sorted(found, reverse=True)
 
 
 def _is_complete(path):

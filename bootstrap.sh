@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Environment -> pictures -> prototxt -> level 1 -> level 2 -> level 3 -> report.
+# Killed at any moment and started again with the same flags, it goes on where it was.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+  cat <<'EOF'
+usage: ./bootstrap.sh [options]          train the whole cascade and report how good it is
+       ./bootstrap.sh --test [PYTEST...] run the tests
+
+  --data PATH         zip or folder of the paper's pictures (default: DEEPLANDMARK_DATA, dataset/train, the download)
+  --offline           do not download; without pictures, train on synthetic faces (into model-synthetic/)
+  --variant NAME      paper (default) or original: the family of templates
+  --recipe NAME       fast (default) or full: the training plan
+  --levels 1,2,3      levels to train (default: all)
+  --jobs N            processes that train at a time (default: one a core)
+  --device NAME       cpu (default) or cuda
+  --seed N            makes a whole run repeatable (default: 1)
+  --effort X          factor on the number of iterations (default: 1; synthetic faces 0.15)
+  --copies N          training samples of each face, each under a new pose (default: 8)
+  --help
+
+It leaves model/ (the cascade), log/ (Caffe logs and loss curves) and result/ (table, histograms, pictures).
+
+examples:
+  ./bootstrap.sh --data train.zip
+  ./bootstrap.sh --offline
+  ./bootstrap.sh --levels 2,3 --jobs 2 --seed 7
+EOF
+}
+
+data= offline= variant=paper recipe=fast levels=1,2,3 jobs= device=cpu seed=1 effort= copies= testing=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --data|--variant|--recipe|--levels|--jobs|--device|--seed|--effort|--copies)
+      [ $# -ge 2 ] || { echo "bootstrap.sh: $1 needs a value (see --help)" >&2; exit 2; }
+      printf -v "${1#--}" %s "$2"; shift 2 ;;
+    --offline) offline=--offline; shift ;;
+    --test) testing=1; shift; break ;;
+    --help|-h) usage; exit 0 ;;
+    *) echo "bootstrap.sh: unknown option $1 (see --help)" >&2; exit 2 ;;
+  esac
+done
+
+started=$SECONDS
+clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+
+# ---------------------------------------------------------------------------------------------------------- environment
+# A virtual environment of our own; made again when setup.cfg or the extras change.
+environment() {
+  local extras=$1 stamp
+  stamp=".venv/deeplandmark-$(cat setup.cfg pyproject.toml bootstrap.sh | cksum | cut -d' ' -f1)-$extras"
+  if [ ! -e "$stamp" ]; then
+    echo "environment: installing into .venv (a minute or two, more on a slow line)" >&2
+    command -v python3 >/dev/null || { echo "bootstrap.sh: python3 is missing: apt install python3 python3-venv" >&2; exit 1; }
+    [ -x .venv/bin/pip ] || python3 -m venv .venv || {
+      echo "bootstrap.sh: python3 cannot make virtual environments: apt install python3-venv" >&2; exit 1; }
+    .venv/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+    .venv/bin/pip install --quiet --disable-pip-version-check --editable ".[$extras]"
+    touch "$stamp"
+  fi
+}
+
+if [ -n "$testing" ]; then
+  environment train,dev
+  exec .venv/bin/python -m pytest "$@"
+fi
+environment train
+python() { .venv/bin/python "$@"; }
+
+# ------------------------------------------------------------------------------------------------------------- pictures
+folder=$(python -m deeplandmark.find_data ${data:+--data "$data"} $offline)
+kind=
+[ "$variant" = paper ] || kind=-$variant
+case $folder in
+  *synthetic) kind=-synthetic$kind; effort=${effort:-0.15} ;;
+esac
+model=model$kind log=log$kind train=train$kind result=result$kind
+
+# ---------------------------------------------------------------------------------------------------------------- steps
+# Share of the whole time that each step took on two cores with recipe fast: only for the estimate of the time left.
+declare -A share=([generate]=1 [prepare_1]=4 [train_1]=48 [prepare_2]=5 [train_2]=17 [prepare_3]=5 [train_3]=17
+                  [view_loss]=1 [evaluate]=4)
+plan=(generate)
+for level in ${levels//,/ }; do plan+=("prepare_$level" "train_$level"); done
+plan+=(view_loss evaluate)
+todo=0
+for step in "${plan[@]}"; do todo=$((todo + ${share[$step]:-10})); done
+paid=0 number=0 training_started=$SECONDS
+
+step() {
+  local name=$1 left=; shift
+  number=$((number + 1))
+  [ "$paid" -gt 5 ] && left=", about $(clock $(((SECONDS - training_started) * (todo - paid) / paid))) left"
+  echo "[$number/${#plan[@]}] $name: $(clock $((SECONDS - started))) used$left" >&2
+  "$@"
+  paid=$((paid + ${share[$name]:-10}))
+}
+
+step generate python -m deeplandmark.generate --variant "$variant" --recipe "$recipe" --seed "$seed" \
+  --train "$train" --model "$model" ${effort:+--effort "$effort"}
+for level in ${levels//,/ }; do
+  step "prepare_$level" python -m deeplandmark.prepare "$level" --data "$folder" --out "$train" --variant "$variant" \
+    --seed "$seed" ${copies:+--copies "$copies"} ${jobs:+--jobs "$jobs"}
+  step "train_$level" python -m deeplandmark.train "$level" --variant "$variant" --device "$device" \
+    --train "$train" --model "$model" --log "$log" ${jobs:+--jobs "$jobs"}
+done
+step view_loss python -m deeplandmark.view_loss "$log" --out "$log/curves"
+step evaluate python -m deeplandmark.evaluate --model "$model" --data "$folder" --out "$result"
+
+echo "done in $(clock $((SECONDS - started))): the cascade is in $model/, loss curves in $log/curves/, the report in $result/" >&2

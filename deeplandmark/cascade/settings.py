@@ -1,0 +1,91 @@
+"""What a model folder says of its networks besides their weights: `cascade.json`."""
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from deeplandmark.cascade.networks import FIVE_POINTS, LEVEL_1, Network, Points, networks
+
+FILE_NAME = "cascade.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a target is written for a network: (u - centre) * scale, u in 0..1 of the network's frame.
+
+    The frame is the face box at level 1 and the patch at levels 2 and 3.
+    """
+    centre: float = 0.5
+    scale: float = 2.0
+
+    def encode(self, in_frame):
+        return (in_frame - self.centre) * self.scale
+
+    def decode(self, prediction):
+        return prediction / self.scale + self.centre
+
+
+@dataclass(frozen=True)
+class CascadeSettings:
+    """Windows, cutting rule, normalisation and target encoding that training and prediction must agree on.
+
+    Attributes
+    ----------
+    points : Points
+    networks : tuple of Network
+    cutting : "area" or "truncate" (see cutting.py)
+    encoding : Encoding
+    """
+    points: Points = FIVE_POINTS
+    networks: tuple = tuple(networks())
+    cutting: str = "area"
+    encoding: Encoding = Encoding()
+
+    def of_level(self, level):
+        return [network for network in self.networks if network.level == level]
+
+    def save(self, folder):
+        """Writes cascade.json into a model folder."""
+        text = json.dumps({"format": FORMAT, "normalisation": "each patch: (x - mean) / std", **asdict(self)}, indent=1)
+        Path(folder, FILE_NAME).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder):
+        """The settings of a model folder; one without cascade.json is one of the original's.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or of a newer format.
+        """
+        path = Path(folder, FILE_NAME)
+        if not path.exists():
+            return ORIGINAL_SETTINGS
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values["format"] != FORMAT:
+                raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
+            return cls(Points(tuple(values["points"]["names"]), tuple(values["points"]["mirror"])),
+                       tuple(_network(network) for network in values["networks"]),
+                       values["cutting"], Encoding(**values["encoding"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: not a cascade's settings ({error})") from None
+
+
+def _network(values):
+    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return Network(**{field.name: lists[field.name] for field in fields(Network)})
+
+
+def _original_networks():
+    """EN and NM are rows 0..30 and 8..38 of F's 39 rows; the rest is the paper's table."""
+    x0, x1, y0, y1 = LEVEL_1[0].window
+    row = (y1 - y0) / 39
+    windows = {"F": (x0, x1, y0, y1), "EN": (x0, x1, y0, y0 + 31 * row), "NM": (x0, x1, y0 + 8 * row, y1)}
+    return tuple(replace(network, window=windows[network.name]) if network.level == 1 else network
+                 for network in networks())
+
+
+ORIGINAL_SETTINGS = CascadeSettings(networks=_original_networks(), cutting="truncate", encoding=Encoding(0.0, 1.0))
+PAPER_SETTINGS = CascadeSettings()
+SETTINGS = {"paper": PAPER_SETTINGS, "original": ORIGINAL_SETTINGS}

@@ -1,0 +1,73 @@
+"""One process that trains one stack of networks."""
+import os
+from dataclasses import dataclass
+from functools import partial
+
+from deeplandmark.caffe.errors import SolverError
+from deeplandmark.caffe.log import Log
+from deeplandmark.caffe.solvers import get_solver
+from deeplandmark.caffe.solvers.group import SolverGroup
+from deeplandmark.caffe.stacked.operations import NotStackable
+from deeplandmark.cascade.processes import parent_is_gone
+from deeplandmark.cascade.training import constant_loss
+from deeplandmark.cascade.watch import Watch
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the training of one network ended: `reason` says why it failed; None when it did not."""
+    name: str
+    error: float
+    reason: str = None
+
+
+def train_stack(trainings, device, threads, messages, parent):
+    """Trains networks together; puts ("progress", name, iter) and at last ("done", outcomes) into the queue `messages`.
+
+    Ends early, with snapshots as they are, when the process `parent` has died.
+    """
+    import torch                                                 # after the thread variables are set
+    torch.set_num_threads(threads)
+    solvers, watches = [], []
+    for training in trainings:
+        training.save_state()
+        tell = partial(_tell, messages, training.name)
+        watches.append(Watch(constant_loss(training), tell, partial(parent_is_gone, parent)))
+        solvers.append(get_solver(training.solver_param(), device=device, log=Log(str(training.log), stderr=False)))
+        solvers[-1].add_monitor(watches[-1])
+    failures = _solve(solvers, [training.resume_file() for training in trainings])
+    if parent_is_gone(parent):
+        os._exit(1)
+    outcomes = []
+    for training, solver, watch in zip(trainings, solvers, watches):
+        failure = failures.get(solver)
+        outcomes.append(Outcome(training.name, watch.error, str(failure) if failure else watch.reason))
+    messages.put(("done", outcomes))
+
+
+def _tell(messages, name, iter):
+    messages.put(("progress", name, iter))
+
+
+def _solve(solvers, resume_files):
+    """Trains them as one stack where that works, else one by one. Returns {solver: SolverError} of those that failed."""
+    try:
+        group = SolverGroup(solvers)
+    except NotStackable as reason:
+        solvers[0].log.info("group.py", f"not trained as a stack: {reason}")
+        return _solve_one_by_one(solvers, resume_files)
+    for solver, file in zip(solvers, resume_files):
+        if file:
+            solver.restore(file)
+    group.solve()
+    return group.failures
+
+
+def _solve_one_by_one(solvers, resume_files):
+    failures = {}
+    for solver, file in zip(solvers, resume_files):
+        try:
+            solver.solve(file)
+        except SolverError as error:
+            failures[solver] = error
+    return failures

@@ -1,0 +1,62 @@
+"""Watching the losses of networks while they train: which one will come to nothing."""
+import statistics
+import time
+
+from deeplandmark.caffe.solvers import Monitor
+
+COLLAPSED = 0.95        # of the constant's loss: such a network answers (nearly) the same whatever it sees
+EARLIEST = 500          # iterations before a network is judged
+STUCK = 3.0             # times the median loss of its siblings, both relative to their constants
+
+
+class Watch(Monitor):
+    """Follows one network: stops it when it has collapsed, tells how far it is.
+
+    Parameters
+    ----------
+    constant_loss : float
+        Test loss of the best constant answer.
+    tell : callable (iter)
+        Called about once a second.
+    should_stop : callable () -> bool
+        Asked as often; True ends the training.
+
+    Attributes
+    ----------
+    error : float or None
+        The last test loss as a fraction of constant_loss.
+    reason : str or None
+        Why the network was given up.
+    """
+
+    def __init__(self, constant_loss, tell=lambda iter: None, should_stop=lambda: False):
+        self.constant_loss, self.tell, self.should_stop = constant_loss, tell, should_stop
+        self.error = self.reason = None
+        self._next_call = 0.0
+
+    def on_test(self, solver, iter, net_index, outputs):
+        loss = float(next(iter_value for iter_value in outputs.values()))
+        self.error = loss / self.constant_loss if self.constant_loss else 0.0
+        if iter >= max(EARLIEST, solver.param.max_iter // 4) and not self.error < COLLAPSED:
+            self.reason = (f"collapsed: after {iter} iterations its test loss {loss:.4g} is that of a constant answer "
+                           f"({self.constant_loss:.4g})")
+            solver.stop()
+
+    def on_iteration(self, solver, iter, loss):
+        now = time.monotonic()
+        if now >= self._next_call:
+            self._next_call = now + 1.0
+            self.tell(iter)
+            if self.should_stop():
+                solver.stop()
+
+
+def stuck(errors):
+    """Names of the networks whose error is far above that of their siblings.
+
+    errors : dict of name -> test loss as a fraction of the constant's
+    """
+    if len(errors) < 3:
+        return []
+    typical = statistics.median(errors.values())
+    return [name for name, error in errors.items() if error > STUCK * typical]

@@ -1,0 +1,82 @@
+"""Find the training pictures: given ones, those in dataset/train, the official download, or synthetic faces.
+
+Prints the folder that holds trainImageList.txt and testImageList.txt; everything else it says goes to stderr.
+
+examples:
+  python -m deeplandmark.find_data --data train.zip
+  python -m deeplandmark.find_data --offline
+"""
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from deeplandmark.faces.archive import OFFICIAL_PICTURES, check_archive, open_archive
+from deeplandmark.faces.download import OFFICIAL_URL, download
+from deeplandmark.faces.errors import ArchiveError, FacesError
+from deeplandmark.faces.synthetic.generate import generate
+
+
+def main(arguments=None):
+    args = _parser().parse_args(arguments)
+    try:
+        folder = find(args)
+    except (FacesError, OSError) as error:
+        print(f"find_data: {error}", file=sys.stderr)
+        return 1
+    print(folder)
+    return 0
+
+
+def find(args):
+    """The folder of the pictures, by the first source that has them."""
+    dataset = Path(args.dataset)
+    given = args.data or os.environ.get("DEEPLANDMARK_DATA")
+    if given:
+        return _opened(given, dataset / "train")
+    if (dataset / "train").is_dir():
+        return _opened(dataset / "train", None, OFFICIAL_PICTURES)
+    if not args.offline:
+        try:
+            return _downloaded(dataset)
+        except ArchiveError as error:
+            _say(f"the download failed ({error}); see dataset/README.md for other ways to get the pictures")
+    _say("NO REAL PICTURES: training on SYNTHETIC faces. The models will find points in drawings, not in photographs; "
+         "they go to model-synthetic/.")
+    return generate(dataset / "synthetic", train=args.synthetic_train, test=args.synthetic_test, seed=args.seed)
+
+
+def _opened(path, unpack_to, pictures=None):
+    archive = open_archive(path, unpack_to)
+    found = check_archive(archive, pictures)
+    _say(f"{found.named} pictures are named in the lists of {archive.folder}, {len(found.missing)} of them are missing")
+    return archive.folder
+
+
+def _downloaded(dataset):
+    zip_path = download(OFFICIAL_URL, dataset / "train.zip")
+    try:
+        return _opened(zip_path, dataset / "train", OFFICIAL_PICTURES)
+    except ArchiveError:
+        zip_path.unlink()                                        # an error page, or a broken file: fetch it anew next time
+        raise
+
+
+def _say(text):
+    print(text, file=sys.stderr)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.find_data", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", metavar="PATH", help="zip or folder with the lists (default: DEEPLANDMARK_DATA)")
+    parser.add_argument("--dataset", default="dataset", metavar="DIR", help="where pictures are kept (default: dataset)")
+    parser.add_argument("--offline", action="store_true", help="do not download: synthetic faces if nothing else is there")
+    parser.add_argument("--synthetic-train", type=int, default=2000, metavar="N", help="synthetic training faces")
+    parser.add_argument("--synthetic-test", type=int, default=500, metavar="N", help="synthetic test faces")
+    parser.add_argument("--seed", type=int, default=0, help="of the synthetic faces")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

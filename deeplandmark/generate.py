@@ -1,0 +1,52 @@
+"""Write the prototxt files of all networks from the templates in prototxt/.
+
+examples:
+  python -m deeplandmark.generate
+  python -m deeplandmark.generate --variant original --recipe full
+  python -m deeplandmark.generate --s0 s7          # an ablation of the paper: F with weights shared over the whole map
+"""
+import argparse
+import sys
+
+from deeplandmark.cascade.templates import RECIPES, VARIANTS, generate
+
+ABLATIONS = ("s0", "s3", "s4", "s5", "s6", "s7")
+
+
+def main(arguments=None):
+    args = _parser().parse_args(arguments)
+    try:
+        paths = generate(args.out, args.templates, args.levels, args.s0, variant=args.variant, recipe=args.recipe,
+                         effort=args.effort, seed=args.seed, train=args.train, model=args.model)
+    except (ValueError, OSError) as error:
+        print(f"generate: {error}", file=sys.stderr)
+        return 1
+    print(f"{len(paths)} prototxt files of the {args.variant} family are in {args.out}/")
+    return 0
+
+
+def _levels(text):
+    levels = tuple(int(word) for word in text.split(","))
+    if not set(levels) <= {1, 2, 3}:
+        raise argparse.ArgumentTypeError(f"levels are 1, 2, 3; found {text}")
+    return levels
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.generate", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--variant", default="paper", choices=VARIANTS, help="family of templates (default: paper)")
+    parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
+    parser.add_argument("--effort", type=float, default=1.0, metavar="X", help="factor on the number of iterations")
+    parser.add_argument("--levels", type=_levels, default=(1, 2, 3), metavar="1,2,3")
+    parser.add_argument("--s0", choices=ABLATIONS, help="structure of F: an ablation instead of s0 (paper family)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--templates", metavar="DIR", help="another folder of templates (default: prototxt/)")
+    parser.add_argument("--out", default="prototxt", metavar="DIR")
+    parser.add_argument("--train", default="train", metavar="DIR", help="where the nets will find their HDF5 lists")
+    parser.add_argument("--model", default="model", metavar="DIR", help="where the solvers will put their snapshots")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Make the HDF5 files that a level is trained on.
+
+examples:
+  python -m deeplandmark.prepare 1 --data dataset/train
+  python -m deeplandmark.prepare 2 --data dataset/train --show patches.png
+  python -m deeplandmark.prepare 3 --data dataset/train --start-from model
+"""
+import argparse
+import os
+import sys
+from dataclasses import replace
+
+from deeplandmark.cascade.prepare import Plan, prepare
+from deeplandmark.cascade.samples import AUGMENTATION, default_shift
+from deeplandmark.cascade.settings import SETTINGS
+from deeplandmark.cascade.sheet import show_samples
+from deeplandmark.faces.archive import open_archive
+from deeplandmark.faces.errors import FacesError
+
+
+def main(arguments=None):
+    args = _parser().parse_args(arguments)
+    try:
+        if not args.data:
+            raise FacesError("no data: give --data FOLDER (or ZIP), or set DEEPLANDMARK_DATA")
+        _prepare(args)
+    except (FacesError, ValueError, OSError) as error:
+        print(f"prepare: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _prepare(args):
+    plan = _plan(args)
+    archive = open_archive(args.data, args.unpack_to)
+    result = prepare(plan, archive.train_list, args.out, args.jobs, args.force)
+    if result is None:
+        print(f"level {args.level}: the HDF5 files in {args.out}/ are up to date")
+    else:
+        used, problems = result
+        for problem in problems:
+            print(f"skipped: {problem}", file=sys.stderr)
+        print(f"level {args.level}: {used} faces, {len(problems)} bad lines skipped; {args.out}/"
+              f"{{{','.join(network.full_name for network in plan.networks)}}}/ hold {plan.copies} copies of each")
+    if args.show:
+        show_samples(plan, args.out, args.show)
+        print(f"samples are drawn in {args.show}")
+
+
+def _plan(args):
+    plan = Plan(args.level, SETTINGS[args.variant], AUGMENTATION[args.variant, args.level],
+                default_shift(args.level, args.variant), seed=args.seed, start_from=args.start_from)
+    if args.copies is not None:
+        plan = replace(plan, copies=args.copies)
+    return plan
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.prepare", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("level", type=int, choices=(1, 2, 3))
+    parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",
+                        help="folder or zip with trainImageList.txt (default: DEEPLANDMARK_DATA)")
+    parser.add_argument("--unpack-to", default="dataset/train", metavar="DIR", help="where a zip is unpacked")
+    parser.add_argument("--out", default="train", metavar="DIR", help="gets {level}_{name}/ (default: train)")
+    parser.add_argument("--variant", default="paper", choices=sorted(SETTINGS))
+    parser.add_argument("--copies", type=int, metavar="N", help="samples of each face, each under a new pose (default 8)")
+    parser.add_argument("--start-from", metavar="MODEL",
+                        help="centre patches on what this model predicts at the level before, not on shifted true points")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, metavar="J", help="processes (default: every core)")
+    parser.add_argument("--force", action="store_true", help="make the files even when they are up to date")
+    parser.add_argument("--show", metavar="SHEET.png", help="draw the first samples with their targets")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Train the networks of a level on the HDF5 files that `deeplandmark.prepare` made.
+
+Killed at any moment and started again, it goes on from the last snapshots.
+
+examples:
+  python -m deeplandmark.train 1
+  python -m deeplandmark.train 2 --jobs 2
+  python -m deeplandmark.train 3 --only 3_LE1,3_LE2 --device cuda
+"""
+import argparse
+import sys
+import time
+
+from deeplandmark.cascade.progress_line import duration
+
+
+def main(arguments=None):
+    args = _parser().parse_args(arguments)
+    from deeplandmark.caffe.errors import CaffeError             # after --help: torch takes seconds to load
+    from deeplandmark.cascade.settings import SETTINGS
+    from deeplandmark.cascade.train_level import train_level
+    from deeplandmark.cascade.training import Folders, TrainingError
+    start = time.monotonic()
+    try:
+        errors = train_level(SETTINGS[args.variant], args.level, Folders(args.prototxt, args.train, args.model, args.log),
+                             args.only, args.jobs, args.device, _say)
+    except (TrainingError, CaffeError, OSError) as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"train: interrupted; the same command goes on from the last snapshots in {args.model}/", file=sys.stderr)
+        return 130
+    print(f"level {args.level} is trained ({duration(time.monotonic() - start)}); test loss as a share of a constant "
+          "answer's: " + ", ".join(f"{name} {error:.3f}" for name, error in errors.items()))
+    return 0
+
+
+def _say(text):
+    print(f"\n{text}" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
+
+
+def _names(text):
+    return text.split(",")
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.train", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("level", type=int, choices=(1, 2, 3))
+    parser.add_argument("--variant", default="paper", choices=("paper", "original"))
+    parser.add_argument("--only", type=_names, metavar="NAMES", help="networks to train, such as 2_LE1,2_LE2")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes that train at a time (default: one a core)")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    for name, content in (("prototxt", "generated prototxt files"), ("train", "HDF5 files"),
+                          ("model", "models and snapshots"), ("log", "training logs")):
+        parser.add_argument(f"--{name}", default=name, metavar="DIR", help=f"{content} (default: {name})")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
