@@ -1,5 +1,7 @@
 """The layer types, one file per family. Importing this package fills the registry."""
 from deeplandmark.caffe.layers import accuracy        # noqa: F401
+from deeplandmark.caffe.layers import class_loss      # noqa: F401
+from deeplandmark.caffe.layers import contrastive_loss  # noqa: F401
 from deeplandmark.caffe.layers import convolution     # noqa: F401
 from deeplandmark.caffe.layers import data            # noqa: F401
 from deeplandmark.caffe.layers import eltwise         # noqa: F401
@@ -10,6 +12,7 @@ from deeplandmark.caffe.layers import loss            # noqa: F401
 from deeplandmark.caffe.layers import neuron          # noqa: F401
 from deeplandmark.caffe.layers import normalise       # noqa: F401
 from deeplandmark.caffe.layers import pooling         # noqa: F401
+from deeplandmark.caffe.layers import recurrent       # noqa: F401
 from deeplandmark.caffe.layers import scale           # noqa: F401
 from deeplandmark.caffe.layers import shape           # noqa: F401
 from deeplandmark.caffe.layers import softmax         # noqa: F401
