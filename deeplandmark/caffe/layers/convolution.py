@@ -1,61 +1,34 @@
-"""Convolution in one to three spatial dimensions (base_conv_layer.cpp, conv_layer.cpp)."""
+"""Convolution over any number of spatial axes (base_conv_layer.cpp, conv_layer.cpp), depthwise ones included."""
+import math
+
+import torch
 import torch.nn.functional as F
 
-from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.memory import channels_innermost
 from deeplandmark.caffe.layers.registry import layer
+from deeplandmark.caffe.layers.windows import WindowLayer
 
 _CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
-class ConvolutionBase(Layer):
-    """Reads convolution_param: kernel, stride, pad and dilation per spatial axis, group, axis, fillers.
-
-    Every bottom is (leading axes..., channels, spatial axes...); `axis` is where the channels stand.
-    """
+class ConvolutionBase(WindowLayer):
+    """Reads convolution_param: windows as in WindowLayer, num_output, group, bias_term, fillers."""
     min_bottoms = min_tops = 1
     equal_bottoms_and_tops = True
 
     def create(self, bottom_shapes):
-        shape = bottom_shapes[0]
         p = self.param.convolution_param
-        self.channel_axis = self.axis(p.axis, shape)
-        self.num_spatial = len(shape) - self.channel_axis - 1
-        if self.num_spatial not in _CONVOLUTIONS:
-            self.fail(f"{self.num_spatial} spatial axes in a bottom of shape {shape}; 1, 2 and 3 are covered")
-        self.channels = shape[self.channel_axis]
-        self.num_output, self.group = p.num_output, p.group
-        self.kernel = self.sizes("kernel_size", "kernel", None)
-        self.stride = self.sizes("stride", "stride", 1)
-        self.pad = self.sizes("pad", "pad", 0)
-        self.dilation = self.sizes("dilation", None, 1)
-        self.check_sizes()
+        self.read_windows(bottom_shapes[0])
+        self.read_outputs(p)
         # With the channels innermost, torch 2.13 corrupts memory where a kernel of one cell takes longer steps.
         self.innermost = all(k > 1 or s == 1 for k, s in zip(self.kernel, self.stride))
         self.add_blob(self.weight_shape(), p.weight_filler)
         if p.bias_term:
             self.add_blob((self.num_output,), p.bias_filler)
 
-    def sizes(self, repeated, prefix, default):
-        """One setting for each spatial axis: given once for all, once for each, or as _h and _w."""
-        p = self.param.convolution_param
-        values = list(getattr(p, repeated))
-        by_name = [f"{prefix}_h", f"{prefix}_w"] if prefix else []
-        if any(p.HasField(name) for name in by_name):
-            if values or self.num_spatial != 2:
-                self.fail(f"{' and '.join(by_name)} are for 2 spatial axes and replace {repeated}; "
-                          f"found {len(values)} {repeated}, {self.num_spatial} spatial axes")
-            return tuple(getattr(p, name) if p.HasField(name) else (default or 0) for name in by_name)
-        if not values and default is not None:
-            values = [default]
-        if len(values) not in (1, self.num_spatial):
-            self.fail(f"{len(values)} {repeated} for {self.num_spatial} spatial axes")
-        return tuple(values if len(values) == self.num_spatial else values * self.num_spatial)
-
-    def check_sizes(self):
-        for word, values in (("kernel_size", self.kernel), ("stride", self.stride), ("dilation", self.dilation)):
-            if min(values) < 1:
-                self.fail(f"{word} must be at least 1, found {values}")
+    def read_outputs(self, p):
+        """num_output and group."""
+        self.num_output, self.group = p.num_output, p.group
         if self.num_output < 1 or self.group < 1:
             self.fail(f"num_output and group must be at least 1, found {self.num_output} and {self.group}")
         if self.channels % self.group or self.num_output % self.group:
@@ -63,16 +36,21 @@ class ConvolutionBase(Layer):
                       f"group {self.group}")
 
     def reshape(self, bottom_shapes):
-        first = bottom_shapes[0]
-        if any(shape != first for shape in bottom_shapes):
-            self.fail(f"all bottoms must have the same shape, found {list(bottom_shapes)}")
-        if len(first) != self.channel_axis + 1 + self.num_spatial or first[self.channel_axis] != self.channels:
-            self.fail(f"its weights are for {self.channels} channels and {self.num_spatial} spatial axes, "
-                      f"found a bottom of shape {first}")
-        spatial = self.output_sizes(first[self.channel_axis + 1:])
-        if min(spatial) < 1:
-            self.fail(f"kernel {self.kernel} with pad {self.pad} is larger than the bottom, shape {first}")
-        return [(*first[:self.channel_axis], self.num_output, *spatial)] * len(bottom_shapes)
+        lead, sizes = self.check_bottoms(bottom_shapes)
+        spatial = self.output_sizes(sizes)
+        self.refuse_empty(spatial, bottom_shapes[0])
+        return [(*lead, self.num_output, *spatial)] * len(bottom_shapes)
+
+    def forward(self, *bottoms):
+        weight, bias = (*self.blobs, None)[:2]
+        tops = []
+        for x in bottoms:
+            y = self.run(self.one_batch(x), weight, bias)
+            tops.append(y if self.channel_axis == 1 else y.reshape(*x.shape[:self.channel_axis], *y.shape[1:]))
+        return tuple(tops)
+
+    def add_bias(self, y, bias):
+        return y if bias is None else y + bias.view(-1, *(1,) * self.num_spatial)
 
 
 @layer("Convolution")
@@ -83,19 +61,45 @@ class Convolution(ConvolutionBase):
         return (self.num_output, self.channels // self.group, *self.kernel)
 
     def output_sizes(self, sizes):
-        return tuple((size + 2 * pad - (dilation * (kernel - 1) + 1)) // stride + 1
-                     for size, pad, dilation, kernel, stride
-                     in zip(sizes, self.pad, self.dilation, self.kernel, self.stride))
+        return self.window_counts(sizes)
 
-    def forward(self, *bottoms):
-        weight, bias = (*self.blobs, None)[:2]
-        convolve = _CONVOLUTIONS[self.num_spatial]
-        tops = []
-        for x in bottoms:
-            lead = x.shape[:self.channel_axis]
-            if len(lead) != 1:
-                x = x.reshape(-1, *x.shape[self.channel_axis:])
-            x = channels_innermost(x) if self.innermost else x.contiguous()
-            y = convolve(x, weight, bias, self.stride, self.pad, self.dilation, self.group)
-            tops.append(y if len(lead) == 1 else y.reshape(*lead, *y.shape[1:]))
-        return tuple(tops)
+    def run(self, x, weight, bias):
+        """(N, channels, spatial...) -> (N, num_output, windows...)"""
+        convolve = _CONVOLUTIONS.get(self.num_spatial)
+        if convolve is None:
+            return self.add_bias(self._product(x, weight), bias)
+        x = channels_innermost(x) if self.innermost else x.contiguous()
+        return convolve(x, weight, bias, self.stride, self.pad, self.dilation, self.group)
+
+    def _product(self, x, weight):
+        """No spatial axis or more than 3: one matrix product over the windows, as Caffe does it for all."""
+        windows = self.windows(x)
+        n, counts = x.shape[0], windows.shape[2 + self.num_spatial:]
+        cells = self.channels // self.group * math.prod(self.kernel)
+        windows = windows.reshape(n, self.group, cells, math.prod(counts))
+        return torch.matmul(weight.reshape(self.group, -1, cells), windows).reshape(n, self.num_output, *counts)
+
+
+@layer("DepthwiseConvolution")
+class DepthwiseConvolution(Convolution):
+    """A Convolution of a mobile fork of Caffe whose `group` is the number of channels."""
+
+    def read_outputs(self, p):
+        super().read_outputs(p)
+        if self.group != self.channels:
+            self.fail(f"group must be the number of channels, {self.channels}; found {self.group}")
+
+
+@layer("ConvolutionDepthwise")
+class ConvolutionDepthwise(Convolution):
+    """Each channel with a kernel of its own; another fork's: 2 spatial axes, num_output and group have no meaning.
+
+    Weights (channels, 1, height, width), bias (channels,).
+    """
+    exact_bottoms = exact_tops = 1
+
+    def read_outputs(self, p):
+        if self.num_spatial != 2 or self.channel_axis != 1:
+            self.fail("takes a bottom of 4 axes with the channels at axis 1, "
+                      f"found {self.num_spatial} spatial axes behind axis {self.channel_axis}")
+        self.num_output = self.group = self.channels

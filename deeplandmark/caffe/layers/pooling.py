@@ -7,6 +7,7 @@ from deeplandmark.caffe.layers.memory import channels_innermost
 from deeplandmark.caffe.layers.registry import layer
 
 _LOWEST = torch.finfo(torch.float32).min
+_TINY = torch.finfo(torch.float32).tiny
 
 
 def pooled_size(size, kernel, stride, pad, floor=False):
@@ -22,15 +23,19 @@ def pooled_size(size, kernel, stride, pad, floor=False):
 
 @layer("Pooling")
 class Pooling(Layer):
-    """MAX or AVE over windows of (N, C, H, W); a second top of MAX is the winner's position h * W + w, as a float."""
+    """MAX, AVE or STOCHASTIC over windows of (N, C, H, W).
+
+    A second top of MAX is the winner's position h * W + w, as a float. STOCHASTIC, for values that are not negative,
+    follows Caffe's GPU code (pooling_layer.cu; its CPU has none): in TRAIN one cell of each window, drawn in proportion
+    to its value, in TEST the mean of the cells weighted by themselves, sum(x^2) / sum(x).
+    """
     exact_bottoms = 1
     min_tops, max_tops = 1, 2
 
     def create(self, bottom_shapes):
         p = self.param.pooling_param
-        if p.pool == p.STOCHASTIC:
-            self.fail("STOCHASTIC pooling is not covered (Caffe has it on GPUs only); MAX and AVE are")
         self.is_max, self.floor = p.pool == p.MAX, p.round_mode == p.FLOOR
+        self.is_stochastic = p.pool == p.STOCHASTIC
         self.max_tops = 2 if self.is_max else 1
         self._check_counts(len(bottom_shapes))
         self.global_pooling = p.global_pooling
@@ -44,6 +49,8 @@ class Pooling(Layer):
             self.fail(f"kernel and stride must be at least 1, found {self.kernel} and {self.stride}")
         if self.kernel and any(pad >= kernel for pad, kernel in zip(self.pad, self.kernel)):
             self.fail(f"pad {self.pad} must be smaller than the kernel {self.kernel}")
+        if self.is_stochastic and any(self.pad):
+            self.fail(f"STOCHASTIC pooling takes no pad, found {self.pad}")
 
     def _pair(self, both, prefix):
         """(vertical, horizontal) setting, given as one number or as _h and _w."""
@@ -79,6 +86,8 @@ class Pooling(Layer):
             # Exactly the cells that the windows cover: filled where they overhang, cut where they end earlier.
             x = F.pad(x, (self.pad[1], covers[1] - width, self.pad[0], covers[0] - height),
                       value=_LOWEST if self.is_max else 0.0)
+        if self.is_stochastic:
+            return self._stochastic(x, kernel),
         if not self.is_max:
             return self._average(x, kernel, pooled, (height, width)),
         if self.num_tops == 1:
@@ -94,6 +103,19 @@ class Pooling(Layer):
             start = torch.arange(n, device=x.device) * stride - pad
             counts.append((start + k).clamp(max=size + pad) - start)
         return total / (counts[0][:, None] * counts[1][None, :]).to(x.dtype)
+
+    def _stochastic(self, x, kernel):
+        """One cell of each window, or their weighted mean; cells beyond the bottom are 0 and never chosen."""
+        cells = x.unfold(2, kernel[0], self.stride[0]).unfold(3, kernel[1], self.stride[1]).flatten(-2)
+        if self.phase != 0:                                      # TEST
+            return cells.square().sum(-1) / (cells.sum(-1) + _TINY)
+        with torch.no_grad():
+            sums = cells.cumsum(-1)
+            # Drawn on the CPU so that one seed gives the same cells on every device; in (0, 1], as on Caffe's GPU.
+            level = 1 - torch.rand(sums.shape[:-1], generator=self.context.generator)
+            reached = sums >= level.to(x.device)[..., None] * sums[..., -1:]
+            chosen = reached.to(torch.uint8).argmax(-1, keepdim=True)
+        return cells.gather(-1, chosen).squeeze(-1)
 
     def _mask(self, index, padded_width, height, width):
         """Positions in the padded map as positions in the bottom; -1 for a window without cells."""

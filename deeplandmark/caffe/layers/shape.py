@@ -1,4 +1,4 @@
-"""Layers that move values without computing: Flatten, Reshape, Concat, Slice, Split, Silence."""
+"""Layers that move values without computing: Flatten, Reshape, Concat, Slice, Crop, Tile, Split, Silence."""
 import math
 
 import torch
@@ -126,6 +126,58 @@ class Slice(Layer):
 
     def forward(self, x):
         return torch.split(x, self._sizes(x.shape[self.dim]), self.dim)
+
+
+@layer("Crop")
+class Crop(Layer):
+    """From `axis` on, bottom 0 cut to the size of bottom 1, starting at the offsets (crop_layer.cpp).
+
+    One offset serves all cropped axes, otherwise there is one for each; none means 0.
+    """
+    exact_bottoms, exact_tops = 2, 1
+
+    def create(self, bottom_shapes):
+        p, shape = self.param.crop_param, tuple(bottom_shapes[0])
+        self.start = self.axis(p.axis, shape)
+        cropped = len(shape) - self.start
+        if len(p.offset) not in (0, 1, cropped):
+            self.fail(f"{len(p.offset)} offset for the {cropped} axes from {self.start} on; give none, one or one each")
+        offsets = list(p.offset) or [0]
+        self.offsets = offsets if len(offsets) == cropped else offsets * cropped
+
+    def reshape(self, bottom_shapes):
+        shape, size = map(tuple, bottom_shapes)
+        if len(shape) != self.start + len(self.offsets) or len(size) < len(shape):
+            self.fail(f"cannot cut a bottom of shape {shape} to shape {size} from axis {self.start} on")
+        size = size[self.start:len(shape)]
+        for axis, (offset, wanted) in enumerate(zip(self.offsets, size), self.start):
+            if shape[axis] - offset < wanted:
+                self.fail(f"offset {offset} and size {wanted} reach beyond axis {axis} of a bottom of shape {shape}")
+        return [(*shape[:self.start], *size)]
+
+    def forward(self, x, size):
+        for axis, offset in enumerate(self.offsets, self.start):
+            x = x.narrow(axis, offset, size.shape[axis])
+        return x,
+
+
+@layer("Tile")
+class Tile(Layer):
+    """The bottom `tiles` times, one behind the other along `axis`."""
+    exact_bottoms = exact_tops = 1
+
+    def create(self, bottom_shapes):
+        p = self.param.tile_param
+        self.dim, self.tiles = self.axis(p.axis, bottom_shapes[0]), p.tiles
+        if p.tiles < 1:
+            self.fail(f"tile_param needs tiles of at least 1, found {p.tiles}")
+
+    def reshape(self, bottom_shapes):
+        shape, d = tuple(bottom_shapes[0]), self.dim
+        return [(*shape[:d], shape[d] * self.tiles, *shape[d + 1:])]
+
+    def forward(self, x):
+        return torch.cat([x] * self.tiles, self.dim),
 
 
 @layer("Split")
