@@ -81,5 +81,5 @@ class ArgMax(Layer):
             values, places = backwards.max(dim, keepdim=True)
         else:
             values, places = (part.narrow(dim, 0, self.top_k)
-                              for part in backwards.sort(dim, descending=True, stable=True))
+                              for part in backwards.sort(dim=dim, descending=True, stable=True))
         return values, (x.shape[dim] - 1 - places).to(x.dtype)
