@@ -10,6 +10,7 @@ class Mode:
     def __init__(self):
         self.device_id = 0
         self.gpu = False
+        self.solver_count, self.solver_rank, self.multiprocess = 1, 0, False     # kept for pycaffe's scripts alone
         self.generator = torch.Generator()
         self.generator.seed()
 
