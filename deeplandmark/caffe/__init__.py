@@ -26,8 +26,8 @@ _LAZY = {
     "Classifier": "classifier", "Detector": "detector"}
 _SUBMODULES = ("classifier", "coord_map", "detector", "draw", "io", "net_spec", "pycaffe")
 
-__all__ = ["CaffeError", "FileFormatError", "Layer", "Net", "NetError", "NetModule", "PrototxtError", "SolverError", "TEST",
-           "TRAIN", "layer_type_list", "proto", "set_device", "set_mode_cpu", "set_mode_gpu", "set_random_seed",
+__all__ = ["CaffeError", "FileFormatError", "Layer", "Net", "NetError", "NetModule", "PrototxtError", "SolverError",
+           "TEST", "TRAIN", "layer_type_list", "proto", "set_device", "set_mode_cpu", "set_mode_gpu", "set_random_seed",
            "layers", "log", "to_torch", *_LAZY, *_SUBMODULES]
 
 

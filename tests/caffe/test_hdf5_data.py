@@ -59,7 +59,7 @@ def test_shuffle_covers_every_row_once_a_round(tmp_path):
 def test_float_rows_are_views(tmp_path):
     write(tmp_path, "a.h5", np.arange(8, dtype="f4")[:, None])
     layer = make(tmp_path, ["a.h5"]).graph.nodes[0].layer
-    assert layer()[0].data_ptr() == layer.datasets[0].data_ptr() or layer.row == 4
+    assert layer()[0].data_ptr() == layer.rows.datasets[0].data_ptr() or layer.row == 4
 
 
 @pytest.mark.parametrize("others, tops, reason", [

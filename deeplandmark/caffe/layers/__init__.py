@@ -7,10 +7,13 @@ from deeplandmark.caffe.layers import convolution     # noqa: F401
 from deeplandmark.caffe.layers import data            # noqa: F401
 from deeplandmark.caffe.layers import deconvolution   # noqa: F401
 from deeplandmark.caffe.layers import eltwise         # noqa: F401
+from deeplandmark.caffe.layers import fork_layers     # noqa: F401
 from deeplandmark.caffe.layers import hdf5_data       # noqa: F401
 from deeplandmark.caffe.layers import hdf5_output     # noqa: F401
+from deeplandmark.caffe.layers import image_data      # noqa: F401
 from deeplandmark.caffe.layers import indexing        # noqa: F401
 from deeplandmark.caffe.layers import inner_product   # noqa: F401
+from deeplandmark.caffe.layers import lmdb_data       # noqa: F401
 from deeplandmark.caffe.layers import local_share     # noqa: F401
 from deeplandmark.caffe.layers import loss            # noqa: F401
 from deeplandmark.caffe.layers import lrn             # noqa: F401
@@ -18,12 +21,14 @@ from deeplandmark.caffe.layers import neuron          # noqa: F401
 from deeplandmark.caffe.layers import normalise       # noqa: F401
 from deeplandmark.caffe.layers import parameter       # noqa: F401
 from deeplandmark.caffe.layers import pooling         # noqa: F401
+from deeplandmark.caffe.layers import python_layer    # noqa: F401
 from deeplandmark.caffe.layers import recurrent       # noqa: F401
 from deeplandmark.caffe.layers import reduction       # noqa: F401
 from deeplandmark.caffe.layers import scale           # noqa: F401
 from deeplandmark.caffe.layers import shape           # noqa: F401
 from deeplandmark.caffe.layers import softmax         # noqa: F401
 from deeplandmark.caffe.layers import spp             # noqa: F401
+from deeplandmark.caffe.layers import window_data     # noqa: F401
 from deeplandmark.caffe.layers import windows         # noqa: F401
 from deeplandmark.caffe.layers.registry import create_layer, layer, layer_type_list
 

@@ -1,0 +1,172 @@
+"""The rows of one HDF5 file: held in memory, or read block by block where they are too many."""
+import os
+
+import numpy as np
+import torch
+
+# Kept as they are in memory and converted batch by batch; other number types are converted when they are read.
+_KEPT_DTYPES = ("float32", "float16", "uint8", "int8", "int16", "int32", "int64", "float64")
+HELD_BYTES = 1 << 30         # larger files are read in blocks
+BLOCK_BYTES = 32 << 20
+_BELIEVABLE = 20             # compressed further, a file may be made to fill the memory: it is read in blocks, too
+_LARGEST_CHUNK = 128 << 20   # of a file that is compressed further than that
+
+
+def open_rows(caller, path, names):
+    """The rows of the datasets `names`, as HeldRows or BlockedRows.
+
+    Parameters
+    ----------
+    caller : Layer
+        In whose name files are refused that cannot be read, lack a dataset, or have datasets of different lengths.
+    """
+    import h5py                                                  # only nets that read HDF5 pay for it
+    try:
+        file = h5py.File(path, "r", rdcc_nbytes=BLOCK_BYTES)
+    except OSError as error:
+        caller.fail(f"cannot read {path!r}: {error}")
+    try:
+        datasets = [_dataset(caller, file, name, path) for name in names]
+        counts = {name: data.shape[0] for name, data in zip(names, datasets)}
+        if len(set(counts.values())) != 1:
+            caller.fail(f"{path!r}: datasets differ in their number of rows: {counts}")
+        if not datasets[0].shape[0]:
+            caller.fail(f"{path!r}: datasets have no rows")
+        blocked = _needs_blocks(caller, datasets, path)
+        rows = BlockedRows(caller, file, datasets) if blocked else HeldRows(datasets)
+    except OSError as error:
+        file.close()
+        caller.fail(f"cannot read {path!r}: {error}")
+    except BaseException:
+        file.close()
+        raise
+    if not blocked:
+        file.close()
+    return rows
+
+
+class HeldRows:
+    """All rows in memory, in their own number type; parts of a batch that lie together are views."""
+
+    def __init__(self, datasets):
+        self.datasets = [torch.from_numpy(np.ascontiguousarray(np.asarray(data), dtype=_kept_dtype(data)))
+                         for data in datasets]
+        self.num_rows = len(self.datasets[0])
+        self.row_shapes = [tuple(data.shape[1:]) for data in self.datasets]
+        self.order = None
+
+    def begin(self, order):
+        """Starts a new round; `order` is a permutation of the rows (int64 tensor) or None."""
+        self.order = order
+
+    def take(self, start, stop):
+        """Rows start..stop-1 of the round as a list of parts, each with one tensor for every dataset."""
+        if self.order is None:
+            return [[data[start:stop] for data in self.datasets]]
+        chosen = self.order[start:stop]
+        return [[data.index_select(0, chosen) for data in self.datasets]]
+
+    def close(self):
+        self.datasets = None
+
+
+class BlockedRows:
+    """Rows that stay in their file; about BLOCK_BYTES of those to come are in memory.
+
+    In a shuffled round the rows of a block lie anywhere in the file. They are read from its front to its end, so that
+    a block goes through the file once; the order is the same permutation as for rows in memory.
+    """
+
+    def __init__(self, caller, file, datasets):
+        self.caller, self.file, self.stored = caller, file, datasets
+        self.num_rows = datasets[0].shape[0]
+        self.row_shapes = [tuple(data.shape[1:]) for data in datasets]
+        row_bytes = sum(_nbytes(data) for data in datasets) // self.num_rows
+        self.block_rows = max(1, BLOCK_BYTES // max(1, row_bytes))
+        self.begin(None)
+
+    def begin(self, order):
+        self.order = order
+        self.block, self.first, self.last = None, 0, 0
+
+    def take(self, start, stop):
+        parts = []
+        while start < stop:
+            if not self.first <= start < self.last:
+                self._read(start)
+            end = min(stop, self.last)
+            parts.append([data[start - self.first:end - self.first] for data in self.block])
+            start = end
+        return parts
+
+    def close(self):
+        self.block = None
+        self.file.close()
+
+    def _read(self, start):
+        self.block = None                                        # freed before the next one is made
+        self.first, self.last = start, min(start + self.block_rows, self.num_rows)
+        try:
+            self.block = [torch.from_numpy(self._read_dataset(data)) for data in self.stored]
+        except OSError as error:
+            self.caller.fail(f"cannot read {self.file.filename!r}: {error}")
+
+    def _read_dataset(self, data):
+        rows = np.empty((self.last - self.first, *data.shape[1:]), _kept_dtype(data))
+        if self.order is None:
+            data.read_direct(rows, np.s_[self.first:self.last])
+            return rows
+        chosen = self.order[self.first:self.last].numpy()
+        for place in np.argsort(chosen):
+            data.read_direct(rows, np.s_[chosen[place]:chosen[place] + 1], np.s_[place:place + 1])
+        return rows
+
+
+def physical_memory():
+    """Bytes of memory of this machine, or None where it does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def check_memory(caller, nbytes, what):
+    """Refuses what could never be held in memory, before it is tried."""
+    memory = physical_memory()
+    if memory is not None and nbytes > memory:
+        caller.fail(f"{what} would need {nbytes / 2**30:.0f} GiB; this machine has {memory / 2**30:.0f}")
+
+
+def _dataset(caller, file, name, path):
+    import h5py
+    if name not in file:
+        caller.fail(f"{path!r} has no dataset of this name (it has: {', '.join(sorted(file))})", blob=name)
+    data = file[name]
+    if not isinstance(data, h5py.Dataset):
+        caller.fail(f"{path!r}: is a group, expected a dataset", blob=name)
+    if data.dtype.kind not in "fiu" or not data.shape:
+        caller.fail(f"{path!r}: dataset of type {data.dtype} with shape {data.shape}; "
+                    "expected numbers with at least one axis", blob=name)
+    return data
+
+
+def _needs_blocks(caller, datasets, path):
+    nominal = sum(map(_nbytes, datasets))
+    if nominal <= BLOCK_BYTES:
+        return False
+    stored = sum(data.id.get_storage_size() for data in datasets)
+    suspicious = nominal > _BELIEVABLE * stored
+    for data in datasets:
+        chunk = int(np.prod(data.chunks, dtype=object)) * data.dtype.itemsize if data.chunks else 0
+        if suspicious and chunk > _LARGEST_CHUNK:
+            caller.fail(f"{path!r}: {stored} bytes claim to be {nominal}, in chunks of {chunk}; such files are refused")
+    return suspicious or nominal > HELD_BYTES
+
+
+def _kept_dtype(data):
+    native = data.dtype.newbyteorder("=")
+    return native if native.name in _KEPT_DTYPES else np.dtype(np.float32)
+
+
+def _nbytes(data):
+    return int(np.prod(data.shape, dtype=object)) * _kept_dtype(data).itemsize

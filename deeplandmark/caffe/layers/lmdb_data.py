@@ -1,0 +1,128 @@
+"""Data: batches from an LMDB database of Datum messages (data_layer.cpp, db_lmdb.cpp)."""
+import os
+import weakref
+
+import numpy as np
+import torch
+from google.protobuf.message import DecodeError
+
+from deeplandmark.caffe.layers.data import DataLayer
+from deeplandmark.caffe.layers.pictures import decode_picture
+from deeplandmark.caffe.layers.registry import layer
+from deeplandmark.caffe.layers.transform import Transformer, stack_items
+from deeplandmark.caffe.proto import caffe_pb2
+
+# LMDB refuses to open a database twice in one process; the nets of a process share it while one of them lives.
+_OPEN = weakref.WeakValueDictionary()
+
+
+class Database:
+    """An LMDB environment, opened for reading and without a lock."""
+
+    def __init__(self, path):
+        import lmdb                                              # only nets that read databases pay for it
+        self.environment = lmdb.open(path, readonly=True, lock=False, subdir=os.path.isdir(path))
+
+    def __del__(self):
+        if hasattr(self, "environment"):
+            self.environment.close()
+
+
+class Cursor:
+    """Goes through a database in the order of its keys, for ever.
+
+    Raises
+    ------
+    OSError
+        When there is no database, or an empty one, or it cannot be read.
+    """
+
+    def __init__(self, path):
+        import lmdb
+        real = os.path.realpath(path)
+        if not os.path.exists(real):
+            raise OSError("no such folder or file")
+        try:
+            self.database = _OPEN.get(real) or _OPEN.setdefault(real, Database(real))
+            self._cursor = self.database.environment.begin().cursor()
+        except lmdb.Error as error:
+            raise OSError(f"not an LMDB database: {error}") from None
+        if not self._cursor.first():
+            raise OSError("the database is empty")
+
+    @property
+    def key(self):
+        return self._cursor.key()
+
+    @property
+    def value(self):
+        return self._cursor.value()
+
+    def next(self):
+        if not self._cursor.next():
+            self._cursor.first()
+
+
+@layer("Data")
+class Data(DataLayer):
+    """Datums of an LMDB in the order of their keys: tops data (N, C, H, W) and, if asked for, label (N,).
+
+    A Datum holds bytes, float_data or an encoded picture, decoded as it is stored unless force_color, force_gray
+    (transform_param) or force_encoded_color say otherwise. rand_skip is deprecated and without effect in Caffe 1.0, so
+    it is here; prefetch changes only speed.
+    """
+    min_tops, max_tops = 1, 2
+
+    def create(self, bottom_shapes):
+        p = self.param.data_param
+        if not p.batch_size:
+            self.fail("data_param needs batch_size")
+        if p.backend != p.LMDB:
+            self.fail("LEVELDB databases are not read here, and LEVELDB is what a data_param without backend means: "
+                      "convert the database to LMDB and set backend: LMDB")
+        t = self.param.transform_param
+        if t.force_color and t.force_gray:
+            self.fail("transform_param has force_color and force_gray; give only one")
+        self.is_color = True if t.force_color or p.force_encoded_color else False if t.force_gray else None
+        self.batch_size = p.batch_size
+        path = os.path.join(self.context.root_folder, p.source)
+        try:
+            self.cursor = Cursor(path)
+        except OSError as error:
+            self.fail(f"cannot read its source {path!r}: {error}")
+        self.transform = Transformer(self)
+
+    def reshape(self, bottom_shapes):
+        shape = self.transform.output_shape(self._picture(self._datum()).shape)
+        return [(self.batch_size, *shape), (self.batch_size,)][:self.num_tops]
+
+    def forward(self):
+        labels = []
+        data = stack_items(self, self._items(labels), self.batch_size)
+        return (self.to_place(data), self.to_place(torch.tensor(labels)))[:self.num_tops]
+
+    def _items(self, labels):
+        for _ in range(self.batch_size):
+            datum = self._datum()
+            labels.append(datum.label)
+            yield self.transform(self._picture(datum))
+            self.cursor.next()
+
+    def _datum(self):
+        datum = caffe_pb2.Datum()
+        try:
+            datum.ParseFromString(self.cursor.value)
+        except DecodeError:
+            self.fail(f"key {self.cursor.key!r} of its source holds no Datum")
+        return datum
+
+    def _picture(self, datum):
+        """Values (C, H, W) of a Datum, uint8 or float32."""
+        what = f"key {self.cursor.key!r}"
+        if datum.encoded:
+            return decode_picture(self, datum.data, what, self.is_color)
+        shape = (datum.channels, datum.height, datum.width)
+        values = np.frombuffer(datum.data, np.uint8) if datum.data else np.array(datum.float_data, np.float32)
+        if min(shape) < 1 or len(values) != shape[0] * shape[1] * shape[2]:
+            self.fail(f"{what}: {len(values)} values for {shape[0]} channels of {shape[1]} x {shape[2]}")
+        return values.reshape(shape)

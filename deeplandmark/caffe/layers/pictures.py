@@ -1,0 +1,49 @@
+"""Pictures from files and from bytes, in Caffe's form: uint8, (channels, height, width), colours in the order BGR."""
+import os
+
+import numpy as np
+
+
+def read_picture(caller, path, is_color, size=None):
+    """A picture file, read and resized as ReadImageToCVMat does.
+
+    Parameters
+    ----------
+    caller : Layer
+        In whose name a missing or broken file is refused.
+    path : str
+    is_color : bool
+        3 channels, BGR; otherwise 1.
+    size : (height, width), optional
+        Resized to with bilinear interpolation.
+
+    Returns
+    -------
+    uint8 array (channels, height, width)
+    """
+    import cv2                                                   # only nets that read pictures pay for it
+    if not os.path.isfile(path):
+        caller.fail(f"cannot read the picture {path!r}: there is no such file")
+    picture = cv2.imread(path, cv2.IMREAD_COLOR if is_color else cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        caller.fail(f"cannot read the picture {path!r}")
+    if size is not None:
+        picture = cv2.resize(picture, size[::-1])
+    return channels_first(picture)
+
+
+def decode_picture(caller, data, what, is_color=None):
+    """A picture of encoded bytes (JPEG, PNG ...); channels as stored unless `is_color` says otherwise."""
+    import cv2
+    flag = {None: cv2.IMREAD_UNCHANGED, True: cv2.IMREAD_COLOR, False: cv2.IMREAD_GRAYSCALE}[is_color]
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    if picture is None:
+        caller.fail(f"cannot decode the picture of {what}")
+    if picture.dtype != np.uint8:
+        caller.fail(f"the picture of {what} has values of type {picture.dtype}; expected bytes")
+    return channels_first(picture)
+
+
+def channels_first(picture):
+    """(height, width) or (height, width, channels), as OpenCV has it, to (channels, height, width)."""
+    return picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
