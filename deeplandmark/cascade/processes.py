@@ -1,5 +1,6 @@
 """How work is spread over processes: one a core, one thread each."""
 import os
+import sys
 from contextlib import contextmanager
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -19,7 +20,7 @@ def single_threaded_children(threads=1):
 
     The libraries read these variables when they are loaded, so the children must be spawned, not forked.
     """
-    settings = {**dict.fromkeys(_THREAD_VARIABLES, str(threads)), **_KEEP_MEMORY}
+    settings = _settings(threads)
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
@@ -30,6 +31,18 @@ def single_threaded_children(threads=1):
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def reexec_keeping_memory(threads=1):
+    """Starts the running command anew under the settings of `single_threaded_children`, unless it has them already."""
+    settings = _settings(threads)
+    if any(os.environ.get(name) != value for name, value in settings.items()):
+        os.environ.update(settings)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _settings(threads):
+    return {**dict.fromkeys(_THREAD_VARIABLES, str(threads)), **_KEEP_MEMORY}
 
 
 def parent_is_gone(parent):

@@ -73,14 +73,10 @@ class SolverGroup:
                 solver.test_all()
         if not self.active:
             return
-        self.stack.clear_param_diffs()
-        self._losses.append((iter, self._forward_backward()))
-        if is_due(iter, self.param.display):
-            self._display()
         rate = learning_rate(self.param, iter)
-        for solver in self.active:
-            solver.log_rate(rate)
-        self._update.apply(rate, iter)
+        self._losses.append((iter, self.train_step(rate)))
+        if is_due(iter, self.param.display):
+            self._display(rate)
         for solver in self.active:
             solver.iter += 1
         if is_due(self.iter, self.param.snapshot):
@@ -88,17 +84,21 @@ class SolverGroup:
             for solver in self.active:
                 solver.snapshot()
 
-    def _forward_backward(self):
+    def train_step(self, rate):
+        """One update of all nets at a learning rate. Returns the losses before it, tensor (G,)."""
+        self.stack.clear_param_diffs()
         losses = self.stack.forward_backward()
         for _ in range(self.param.iter_size - 1):
             losses = losses + self.stack.forward_backward()
+        self._update.apply(rate, self.iter)
         return losses / self.param.iter_size
 
-    def _display(self):
+    def _display(self, rate):
         self._hand_over_losses()
         for g, solver in enumerate(self.solvers):
             if solver in self.active:
                 solver.display(self.stack.outputs_of(g))
+                solver.log_rate(rate)
 
     def _hand_over_losses(self):
         """Gives each solver its losses since the last time; those with a loss that is not finite leave the group."""

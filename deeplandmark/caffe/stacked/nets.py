@@ -51,6 +51,10 @@ class StackedNets:
         total.sum().backward()                # the nets have no parameter in common: each gets its own gradient
         return total.detach()
 
+    def read_data(self):
+        """What the data layers give next, as lists of stacked blobs."""
+        return [run([]) for run, bottoms, _, _ in self._steps if not bottoms]
+
     def outputs_of(self, index):
         """Output blobs of one net in the last pass: dict of name -> tensor (N, ...)."""
         named = ((self.graph.blob_names[i], self.values[i].detach()[index]) for i in self.graph.outputs)

@@ -1,0 +1,117 @@
+"""The table of networks and what the templates make of it, against Table 1 and Table 2 of the paper."""
+import re
+import shutil
+
+import pytest
+
+from deeplandmark.caffe import TEST, TRAIN
+from deeplandmark.caffe.net import Net
+from deeplandmark.cascade.networks import FIVE_POINTS, networks
+from deeplandmark.cascade.templates import generate, render, template_folder
+
+# Maps after each convolution and pooling of Table 1, from its arguments alone.
+TABLE_1 = {"s0": [(20, 36, 36), (20, 18, 18), (40, 16, 16), (40, 8, 8), (60, 6, 6), (60, 3, 3), (80, 2, 2), (120,), (10,)],
+           "s1": [(20, 28, 36), (20, 14, 18), (40, 12, 16), (40, 6, 8), (60, 4, 6), (60, 2, 3), (80, 1, 2), (100,), (6,)],
+           "s2": [(20, 12, 12), (20, 6, 6), (40, 4, 4), (40, 2, 2), (60,), (2,)]}
+# Weights of the convolutions: p * q times n * m * s * s, and as many biases as p * q * n.
+REGIONS = {"s0": [4, 4, 9, 4], "s1": [1, 4, 6, 2], "s2": [1, 1], "s7": [1, 1, 1, 1]}
+BLOBS = ["conv1", "pool1", "conv2", "pool2", "conv3", "pool3", "conv4", "fc1", "fc2"]
+
+
+def deploy(full_name, out, **settings):
+    generate(out, **settings)
+    return Net(str(out / f"{full_name}_deploy.prototxt"), TEST)
+
+
+def test_there_are_23_networks():
+    found = networks()
+    assert len(found) == 23 and len({network.full_name for network in found}) == 23
+    assert [n.full_name for n in found[:5]] == ["1_F", "1_EN", "1_NM", "2_LE1", "2_LE2"]
+    assert all(found_twice == 4 for found_twice in (sum(n.points == (i,) for n in found) for i in range(5)))
+    assert [FIVE_POINTS.mirror[i] for i in FIVE_POINTS.mirror] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("full_name, structure", [("1_F", "s0"), ("1_EN", "s1"), ("1_NM", "s1"), ("3_RM2", "s2")])
+@pytest.mark.parametrize("variant", ["paper", "original"])
+def test_shapes_of_table_1(full_name, structure, variant, tmp_path):
+    net = deploy(full_name, tmp_path, variant=variant)
+    found = [net.blobs[name].data.shape[1:] for name in BLOBS if name in net.blobs]
+    assert found == TABLE_1[structure]
+
+
+@pytest.mark.parametrize("full_name, structure, settings", [("1_F", "s0", {}), ("1_EN", "s1", {}), ("2_N1", "s2", {}),
+                                                            ("1_F", "s7", {"s0": "s7"})])
+def test_weights_are_shared_inside_regions_only(full_name, structure, settings, tmp_path):
+    net = deploy(full_name, tmp_path, **settings)
+    for i, regions in enumerate(REGIONS[structure], 1):
+        weight, bias = net.params[f"conv{i}_map"]
+        assert weight.data.shape[0] == bias.data.shape[0] == regions * 20 * i
+        gain = net.params.get(f"pool{i}_scale")
+        assert gain is None or gain[0].data.shape == (regions * 20 * i,)
+
+
+@pytest.mark.parametrize("structure, absent", [("s3", "conv4"), ("s4", "conv3"), ("s5", "conv2")])
+def test_ablations_leave_layers_out(structure, absent, tmp_path):
+    net = deploy("1_F", tmp_path, s0=structure)
+    assert absent not in net.blobs and net.blobs["fc2"].data.shape == (1, 10)
+
+
+def test_s6_takes_no_absolute_values(tmp_path):
+    assert "AbsVal" in {layer.type for layer in deploy("1_F", tmp_path).layers}
+    assert "AbsVal" not in {layer.type for layer in deploy("1_F", tmp_path, s0="s6").layers}
+
+
+def test_the_originals_family_uses_layers_of_caffe_alone(tmp_path):
+    generate(tmp_path, variant="original", recipe="full")
+    for path in tmp_path.glob("*.prototxt"):
+        assert "LocallyShared" not in path.read_text() and "local_share" not in path.read_text()
+    net = Net(str(tmp_path / "1_F_deploy.prototxt"), TEST)
+    assert net.blobs["faker"].data.shape == (1, 3 * 3 * 60 + 2 * 2 * 80)
+    assert "max_iter: 1000000" in (tmp_path / "1_F_solver.prototxt").read_text()
+    assert "max_iter: 100000\n" in (tmp_path / "2_LE1_solver.prototxt").read_text()
+
+
+def test_an_edited_template_is_the_net_that_trains(tmp_path):
+    """Another num_output, a dropped layer and a new ReLU need no change anywhere else."""
+    templates = tmp_path / "templates"
+    shutil.copytree(template_folder(), templates, ignore=lambda _, names: [n for n in names if n.endswith(".prototxt")])
+    body = templates / "paper_s2.prototxt.template"
+    text = body.read_text().replace("n=40", "n=24")
+    text = re.sub(r'.*net\.P\("pool2".*\n', '{{ net.relu("relu2", "conv2") }}\n', text)
+    body.write_text(text.replace('net.F("fc1", "pool2"', 'net.F("fc1", "conv2"'))
+    net = deploy("2_LE1", tmp_path / "out", folder=templates)
+    assert net.blobs["conv2"].data.shape == (1, 24, 4, 4) and "pool2" not in net.blobs
+    assert net.layer_dict["relu2"].type == "ReLU" and net.params["fc1"][0].data.shape == (60, 24 * 16)
+
+
+def test_errors_in_a_template_name_the_file(tmp_path):
+    shutil.copytree(template_folder(), tmp_path / "t")
+    body = tmp_path / "t" / "paper_s2.prototxt.template"
+    body.write_text(body.read_text() + "{{ net.CR( }}\n")
+    with pytest.raises(ValueError, match=r"paper_s2\.prototxt\.template:\d+"):
+        render(networks()[3], "deploy", folder=tmp_path / "t")
+    body.write_text("{{ no_such_thing.CR() }}")
+    with pytest.raises(ValueError, match="no_such_thing"):
+        render(networks()[3], "deploy", folder=tmp_path / "t")
+
+
+def test_files_that_would_not_change_are_left_alone(tmp_path):
+    path = generate(tmp_path)[0]
+    before = path.stat().st_mtime_ns
+    generate(tmp_path)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_training_nets_have_both_phases(tmp_path, monkeypatch):
+    import h5py
+    import numpy as np
+    monkeypatch.chdir(tmp_path)
+    generate()
+    folder = tmp_path / "train" / "2_LE1"
+    folder.mkdir(parents=True)
+    with h5py.File(folder / "a.h5", "w") as file:
+        file["data"], file["landmark"] = np.zeros((9, 1, 15, 15), "f4"), np.zeros((9, 2), "f4")
+    for name in ("train.txt", "test.txt"):
+        (folder / name).write_text(str(folder / "a.h5"))
+    assert Net("prototxt/2_LE1_train.prototxt", TRAIN).outputs == ["loss"]
+    assert Net("prototxt/2_LE1_train.prototxt", TEST).outputs == ["error"]
