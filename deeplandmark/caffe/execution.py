@@ -11,22 +11,29 @@ class BlobRunner:
     was assigned in between counts.
     """
 
-    def __init__(self, graph, blobs):
-        self.graph, self.blobs = graph, blobs
+    def __init__(self, graph, blobs, watchers):
+        self.graph, self.blobs, self.watchers = graph, blobs, watchers
         self._records = [None] * len(graph.nodes)                # (bottom leaves, tops) of the last forward
         self._shapes = [[graph.blob_shapes[i] for i in node.bottoms] for node in graph.nodes]
         self.fill_loss_diffs()
 
     def forward(self, start, end):
         """Runs layers start..end, both included; returns the weighted loss of those layers, a float."""
-        return float(sum(self._forward_layer(index) for index in range(start, end + 1)))
+        loss = 0.0
+        for index in range(start, end + 1):
+            self.watchers.call("before_forward", index)
+            loss = loss + self._forward_layer(index)
+            self.watchers.call("after_forward", index)
+        return float(loss)
 
     def backward(self, start, end):
         """Runs layers start down to end, both included; parameter diffs accumulate, blob diffs are replaced."""
         for index in range(start, end - 1, -1):
             node = self.graph.nodes[index]
+            self.watchers.call("before_backward", index)
             if node.needs_backward and (node.bottoms or node.layer._parameters):
                 self._backward_layer(index)
+            self.watchers.call("after_backward", index)
 
     def fill_loss_diffs(self):
         """The diff of a loss is its weight, in every element (layer.hpp, SetLossWeights)."""

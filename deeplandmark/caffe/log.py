@@ -32,6 +32,10 @@ class Log:
     def warning(self, source, message):
         self._write("W", 1, source, message)
 
+    def error(self, source, message):
+        """A message of severity ERROR, which Caffe gives to some lines that tell of no error."""
+        self._write("E", 2, source, message)
+
     def close(self):
         if self._file:
             self._file.close()

@@ -14,6 +14,7 @@ from deeplandmark.caffe.module import build_module, named_blobs, new_context
 from deeplandmark.caffe.net_batches import BatchMethods
 from deeplandmark.caffe.prototxt import read_source
 from deeplandmark.caffe.proto import caffe_pb2
+from deeplandmark.caffe.watching import Watchers, WatchMethods
 
 
 class LayerHandle:
@@ -26,7 +27,7 @@ class LayerHandle:
         return getattr(self.layer, name)
 
 
-class Net(BatchMethods):
+class Net(BatchMethods, WatchMethods):
     """A net of one phase.
 
     Calls of pycaffe all work: `Net(file, phase)`, `Net(file, weights, phase)`, `Net(file, phase, level=, stages=,
@@ -56,15 +57,18 @@ class Net(BatchMethods):
         phase, level, stages, weights = _arguments(args, phase, level, stages, weights)
         self.phase = phase
         self.device = torch.device(device) if device is not None else MODE.device
-        self.module = build_module(read_source(network_file), phase, new_context(level, stages, seed)).to(self.device)
+        source = read_source(network_file)
+        self.module = build_module(source, phase, new_context(level, stages, seed)).to(self.device)
         self.graph = graph = self.module.graph
         self.learnable_params = graph.params.learnable
         self.params_lr, self.params_weight_decay = graph.params.lr_mult, graph.params.decay_mult
         for parameter in self.learnable_params:
             # One buffer for good: views of it stay valid, and gradients accumulate over several backwards.
             parameter.grad = torch.zeros_like(parameter)
+        self.watchers = Watchers()
         self._make_names()
         self._make_blobs()
+        self.set_debug_info(source.message.debug_info)
         self._pending = None                                     # values of the last whole-graph run
         if weights is not None:
             self.copy_from(weights)
@@ -90,7 +94,7 @@ class Net(BatchMethods):
         self.params = OrderedDict((node.name, blobs) for node, blobs in zip(graph.nodes, param_blobs) if blobs)
         self.layers = [LayerHandle(node.layer, blobs) for node, blobs in zip(graph.nodes, param_blobs)]
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers))
-        self._runner = BlobRunner(graph, self._blobs)
+        self._runner = BlobRunner(graph, self._blobs, self.watchers)
 
     # -- whole-graph runs, for training ------------------------------------------------------------------------------
 
@@ -107,8 +111,10 @@ class Net(BatchMethods):
         Returns
         -------
         float : the weighted sum of the losses
-            Blobs show the values of this run when they are looked at; their diffs are not kept.
+            Blobs show the values of this run when they are looked at; their diffs are kept only when somebody watches.
         """
+        if self.watchers:
+            return self._watched_forward_backward()
         values = self._input_values()
         loss = self.module.run(values, training=True)
         self._pending = values
@@ -118,9 +124,20 @@ class Net(BatchMethods):
             loss.backward()
         return loss.item()
 
+    def _watched_forward_backward(self):
+        last = len(self.graph.nodes) - 1
+        loss = self._forward(0, last)
+        self._backward(last, 0)
+        if self.watchers.debug is not None:
+            self.watchers.debug.after_all_backward()
+        return loss
+
     @torch.no_grad()
     def forward_loss(self):
         """One forward without gradients: (dict of output blob name -> tensor, weighted loss as a float)."""
+        if self.watchers:
+            loss = self._forward(0, len(self.graph.nodes) - 1)
+            return {name: self.blobs[name].tensor for name in self.outputs}, loss
         values = self._input_values()
         loss = self.module.run(values, training=True)
         self._pending = values
@@ -248,9 +265,9 @@ class Net(BatchMethods):
         self._sync()
         return graph_to_proto(self.graph, write_diff)
 
-    def save(self, path):
+    def save(self, path, write_diff=False):
         """Writes a .caffemodel, whole or not at all."""
-        write_message(path, self.to_proto())
+        write_message(path, self.to_proto(write_diff))
 
     def save_hdf5(self, path, write_diff=False):
         """Writes a .caffemodel.h5, whole or not at all."""
@@ -261,7 +278,7 @@ class Net(BatchMethods):
 def _arguments(args, phase, level, stages, weights):
     """Phase, level, stages and weights from pycaffe's positional forms."""
     args = list(args)
-    if len(args) > 1 and not isinstance(args[0], int):           # Net(file, weights, phase)
+    if args and not isinstance(args[0], int):                    # Net(file, weights, phase)
         weights, args = args[0], args[1:]
     values = dict(zip(("phase", "level", "stages", "weights"), args))
     if "level" in values and not isinstance(values["level"], int):

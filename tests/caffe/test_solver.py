@@ -207,7 +207,6 @@ def test_old_solver_type():
     ("test_state: {} test_state: {}", "test_state"),
     ("iter_size: 0", "iter_size"),
     ("display: -1", "display"),
-    ("snapshot_diff: true", "snapshot_diff"),
     ('snapshot: 1 snapshot_prefix: "data/train.h5/x"', "data/train.h5"),
     ('net: "nets/missing.prototxt"', "missing.prototxt"),
     ('weights: "init/missing.caffemodel"', "missing.caffemodel"),

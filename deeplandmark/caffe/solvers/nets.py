@@ -23,6 +23,7 @@ def test_nets(param, device, log):
         log.info("solver.cpp:190", f"Creating test net (#{i}) specified by {kind}{name}")
         state = param.test_state[i] if param.test_state else caffe_pb2.NetState()
         nets.append(_build(source, caffe_pb2.TEST, state, param, device, log))
+        nets[-1].set_debug_info(param.debug_info, log)
     return nets
 
 

@@ -55,8 +55,6 @@ def _check_numbers(param):
     for name in ("iter_size", "average_loss"):
         if getattr(param, name) < 1:
             raise SolverError(f"{name} must be at least 1, found {getattr(param, name)}")
-    if param.snapshot_diff:
-        raise SolverError("snapshot_diff is not supported: snapshots hold weights, not diffs")
 
 
 def _check_nets(param):

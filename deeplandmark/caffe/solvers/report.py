@@ -32,8 +32,6 @@ def log_display(log, solver, loss, outputs=None):
                                f" loss = {loss:g}")
     values = outputs or {name: solver.net.blobs[name].data for name in solver.net.outputs}
     _log_outputs(log, "solver.cpp:258", "Train", solver.net, values)
-    if solver.param.debug_info:
-        _log_norms(log, solver.net.learnable_params)
 
 
 def log_test(log, net, means):
@@ -47,16 +45,6 @@ def _log_outputs(log, source, phase, net, values):
         for value in _numbers(values[name]).ravel():
             log.info(source, f"    {phase} net output #{index}: {name} = {value:g}{loss_note(weight, value)}")
             index += 1
-
-
-def _log_norms(log, params):
-    """debug_info: L1 and L2 norms of all weights and of all diffs."""
-    with torch.no_grad():
-        diffs = [p.grad for p in params if p.grad is not None]
-        l1 = [float(sum(t.abs().sum() for t in group)) for group in (params, diffs)]
-        l2 = [float(sum(t.square().sum() for t in group)) ** 0.5 for group in (params, diffs)]
-    log.info("net.cpp:580", f"    [Backward] All net params (data, diff): L1 norm = ({l1[0]:g}, {l1[1]:g});"
-                            f" L2 norm = ({l2[0]:g}, {l2[1]:g})")
 
 
 def _numbers(value):

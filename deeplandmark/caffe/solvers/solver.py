@@ -107,6 +107,7 @@ class Solver:
         self.stop_requested = False
         self._losses.restart()
         self.stopwatch.restart(self.iter)
+        started = self.iter
         while self.iter < stop_iter and not self.stop_requested:
             self.net.clear_param_diffs()
             if self.is_test_due():
@@ -114,6 +115,7 @@ class Solver:
                 if self.stop_requested:
                     break
             self._call("on_start")
+            self.net.set_debug_info(self.param.debug_info and is_due(self.iter, self.param.display), self.log)
             loss = self._forward_backward()
             self._losses.add(self.iter, loss)  # raises when the loss is not finite
             if is_due(self.iter, self.param.display):
@@ -126,6 +128,8 @@ class Solver:
                 self.snapshot()
             self._act_on_requests()
         self._losses.check()
+        if self.iter > started:
+            self.update.show_updates()                           # pycaffe's scripts find the update in the diffs
 
     def apply_update(self):
         """Turn the accumulated diffs into new weights at the learning rate of this iteration."""
@@ -206,7 +210,9 @@ class Solver:
         model, state = snapshot_paths(self.param.snapshot_prefix, self.iter, hdf5)
         kind = "HDF5" if hdf5 else "binary proto"
         self.log.info("solver.cpp:464", f"Snapshotting to {kind} file {model}")
-        (self.net.save_hdf5 if hdf5 else self.net.save)(model)
+        if self.param.snapshot_diff:
+            self.update.show_updates()
+        (self.net.save_hdf5 if hdf5 else self.net.save)(model, self.param.snapshot_diff)
         self.log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {state}")
         history = [tensor.cpu().numpy() for tensor in self.update.history]
         write_state(state, SolverSnapshot(self.iter, model, self._current_step, history))
@@ -272,7 +278,9 @@ class Solver:
 
     def _update_rule(self):
         rule = self.rule or updates.RULES[self.param.type]
-        return rule(self.param, self.net.learnable_params, self.net.params_lr, self.net.params_weight_decay)
+        update = rule(self.param, self.net.learnable_params, self.net.params_lr, self.net.params_weight_decay)
+        update.log = self.log
+        return update
 
 
 def is_due(iter, interval):

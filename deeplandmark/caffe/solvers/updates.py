@@ -40,6 +40,8 @@ class SGD:
             raise SolverError(f"unknown regularization_type {param.regularization_type!r} (known: L1, L2)")
         self.check(param)
         self.param, self.params = param, list(params)
+        self.log = None                                          # a Log, to be told of clipped gradients
+        self._last = None                                        # what was subtracted last
         if not self.params:
             self.history = []
             return
@@ -62,7 +64,15 @@ class SGD:
         if self.param.iter_size > 1:
             diff.mul_(1.0 / self.param.iter_size)
         self._regularize(diff)
-        torch._foreach_sub_(self.params, self._blobs(self.compute(diff, rate, iter)))
+        self._last = self.compute(diff, rate, iter)
+        torch._foreach_sub_(self.params, self._blobs(self._last))
+
+    @torch.no_grad()
+    def show_updates(self):
+        """Writes the last update into the parameters' diffs, where Caffe computes it in the first place."""
+        if self._last is not None:
+            for parameter, update in zip(self.params, self._blobs(self._last)):
+                parameter.grad.copy_(update)
 
     def compute(self, diff, rate, iter):
         """Vector to be subtracted from the weights, given the vector of diffs, which may be overwritten."""
@@ -75,9 +85,15 @@ class SGD:
 
     def _clip(self, diff):
         """Scale all diffs down when their common L2 norm is above clip_gradients (before iter_size divides them)."""
-        if self.param.clip_gradients > 0:
-            norm = torch.linalg.vector_norm(diff)
-            diff.mul_((self.param.clip_gradients / norm).clamp(max=1.0))
+        limit = self.param.clip_gradients
+        if limit < 0:
+            return
+        norm = torch.linalg.vector_norm(diff).item()
+        if norm > limit:
+            diff.mul_(limit / norm)
+            if self.log:
+                self.log.info("sgd_solver.cpp:92", f"Gradient clipping: scaling down gradients (L2 norm {norm:g} > "
+                                                   f"{limit:g}) by scale factor {limit / norm:g}")
 
     def _regularize(self, diff):
         """g += decay * W (L2) or g += decay * sign(W) (L1), decay = weight_decay * decay_mult."""
