@@ -15,32 +15,13 @@ from deeplandmark.caffe.layers import layer_type_list
 from deeplandmark.caffe.log import SilentLog
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.prototxt import read_net, read_solver
-from deeplandmark.caffe.solvers import Monitor, get_solver
+from deeplandmark.caffe.reference_runs import LOSS, RATE, WEIGHT, Recorder
+from deeplandmark.caffe.solvers import get_solver
 from deeplandmark.caffe.solvers.snapshot import read_state
 
 FOLDER = Path(os.environ.get("DEEPLANDMARK_CAFFE_SOLVERS") or Path(__file__).parents[1] / "data/caffe/solvers")
 CASES = {case["case"]: case for case in json.loads((FOLDER / "index.json").read_text())["cases"]}
 RESUMED = [name for name, case in CASES.items() if "resume_from" in case]
-LOSS, WEIGHT, RATE = 1e-4, 5e-5, 1e-6  # relative; weights relative to the largest of their blob
-
-
-class Recorder(Monitor):
-    """Keeps everything that a run shows; rates are read on their way to the update rule."""
-
-    def __init__(self, solver):
-        self.losses, self.displayed, self.tests, self.rates = [], [], [], []
-        apply = solver.update.apply
-        solver.update.apply = lambda rate, iter: (self.rates.append(rate), apply(rate, iter))
-        solver.add_monitor(self)
-
-    def on_iteration(self, solver, iter, loss):
-        self.losses.append(float(loss))
-
-    def on_display(self, solver, iter, loss):
-        self.displayed.append(loss)
-
-    def on_test(self, solver, iter, net_index, outputs):
-        self.tests.append([float(outputs[name]) for name in solver.test_nets[net_index].outputs])
 
 
 @pytest.fixture
