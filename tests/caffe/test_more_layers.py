@@ -52,6 +52,23 @@ def test_values_and_gradients_at_the_corners(definition, x, y, slope):
     np.testing.assert_allclose(backward(net), np.atleast_2d(slope), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(2, 1, 1, 1), (1, 3, 2, 4), (2, 8, 5, 3)])      # also less than the window
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize("size", [1, 3, 7, 1999999999])
+def test_lrn(shape, within, size):
+    region = "WITHIN_CHANNEL" if within else "ACROSS_CHANNELS"
+    net = net_of(f"""type: "LRN" top: "out" lrn_param {{ local_size: {size} alpha: 0.7 beta: 0.6 k: 3
+        norm_region: {region} }}""", shape)
+    x = RNG(0).normal(size=shape).astype(np.float32)
+    expected = np.zeros(shape)
+    for n, c, h, w in np.ndindex(shape):
+        around = [slice(max(0, i - size // 2), i + size // 2 + 1) for i in (c, h, w)]
+        cells = x[(n, c, *around[1:])] if within else x[n, around[0], h, w]
+        scale = 1 + 0.7 * (cells ** 2).sum() / size ** 2 if within else 3 + 0.7 * (cells ** 2).sum() / size
+        expected[n, c, h, w] = x[n, c, h, w] * scale ** -0.6
+    np.testing.assert_allclose(forward(net, x)["out"], expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("definition, shapes, reason", [
     ('type: "PReLU" top: "out"', [(3,)], "at least 2 axes"),
     ('type: "Exp" top: "out" exp_param { base: -2 }', [(3,)], "base must be above 0"),

@@ -1,4 +1,6 @@
 """LRN: each value divided by a power of the squares around it (lrn_layer.cpp)."""
+import math
+
 import torch.nn.functional as F
 
 from deeplandmark.caffe.layers.base import Layer
@@ -29,10 +31,14 @@ class LRN(Layer):
         return [shape]
 
     def forward(self, x):
-        half = self.size // 2
-        if self.across:
-            squares = x.square().unsqueeze(1)                    # (N, 1, C, H, W): channels become a spatial axis
-            mean = F.avg_pool3d(squares, (self.size, 1, 1), 1, (half, 0, 0)).squeeze(1)
+        sizes = x.shape[1:2] if self.across else x.shape[2:]
+        windows = [min(self.size, 2 * size - 1) for size in sizes]            # a wider one would only see more zeros
+        alpha = self.alpha * math.prod(window / self.size for window in windows)
+        # Padded before pooling, which refuses maps smaller than its window.
+        pad = [window // 2 for window in reversed(windows) for _ in range(2)]
+        if self.across:                                          # (N, 1, C, H, W): channels become a spatial axis
+            squares = F.pad(x.square(), (0, 0, 0, 0, *pad)).unsqueeze(1)
+            mean = F.avg_pool3d(squares, (*windows, 1, 1), 1).squeeze(1)
         else:
-            mean = F.avg_pool2d(x.square(), self.size, 1, half)
-        return x * (self.k + self.alpha * mean).pow(-self.beta),
+            mean = F.avg_pool2d(F.pad(x.square(), pad), windows, 1)
+        return x * (self.k + alpha * mean).pow(-self.beta),
