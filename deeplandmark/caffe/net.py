@@ -76,9 +76,10 @@ class Net(BatchMethods, WatchMethods):
     def _make_names(self):
         graph, names = self.graph, self.graph.blob_names
         self._layer_names = [node.name for node in graph.nodes]
-        self._blob_names = [name for _, name in named_blobs(graph)]
+        self._blob_names = list(names)
         self.bottom_names = OrderedDict((node.name, [names[i] for i in node.bottoms]) for node in graph.nodes)
         self.top_names = OrderedDict((node.name, [names[i] for i in node.tops]) for node in graph.nodes)
+        self._inputs, self._outputs = list(graph.inputs), list(graph.outputs)
         self.inputs = [names[i] for i in graph.inputs]
         self.outputs = [names[i] for i in graph.outputs]
         weight_of = {blob: weight for node in graph.nodes for blob, weight in zip(node.tops, node.loss_weights)}
@@ -95,6 +96,13 @@ class Net(BatchMethods, WatchMethods):
         self.layers = [LayerHandle(node.layer, blobs) for node, blobs in zip(graph.nodes, param_blobs)]
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers))
         self._runner = BlobRunner(graph, self._blobs, self.watchers)
+
+    def _bottom_ids(self, layer):
+        """Positions of a layer's bottoms in `_blob_names`, by the layer's index."""
+        return list(self.graph.nodes[layer].bottoms)
+
+    def _top_ids(self, layer):
+        return list(self.graph.nodes[layer].tops)
 
     # -- whole-graph runs, for training ------------------------------------------------------------------------------
 

@@ -1,4 +1,6 @@
 """pycaffe's loops over arrays longer than a batch."""
+from itertools import zip_longest
+
 import numpy as np
 
 from deeplandmark.caffe.errors import NetError
@@ -15,6 +17,8 @@ class BatchMethods:
         dict of str to array, as many rows as the inputs
         """
         collected = {name: [] for name in {*self.outputs, *(blobs or [])}}
+        if not inputs or not self.inputs:
+            raise NetError("give an array for every input blob", file=self.graph.file)
         for batch in self._batches(inputs):
             for name, array in self.forward(blobs=blobs, **batch).items():
                 collected[name].extend(array.copy() if array.ndim else [array.copy()])
@@ -22,6 +26,8 @@ class BatchMethods:
 
     def forward_backward_all(self, blobs=None, diffs=None, **arrays):
         """`forward` and `backward` over arrays of any length: inputs and output diffs by name.
+
+        Without output diffs, those of the losses are used; without inputs, what the data layers give.
 
         Returns
         -------
@@ -31,19 +37,24 @@ class BatchMethods:
         found_diffs = {name: [] for name in {*self.inputs, *(diffs or [])}}
         inputs = {name: arrays[name] for name in arrays if name in self.inputs}
         top_diffs = {name: arrays[name] for name in arrays if name not in self.inputs}
-        for batch, batch_diffs in zip(self._batches(inputs), self._batches(top_diffs), strict=True):
+        if not arrays:
+            raise NetError("give arrays for inputs or for output diffs", file=self.graph.file)
+        if inputs and top_diffs and len(_any(inputs)) != len(_any(top_diffs)):
+            raise NetError(f"{len(_any(inputs))} rows of inputs, {len(_any(top_diffs))} of output diffs",
+                           file=self.graph.file)
+        for batch, batch_diffs in zip_longest(self._batches(inputs), self._batches(top_diffs), fillvalue={}):
             for name, array in self.forward(blobs=blobs, **batch).items():
-                found[name].extend(array.copy())
+                found[name].extend(array.copy() if array.ndim else [array.copy()])
             for name, array in self.backward(diffs=diffs, **batch_diffs).items():
                 found_diffs[name].extend(array.copy())
-        return _without_padding(found, inputs), _without_padding(found_diffs, inputs)
+        return _without_padding(found, arrays), _without_padding(found_diffs, arrays)
 
     def _batches(self, arrays):
         """dicts of arrays of exactly one batch each."""
-        if not arrays or not self.inputs:
-            raise NetError("give an array for every input blob", file=self.graph.file)
-        count = len(next(iter(arrays.values())))
-        size = self.blobs[self.inputs[0]].shape[0]
+        if not arrays:
+            return
+        count = len(_any(arrays))
+        size = next(iter(self.blobs.values())).shape[0]
         for start in range(0, count, size):
             batch = {}
             for name, array in arrays.items():
@@ -53,6 +64,10 @@ class BatchMethods:
             yield batch
 
 
+def _any(arrays):
+    return next(iter(arrays.values()))
+
+
 def _without_padding(collected, inputs):
-    count = len(next(iter(inputs.values())))
+    count = len(_any(inputs))
     return {name: np.asarray(rows)[:count] for name, rows in collected.items()}

@@ -119,6 +119,8 @@ class SolverGroup:
 def _check(solver, first):
     if solver.param.clip_gradients > 0:
         raise NotStackable("clip_gradients looks at the gradient of one net alone")
+    if solver.param.debug_info or solver.param.snapshot_diff:
+        raise NotStackable("debug_info and snapshot_diff look at the diffs of one net alone")
     if solver.param.lr_policy == "multistep":
         raise NotStackable("multistep keeps its step in each solver")
     if solver.iter != first.iter:
