@@ -1,9 +1,10 @@
-"""HDF5Data: wrapping, number types, shuffling, one file at a time."""
+"""HDF5Data: wrapping, number types, shuffling, one file at a time, files that are read in blocks."""
 import h5py
 import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
+from deeplandmark.caffe.layers import hdf5_rows
 
 
 def write(folder, name, data, **others):
@@ -75,4 +76,76 @@ def test_refused(tmp_path, others, tops, reason):
 def test_broken_file(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"no")
     with pytest.raises(caffe.NetError, match="a.h5"):
+        make(tmp_path, ["a.h5"])
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Every file is too large to hold; a block is 5 rows of 12 bytes."""
+    monkeypatch.setattr(hdf5_rows, "BLOCK_BYTES", 60)
+    monkeypatch.setattr(hdf5_rows, "HELD_BYTES", 60)
+
+
+@pytest.mark.parametrize("extra", ["", "shuffle: true"])
+@pytest.mark.parametrize("batch_size", [3, 4, 7, 40])
+@pytest.mark.parametrize("options", [{}, {"chunks": (2, 2), "compression": "gzip"}])
+def test_blocks_give_the_rows_of_held_files(tmp_path, request, extra, batch_size, options):
+    """Same order, same rounds, same shuffling from the same seed, whatever lies in memory."""
+    for name, rows in (("a", range(17)), ("b", range(17, 40)), ("c", range(40, 42))):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file.create_dataset("data", data=np.array(rows)[:, None] * [[1., 100.]], dtype="f4", **options)
+            file["label"] = np.array(rows, "u4")                 # a type that is converted when it is read
+    files, tops = ["a.h5", "b.h5", "c.h5"], 'top: "data" top: "label"'
+    held = make(tmp_path, files, batch_size, extra, tops)
+    wanted = [{name: blob.copy() for name, blob in held.forward().items()} for _ in range(25)]
+    request.getfixturevalue("small_blocks")
+    blocked = make(tmp_path, files, batch_size, extra, tops)
+    assert isinstance(blocked.graph.nodes[0].layer.rows, (hdf5_rows.BlockedRows, hdf5_rows.HeldRows))
+    for batch in wanted:
+        found = blocked.forward()
+        for name in ("data", "label"):
+            np.testing.assert_array_equal(found[name], batch[name])
+
+
+def test_blocks_hold_no_more_than_they_need(tmp_path, small_blocks):
+    write(tmp_path, "a.h5", np.arange(300, dtype="f4").reshape(100, 3))
+    layer = make(tmp_path, ["a.h5"], tops='top: "data"').graph.nodes[0].layer
+    for _ in range(30):
+        layer()
+        assert sum(block.nbytes for block in layer.rows.block or []) <= 60
+
+
+def test_more_than_2_to_31_elements(tmp_path):
+    """Caffe counts a blob's elements in an int. This file claims 2.8e9 of them; only what was written is stored."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("data", (40_000, 70_000), "f4", chunks=(1, 70_000))
+        data[0, 3] = 1
+        data[-1, -1] = 2
+    net = make(tmp_path, ["a.h5"], batch_size=2)
+    assert net.forward()["data"][0, 3] == 1
+    layer = net.graph.nodes[0].layer
+    layer.row = 39_998
+    assert net.forward()["data"][1, -1] == 2
+    assert net.forward()["data"][0, 3] == 1                      # a new round
+
+
+def write_claim(folder, shape, **options):
+    with h5py.File(folder / "a.h5", "w") as file:
+        file.create_dataset("data", shape, "f4", **options)
+
+
+@pytest.mark.parametrize("shape, options, extra, reason", [
+    ((4, 10**12), {"chunks": (1, 1000)}, "", "a batch would need"),
+    ((10**12, 1), {"chunks": (1000, 1)}, "shuffle: true", "the order of the 1000000000000 rows would need"),
+    ((1000, 200_000), {"chunks": (1000, 200_000), "compression": "gzip"}, "", "such files are refused")])
+def test_absurd_claims_are_refused(tmp_path, shape, options, extra, reason):
+    write_claim(tmp_path, shape, **options)
+    with pytest.raises(caffe.NetError, match=reason):
+        make(tmp_path, ["a.h5"], extra=extra)
+
+
+def test_a_group_is_no_dataset(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_group("data")
+    with pytest.raises(caffe.NetError, match="is a group"):
         make(tmp_path, ["a.h5"])
