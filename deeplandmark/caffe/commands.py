@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from deeplandmark.caffe import tools
 from deeplandmark.caffe.errors import CaffeError, SolverError
 from deeplandmark.caffe.log import Log, loss_note
 from deeplandmark.caffe.proto import caffe_pb2
@@ -19,7 +20,10 @@ def verb(function):
 
 
 def main(arguments=None):
-    """Run one verb; returns the exit status. An error is one line on standard error and status 1."""
+    """Run one verb or tool; returns the exit status. An error is one line on standard error and status 1."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments and arguments[0] in tools.tool_names():
+        return tools.main(arguments[0], arguments[1:])
     options = parser().parse_args(arguments)
     try:
         with Log(options.log) as log:
@@ -40,7 +44,8 @@ class _Parser(argparse.ArgumentParser):
 
 def parser():
     """The flags of `caffe`; each may be spelled `-flag value`, `-flag=value`, `--flag value` or `--flag=value`."""
-    made = _Parser(prog="python -m deeplandmark.caffe", description=__doc__, allow_abbrev=False)
+    made = _Parser(prog="python -m deeplandmark.caffe", description=__doc__, allow_abbrev=False,
+                   epilog=f"Tools with arguments of their own (NAME --help): {', '.join(tools.tool_names())}.")
     made.add_argument("verb", choices=sorted(_VERBS), help="train: train or finetune a net; test: score a net; "
                       "time: time it layer by layer; device_query: show the GPUs")
 

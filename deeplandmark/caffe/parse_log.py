@@ -15,6 +15,7 @@ from datetime import datetime
 import numpy as np
 
 from deeplandmark.caffe.errors import CaffeError, FileFormatError
+from deeplandmark.caffe.files import replaced
 
 _HEADER = re.compile(r"[IWEF](\d{8}|\d{4}) (\d\d):(\d\d):(\d\d\.\d+) +\d+ [\w.]+:\d+\] ")
 _RUN = re.compile(r"\] Solving ")
@@ -183,7 +184,7 @@ def write_csv(log, out_dir, stem, delimiter=","):
         path = os.path.join(out_dir, f"{stem}.{phase}")
         names = log.names(phase)
         columns = ["NumIters", "Seconds", "LearningRate", *names]
-        with open(path, "w", newline="", encoding="utf-8") as file:
+        with replaced(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, delimiter=delimiter, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             writer.writerows(row for row in getattr(log, phase) if any(name in row for name in names))
