@@ -50,6 +50,7 @@ clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 # A virtual environment of our own; made again when setup.cfg or the extras change.
 environment() {
   local extras=$1 stamp
+  [ -z "${DEEPLANDMARK_PYTHON:-}" ] || return 0                  # somebody brings an environment along
   stamp=".venv/deeplandmark-$(cat setup.cfg pyproject.toml bootstrap.sh | cksum | cut -d' ' -f1)-$extras"
   if [ ! -e "$stamp" ]; then
     echo "environment: installing into .venv (a minute or two, more on a slow line)" >&2
@@ -62,20 +63,22 @@ environment() {
   fi
 }
 
+python() { "${DEEPLANDMARK_PYTHON:-.venv/bin/python}" "$@"; }
+
 if [ -n "$testing" ]; then
   environment train,dev
-  exec .venv/bin/python -m pytest "$@"
+  python -m pytest "$@"
+  exit
 fi
 environment train
-python() { .venv/bin/python "$@"; }
 
 # ------------------------------------------------------------------------------------------------------------- pictures
 folder=$(python -m deeplandmark.find_data ${data:+--data "$data"} $offline)
 kind=
 [ "$variant" = paper ] || kind=-$variant
-case $folder in
-  *synthetic) kind=-synthetic$kind; effort=${effort:-0.15} ;;
-esac
+if [ -e "$folder/synthetic.json" ]; then                         # drawn, not photographed
+  kind=-synthetic$kind effort=${effort:-0.15}
+fi
 model=model$kind log=log$kind train=train$kind result=result$kind
 
 # ---------------------------------------------------------------------------------------------------------------- steps
