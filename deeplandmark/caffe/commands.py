@@ -99,13 +99,11 @@ def train(options, log):
 @verb
 def test(options, log):
     """Score a net with given weights: the mean of each output over --iterations batches."""
-    from deeplandmark.caffe.net import Net
-
     _require(options.model, "a model definition to score: --model FILE")
     _require(options.weights, "model weights to score: --weights FILE")
     _require_iterations(options)
     device = _device(options, log, "caffe.cpp:275")
-    net = Net(options.model, caffe_pb2.TEST, level=options.level, stages=_stages(options), device=device)
+    net = _net(options, caffe_pb2.TEST, device, log)
     for weights in options.weights.split(","):
         net.copy_from(weights)
     log.info("caffe.cpp:281", f"Running for {options.iterations} iterations.")
@@ -128,13 +126,12 @@ def test(options, log):
 def time(options, log):
     """Time forward and backward of a net, layer by layer."""
     from deeplandmark.caffe.benchmark import log_times
-    from deeplandmark.caffe.net import Net
 
     _require(options.model, "a model definition to time: --model FILE")
     _require_iterations(options)
     phase = caffe_pb2.TEST if options.phase == "TEST" else caffe_pb2.TRAIN
     device = _device(options, log, "caffe.cpp:343")
-    net = Net(options.model, phase, level=options.level, stages=_stages(options), device=device)
+    net = _net(options, phase, device, log)
     if options.weights:
         net.copy_from(options.weights)
     log_times(net, options.iterations, log)
@@ -160,6 +157,18 @@ def device_query(options, log):
         log.info("common.cpp:206", f"Name:                          {device.name}")
         log.info("common.cpp:207", f"Total global memory:           {device.total_memory}")
         log.info("common.cpp:218", f"Number of multiprocessors:     {device.multi_processor_count}")
+
+
+def _net(options, phase, device, log):
+    """The net of --model for --level and --stage, with Caffe's lines about it."""
+    from deeplandmark.caffe.net import Net
+    from deeplandmark.caffe.net_log import log_net
+    from deeplandmark.caffe.prototxt import read_source
+
+    source, stages = read_source(options.model), _stages(options)
+    net = Net(source, phase, level=options.level, stages=stages, device=device)
+    log_net(log, net, source, options.level, stages)
+    return net
 
 
 def _require(value, what):

@@ -1,6 +1,8 @@
 """The nets of a solver: one to train, any number to test (solver.cpp, InitTrainNet and InitTestNets)."""
 
 from deeplandmark.caffe.net import Net
+from deeplandmark.caffe.net_log import log_net
+from deeplandmark.caffe.prototxt import read_source
 from deeplandmark.caffe.proto import caffe_pb2
 
 
@@ -36,7 +38,9 @@ def _creating(what, field, param):
 
 def _build(source, phase, state, param, device, log):
     seed = param.random_seed if param.random_seed >= 0 else None
-    net = Net(source, phase, level=state.level, stages=tuple(state.stage), seed=seed, device=device)
+    source, stages = read_source(source), tuple(state.stage)
+    net = Net(source, phase, level=state.level, stages=stages, seed=seed, device=device)
+    log_net(log, net, source, state.level, stages)
     for weights in _weight_files(param):
         log.info("solver.cpp:72", f"Finetuning from {weights}")
         net.copy_from(weights)
