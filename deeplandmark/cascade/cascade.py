@@ -5,8 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deeplandmark.cascade.frames import frame_of, from_frame, see, window_of
+from deeplandmark.cascade.frames import frames_of, see, windows_of
 from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.faces.box import reproject
 
 # Disagreement of the two networks of a point at which its confidence has fallen to 1/e, fraction of the box width.
 DISAGREEMENT = 0.05
@@ -106,11 +107,11 @@ class Cascade:
         for network, module in self._modules.items():
             if network.level != level:
                 continue
-            windows = np.array([window_of(network, *face) for face in zip(boxes, points_px)]).reshape(-1, 4)
+            windows = windows_of(network, boxes, points_px)
             data = np.array([see(network, image, window, self.settings) for window in windows], np.float32)
             output = module(data.reshape(-1, 1, *network.size)).reshape(len(boxes), len(network.points), 2)
             in_frame = self.settings.encoding.decode(output.astype(np.float64))
-            answers.append((network, from_frame(in_frame, frame_of(network, boxes, windows))))
+            answers.append((network, reproject(frames_of(network, boxes, windows), in_frame)))
         return answers
 
 

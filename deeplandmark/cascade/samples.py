@@ -4,10 +4,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from deeplandmark.cascade.frames import frame_of, see, to_frame, window_of
+from deeplandmark.cascade.frames import frames_of, see, windows_of
 from deeplandmark.cascade.networks import MAX_SHIFT
-from deeplandmark.faces.augment import apply, mirror_points, similarity
-from deeplandmark.faces.box import BBox
+from deeplandmark.faces.augment import apply, mirror, similarity
+from deeplandmark.faces.box import BBox, project
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,9 @@ def posed(face, augmentation, mirrored, points, rng):
     """The face under a pose drawn from an augmentation; picture, box and points change together."""
     image, box, points_px = face.image, face.box, face.points_px
     if mirrored:
-        last = image.shape[1] - 1
         pairs = [(i, j) for i, j in enumerate(points.mirror) if i < j]
-        image, points_px = cv2.flip(image, 1), mirror_points(points_px, image.shape[1], pairs)
-        box = np.array([last - box[2], box[1], last - box[0], box[3]])
+        image, points_px, bbox = mirror(image, points_px, BBox(*box), pairs)
+        box = bbox.as_array()
     angle, scale, dx, dy = rng.uniform(-1, 1, 4) * (augmentation.angle, augmentation.scale, *[augmentation.shift] * 2)
     if angle:
         turn = similarity(BBox(*box), angle)
@@ -83,10 +82,11 @@ def sample(face, networks, settings, start_px):
     """
     found = []
     for network in networks:
-        window = window_of(network, face.box, start_px)
-        in_frame = to_frame(face.points_px[list(network.points)], frame_of(network, face.box, window))
+        boxes = face.box[None]
+        windows = windows_of(network, boxes, start_px[None])
+        in_frame = project(frames_of(network, boxes, windows), face.points_px[list(network.points)])
         target = settings.encoding.encode(in_frame)
-        found.append((see(network, face.image, window, settings)[None], target.astype(np.float32).ravel()))
+        found.append((see(network, face.image, windows[0], settings)[None], target.astype(np.float32).ravel()))
     return found
 
 

@@ -58,18 +58,6 @@ class BBox:
         """Fractions of this box (..., 2) back to pixels (..., 2), float64. The inverse of `project`."""
         return np.asarray(points_in_box, dtype=np.float64) * self._size() + self._origin()
 
-    def window(self, x0, x1, y0, y1):
-        """The sub-box given as fractions of this one; F1 is `window(-0.05, 1.05, -0.05, 1.05)` (paper, Table 2)."""
-        (left, top), (right, bottom) = self.reproject([[x0, y0], [x1, y1]])
-        return BBox(float(left), float(top), float(right), float(bottom))
-
-    def centred(self, point_px, half_side):
-        """The window around point_px (2,) whose half-sides are that fraction of this box's width in x and of its
-        height in y (levels 2 and 3; paper, Table 2)."""
-        x, y = map(float, point_px)
-        dx, dy = half_side * self.width, half_side * self.height
-        return BBox(x - dx, y - dy, x + dx, y + dy)
-
     def square(self, scale=1.0):
         """The square with this box's centre and `scale` times its longer side."""
         x, y = map(float, self.centre)
@@ -90,8 +78,11 @@ class BBox:
 
 
 def centred_windows(boxes, points_px, half_side):
-    """`BBox.centred` for many faces at once: boxes (n, 4) as left, top, right, bottom and points_px (n, 2), pixels,
-    to windows (n, 4) float64 in the same order."""
+    """Windows around a point of n faces (levels 2 and 3; paper, Table 2).
+
+    boxes (n, 4) as left, top, right, bottom and points_px (n, 2), pixels, to windows (n, 4) float64 in the same order.
+    Half-sides are that fraction of the box's width in x and of its height in y.
+    """
     boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     points_px = np.asarray(points_px, dtype=np.float64).reshape(-1, 2)
     half_px = half_side * (boxes[:, 2:] - boxes[:, :2])

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deeplandmark.cascade.frames import frame_of, from_frame, to_frame, window_of
+from deeplandmark.cascade.frames import frames_of, windows_of
 from deeplandmark.cascade.networks import FIVE_POINTS, networks
 from deeplandmark.cascade.samples import NO_AUGMENTATION, Augmentation, Face, posed, sample, start_points
 from deeplandmark.cascade.settings import ORIGINAL_SETTINGS, PAPER_SETTINGS, CascadeSettings, Encoding
 from deeplandmark.cascade.sheet import points_in_patch
+from deeplandmark.faces.box import project, reproject
 
 BY_NAME = {network.full_name: network for network in networks()}
 BOX = np.array([100.0, 50.0, 300.0, 260.0])
@@ -20,24 +21,28 @@ POINTS = np.array([[150.0, 100], [250, 102], [200, 150], [160, 200], [240, 203]]
 def test_pixels_to_targets_and_back(numbers, size, scale, centre):
     frame, points = np.array([7.0, -3.0, 7.0 + size, -3.0 + 2 * size]), np.reshape(numbers, (5, 2))
     encoding = Encoding(centre, scale)
-    back = from_frame(encoding.decode(encoding.encode(to_frame(points, frame))), frame)
+    back = reproject(frame[None], encoding.decode(encoding.encode(project(frame[None], points))))[0]
     assert np.allclose(back, points, atol=1e-6)
 
 
+def window_of(name):
+    return windows_of(BY_NAME[name], BOX[None], POINTS[None])[0]
+
+
 def test_windows_of_table_2():
-    assert window_of(BY_NAME["1_F"], BOX, None) == pytest.approx([90, 39.5, 310, 270.5])
-    assert window_of(BY_NAME["1_EN"], BOX, None) == pytest.approx([90, 50 - 0.04 * 210, 310, 50 + 0.84 * 210])
-    assert window_of(BY_NAME["1_NM"], BOX, None) == pytest.approx([90, 50 + 0.18 * 210, 310, 50 + 1.05 * 210])
+    assert window_of("1_F") == pytest.approx([90, 39.5, 310, 270.5])
+    assert window_of("1_EN") == pytest.approx([90, 50 - 0.04 * 210, 310, 50 + 0.84 * 210])
+    assert window_of("1_NM") == pytest.approx([90, 50 + 0.18 * 210, 310, 50 + 1.05 * 210])
     # Half-sides are fractions of the width in x and of the height in y.
     for name, half in (("2_LE1", 0.16), ("2_LE2", 0.18), ("3_LE1", 0.11), ("3_LE2", 0.12)):
-        assert window_of(BY_NAME[name], BOX, POINTS) == pytest.approx(
+        assert window_of(name) == pytest.approx(
             [150 - half * 200, 100 - half * 210, 150 + half * 200, 100 + half * 210])
 
 
 def test_the_frame_is_the_box_at_level_1_and_the_patch_after_it():
     window = np.zeros(4)
-    assert frame_of(BY_NAME["1_EN"], BOX, window) is BOX
-    assert frame_of(BY_NAME["2_N1"], BOX, window) is window
+    assert frames_of(BY_NAME["1_EN"], BOX, window) is BOX
+    assert frames_of(BY_NAME["2_N1"], BOX, window) is window
 
 
 def test_settings_survive_the_model_folder(tmp_path):
