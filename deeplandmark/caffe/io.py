@@ -1,7 +1,7 @@
 """pycaffe's `caffe.io`: arrays to and from messages, pictures, and the Transformer that prepares them.
 
-No scikit-image or scipy is needed. What differs from pycaffe: interpolation orders other than 0 and 1 are refused, and a
-JPEG is decoded by OpenCV, which may round a value differently by 1/255.
+No scikit-image or scipy is needed. What differs from pycaffe: interpolation orders other than 0 and 1 are refused, and
+pictures are decoded by OpenCV.
 """
 import os
 

@@ -1,9 +1,9 @@
 """Nets written in Python (pycaffe's net_spec): `L.Convolution(bottom, kernel_size=3)` gives a Top, NetSpec names them.
 
 `layers.AnyType(*bottoms, **settings)` makes a layer of that type; `params.Pooling.MAX` is an enum value. Settings whose
-name ends in `param` (convolution_param, param, transform_param) and settings of every layer (loss_weight, include, name)
-go where they belong, all others into the type's own message. `ntop=` asks for several tops, `in_place=True` writes
-into the bottom.
+name ends in `param` (convolution_param, param, transform_param) and settings of every layer (loss_weight, include,
+name) go where they belong, all others into the type's own message. `ntop=` asks for several tops, `in_place=True`
+writes into the bottom.
 """
 from collections import Counter, OrderedDict
 

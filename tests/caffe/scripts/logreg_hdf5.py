@@ -1,4 +1,4 @@
-"""Logistic regression from HDF5, then a net with a hidden layer, each by solver.solve() and tested from its snapshot."""
+"""Logistic regression from HDF5, then a net with a hidden layer, each by solver.solve(), tested from its snapshot."""
 import os
 
 import h5py
