@@ -74,6 +74,7 @@ def iterations(name):
 
 def test_a_level_is_trained_killed_and_resumed(workplace):
     edit(r"max_iter: \d+", "max_iter: 600")
+    edit(r"base_lr: .*", "base_lr: 0.02")
     edit(r"test_interval: \d+", "test_interval: 500")
     edit(r"snapshot: \d+", "snapshot: 40")
     edit(r"display: \d+", "display: 20")
