@@ -23,7 +23,7 @@ _LAZY = {
     **dict.fromkeys(("NCCL", "Timer", "has_nccl", "init_log", "set_multiprocess", "set_solver_count",
                      "set_solver_rank", "solver_count", "solver_rank"), "pycaffe"),
     **dict.fromkeys(("NetSpec", "params", "to_proto"), "net_spec"),
-    "Classifier": "classifier", "Detector": "detector"}
+    "Classifier": "classifier", "Detector": "detector", "to_onnx": "onnx"}
 _SUBMODULES = ("classifier", "coord_map", "detector", "draw", "io", "net_spec", "pycaffe")
 
 __all__ = ["CaffeError", "FileFormatError", "Layer", "Net", "NetError", "NetModule", "PrototxtError", "SolverError",
