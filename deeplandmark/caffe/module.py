@@ -60,6 +60,17 @@ class NetModule(nn.Module):
         self.run(values, release=True)
         return {self.graph.blob_names[i]: values[i] for i in self.graph.outputs if values[i] is not None}
 
+    def _apply(self, fn, recurse=True):
+        """Moves and casts (.to, .double ...); parameters that were one stay one where torch makes new objects."""
+        before = [(layer, key, p) for layer in self.modules() for key, p in layer._parameters.items()]
+        super()._apply(fn, recurse)
+        moved = {}
+        for layer, key, parameter in before:
+            layer._parameters[key] = moved.setdefault(id(parameter), layer._parameters[key])
+        table = self.graph.params
+        table.learnable[:] = [moved.get(id(parameter), parameter) for parameter in table.learnable]
+        return self
+
     def values_of(self, inputs):
         """The list of values, one place per blob, with the given inputs filled in."""
         sources = {self.graph.blob_names[i]: i for step in self._steps if not step.bottoms for i in step.tops}
