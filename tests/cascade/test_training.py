@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,6 +132,16 @@ def test_a_network_that_collapses_is_trained_again_with_another_seed(workplace):
     assert err.count("2_N1 collapsed") == 4 and "with 4 seeds" in err.splitlines()[-1]
     assert len(list(Path("log").glob("2_N1.attempt*"))) == 3
     assert json.loads(Path("model/2_LE1/state.json").read_text())["done"]       # its sibling is not lost
+
+
+def test_the_seed_repeats_a_training(workplace):
+    models = []
+    for seed in (1, 1, 2):
+        shutil.rmtree("model", ignore_errors=True)
+        edit(r"random_seed: \d+", f"random_seed: {seed}")
+        finish(train(names=NAMES[:1]))
+        models.append(Path("model/2_LE1.caffemodel").read_bytes())
+    assert models[0] == models[1] != models[2]
 
 
 def test_missing_files_name_the_command_that_makes_them(workplace):
