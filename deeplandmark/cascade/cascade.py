@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from deeplandmark.cascade.frames import frames_of, see, windows_of
+from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.box import reproject
 
@@ -46,8 +47,10 @@ class Cascade:
         self.levels = sorted({network.level for network in modules})
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder=None):
         """Reads a model folder, ours or a saved one of the original (needs the extra [train]).
+
+        Without a folder: the published weights of the package.
 
         Networks that are not there are done without as long as F is there and a level is whole: the original has no EN
         and NM, and a cascade whose level 3 is not yet trained ends at level 2.
@@ -58,7 +61,7 @@ class Cascade:
             If the folder holds no cascade, naming the file that is missing or wrong.
         """
         from deeplandmark.cascade.torch_networks import load_network   # only this needs torch
-        folder = Path(folder)
+        folder = Path(folder or default_model())
         if not folder.joinpath("1_F.prototxt").exists():
             raise ValueError(f"{folder} is not a model folder: it has no 1_F.prototxt")
         settings = CascadeSettings.load(folder)

@@ -78,7 +78,8 @@ class LocallySharedConvolution(LocallyShared):
         halo = self.kernel - 1
         rows, columns = self.region_size(x.shape[2] - halo, x.shape[3] - halo)
         x = x.unfold(2, rows + halo, rows).unfold(3, columns + halo, columns)     # (N, m, p, q, ., .)
-        return x.permute(0, 2, 3, 1, 4, 5).reshape(x.shape[0], -1, rows + halo, columns + halo)
+        regions = self.p * self.q * self.channels                   # said, not -1: there may be no samples at all
+        return x.permute(0, 2, 3, 1, 4, 5).reshape(x.shape[0], regions, rows + halo, columns + halo)
 
     def _join(self, y):
         """(N, p*q*n, rows, columns) -> (N, n, p*rows, q*columns): regions back in their places."""

@@ -1,0 +1,145 @@
+"""The cascade at work: shapes, levels, odd pictures and boxes, threads; real faces where they are at hand."""
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from deeplandmark import Cascade
+from deeplandmark.cascade.evaluation import evaluate, spread
+from deeplandmark.cascade.frames import see, windows_of
+from deeplandmark.cascade.metrics import failure_rate
+from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.templates import generate
+from deeplandmark.caffe import TEST
+from deeplandmark.caffe.net import Net
+from deeplandmark.faces.picture_list import read_list
+
+
+@pytest.fixture(scope="module")
+def cascade():
+    return Cascade.load()
+
+
+@pytest.fixture(scope="module")
+def picture():
+    rng = np.random.default_rng(0)
+    return cv2.GaussianBlur(rng.integers(0, 256, (200, 240), dtype=np.uint8), (0, 0), 3)
+
+
+BOXES = np.array([[60, 40, 160, 140], [-20, -10, 70, 90], [150, 120, 260, 230.5]])
+
+
+def test_shapes_and_types(cascade, picture):
+    faces = cascade.locate(picture, BOXES)
+    assert faces.points.shape == faces.first.shape == (3, 5, 2) and faces.levels.shape == (3, 3, 5, 2)
+    assert faces.confidence.shape == (3, 5) and ((faces.confidence > 0) & (faces.confidence <= 1)).all()
+    assert all(array.dtype == np.float32 for array in (faces.points, faces.confidence, faces.levels, faces.first))
+    assert np.array_equal(faces.points, faces.levels[:, -1])
+    empty = cascade.locate(picture, np.zeros((0, 4)))
+    assert empty.points.shape == (0, 5, 2) and empty.levels.shape == (0, 3, 5, 2) and empty.confidence.shape == (0, 5)
+
+
+def test_a_face_does_not_depend_on_its_company(cascade, picture):
+    together = cascade.predict(picture, BOXES)
+    alone = np.concatenate([cascade.predict(picture, [box]) for box in BOXES])
+    assert np.allclose(together, alone, atol=1e-3)
+    for level in (1, 2, 3):
+        assert np.allclose(cascade.predict(picture, BOXES, level=level), cascade.locate(picture, BOXES).levels[:, level - 1])
+
+
+def test_level_1_is_the_mean_of_the_networks_that_see_a_point(cascade, picture):
+    """Each network run by itself, as pycaffe would."""
+    folder, box = default_model(), BOXES[:1]
+    total, count = np.zeros((5, 2)), np.zeros(5)
+    for network in cascade.settings.of_level(1):
+        net = Net(str(folder / f"{network.full_name}.prototxt"), str(folder / f"{network.full_name}.caffemodel"), TEST)
+        window = windows_of(network, box, None)[0]
+        net.blobs["data"].data[...] = see(network, picture, window, cascade.settings)
+        answer = net.forward()["fc2"].reshape(-1, 2) / cascade.settings.encoding.scale + 0.5
+        total[list(network.points)] += answer * 100 + box[0, :2]
+        count[list(network.points)] += 1
+    assert count.tolist() == [2, 2, 3, 2, 2]
+    assert np.allclose(cascade.predict(picture, box, level=1)[0], total / count[:, None], atol=1e-3)
+
+
+def test_colour_is_read_as_opencv_gives_it(cascade, picture):
+    colour = cv2.merge([picture, picture, picture])
+    assert np.allclose(cascade.predict(colour, BOXES), cascade.predict(picture, BOXES), atol=0.2)
+
+
+@pytest.mark.parametrize("image, boxes, message", [
+    (np.zeros((9, 9), np.float32), [[0, 0, 5, 5]], "uint8"), (np.zeros((9, 9, 4), np.uint8), [[0, 0, 5, 5]], "uint8"),
+    (np.zeros((0, 9), np.uint8), [[0, 0, 5, 5]], "picture"), (np.zeros((9, 9), np.uint8), [[0, 0, 5]], "boxes are"),
+    (np.zeros((9, 9), np.uint8), [[5, 0, 5, 5]], "no area"), (np.zeros((9, 9), np.uint8), [[0, 0, 5, np.nan]], "no area")])
+def test_what_cannot_be_used_is_refused(cascade, image, boxes, message):
+    with pytest.raises(ValueError, match=message):
+        cascade.locate(image, boxes)
+
+
+def test_odd_pictures_give_finite_points(cascade):
+    for image in (np.zeros((1, 1), np.uint8), np.full((50, 3000), 255, np.uint8), np.zeros((300, 300, 3), np.uint8)):
+        assert np.isfinite(cascade.predict(image, [[-50, -50, 40, 40]])).all()
+
+
+def test_several_threads_get_the_same_answers(cascade, picture):
+    expected = cascade.predict(picture, BOXES)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: cascade.predict(picture, BOXES), range(12)))
+    assert all(np.allclose(points, expected, atol=1e-4) for points in found)
+
+
+def copy_of_model(folder, leave_out=""):
+    folder.mkdir()
+    for path in default_model().iterdir():
+        if not (leave_out and path.name.startswith(leave_out)):
+            shutil.copy(path, folder)
+    return folder
+
+
+def test_folders_that_are_not_whole(tmp_path, picture):
+    with pytest.raises(ValueError, match="no 1_F.prototxt"):
+        Cascade.load(tmp_path)
+    with pytest.raises(ValueError, match="3_N2.prototxt is missing"):
+        Cascade.load(copy_of_model(tmp_path / "a", "3_N2"))
+    two_levels = Cascade.load(copy_of_model(tmp_path / "b", "3_"))
+    assert two_levels.locate(picture, BOXES).levels.shape == (3, 2, 5, 2)
+    damaged = copy_of_model(tmp_path / "c")
+    (damaged / "2_N1.caffemodel").write_bytes(b"\x08\x96")
+    with pytest.raises(ValueError, match="2_N1.caffemodel"):
+        Cascade.load(damaged)
+
+
+def test_a_folder_of_the_originals(tmp_path, picture):
+    """Flat, without cascade.json, EN and NM; its deploy nets begin with MemoryData and have `landmark` as an output."""
+    generate(tmp_path / "prototxt", variant="original")
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    for path in (tmp_path / "prototxt").glob("*_deploy.prototxt"):
+        name = path.name.removesuffix("_deploy.prototxt")
+        if name in ("1_EN", "1_NM"):
+            continue
+        net = Net(str(path), TEST, seed=1)
+        net.save(str(folder / f"{name}.caffemodel"))
+        body = path.read_text().split("\n}\n", 1)[1]
+        size = net.blobs["data"].data.shape[2]
+        (folder / f"{name}.prototxt").write_text(f'''layer {{ name: "in" type: "MemoryData" top: "data" top: "landmark"
+            transform_param {{ scale: 0.00390625 }}
+            memory_data_param {{ batch_size: 1 channels: 1 height: {size} width: {size} }} }}\n{body}''')
+    original = Cascade.load(folder)
+    faces = original.locate(picture, BOXES)
+    assert faces.levels.shape == (3, 3, 5, 2) and np.array_equal(faces.first, faces.levels[:, 0])
+    assert original.settings.cutting == "truncate"
+
+
+@pytest.mark.skipif(not Path(os.environ.get("DEEPLANDMARK_DATA", "none"), "testImageList.txt").exists(),
+                    reason="DEEPLANDMARK_DATA names no folder with the real pictures")
+def test_real_faces(cascade):
+    faces = spread(read_list(Path(os.environ["DEEPLANDMARK_DATA"]) / "testImageList.txt"), 300)
+    result = evaluate(cascade, faces)
+    means = result.errors.mean((0, 2))
+    assert means[0] > means[1] > means[2] and means[2] < 0.014
+    assert failure_rate(result.errors[:, 2]).mean() < 0.025
