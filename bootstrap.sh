@@ -17,7 +17,7 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --jobs N            processes that train at a time (default: one a core)
   --device NAME       cpu (default) or cuda
   --seed N            makes a whole run repeatable (default: 1)
-  --effort X          factor on the number of iterations (default: 1; synthetic faces 0.15)
+  --effort X          factor on the number of iterations (default: 1; synthetic faces 0.1)
   --copies N          training samples of each face, each under a new pose (default: 8)
   --help
 
@@ -77,7 +77,7 @@ folder=$(python -m deeplandmark.find_data ${data:+--data "$data"} $offline)
 kind=
 [ "$variant" = paper ] || kind=-$variant
 if [ -e "$folder/synthetic.json" ]; then                         # drawn, not photographed
-  kind=-synthetic$kind effort=${effort:-0.15}
+  kind=-synthetic$kind effort=${effort:-0.1}
 fi
 model=model$kind log=log$kind train=train$kind result=result$kind
 
