@@ -5,6 +5,7 @@ import numpy as np
 import torch
 
 from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.limits import check_bytes, check_shape
 
 
 class Blob:
@@ -75,8 +76,7 @@ class Blob:
         if self._before_access:
             self._before_access()
         shape = tuple(int(n) for n in (shape[0] if len(shape) == 1 and np.iterable(shape[0]) else shape))
-        if any(n < 0 for n in shape):
-            raise NetError(f"a blob cannot have the shape {shape}")
+        check_shape(shape)
         self.sync()
         self.resize(shape)
 
@@ -162,3 +162,9 @@ class ParamBlob(Blob):
     def assign(self, values):
         self.resize(tuple(values.shape))
         self.tensor.copy_(values)
+
+
+def make_blobs(shapes, device, before_access):
+    """The Blobs of a net, unless all of them together do not fit into memory: then a NetError."""
+    check_bytes(4 * sum(map(math.prod, shapes)), "the blobs of this net together")
+    return [Blob(shape, device, before_access) for shape in shapes]

@@ -1,7 +1,10 @@
 """BlobProto, Caffe's blob on disk, to and from NumPy arrays."""
+import math
+
 import numpy as np
 
 from deeplandmark.caffe.errors import FileFormatError
+from deeplandmark.caffe.limits import MAX_AXES
 from deeplandmark.caffe.proto import caffe_pb2
 
 _LEGACY = ("num", "channels", "height", "width")
@@ -33,12 +36,19 @@ def blob_to_array(blob, what="blob", diff=False):
     """
     shape = blob_shape(blob)
     double, single = (blob.double_diff, blob.diff) if diff else (blob.double_data, blob.data)
-    values = np.array(double if len(double) else single, dtype=np.float32)
-    if diff and not len(values):
-        return np.zeros(shape, np.float32)
-    if len(values) != int(np.prod(shape, dtype=np.int64)):
-        raise FileFormatError(f"{what}: {len(values)} values for shape {shape_text(shape)}")
-    return values.reshape(shape)
+    count = len(double) or len(single) or (len(blob.double_data) or len(blob.data) if diff else 0)
+    if len(shape) > MAX_AXES or min(shape, default=0) < 0 or math.prod(shape) != count:
+        raise FileFormatError(f"{what}: {count} values for shape {shape_text(shape)}")
+    with np.errstate(over="ignore"):                             # doubles beyond float32 are infinite
+        values = np.array(double if len(double) else single, dtype=np.float32)
+    return values.reshape(shape) if len(values) == count else np.zeros(shape, np.float32)
+
+
+def check_finite(array, what):
+    """Refuses values that are not finite; `what` names them in the FileFormatError."""
+    wrong = array.size - np.count_nonzero(np.isfinite(array))
+    if wrong:
+        raise FileFormatError(f"{what}: {wrong} of {array.size} values are not finite")
 
 
 def array_to_blob(array, diff=None):
@@ -65,5 +75,7 @@ def fits(blob, shape):
 
 def shape_text(shape):
     """A shape as it is printed in messages: `20 1 4 4 (320)`."""
-    count = int(np.prod(shape, dtype=np.int64))
+    if len(shape) > MAX_AXES:
+        return f"of {len(shape)} axes"
+    count = math.prod(shape)
     return " ".join([*map(str, shape), f"({count})"])

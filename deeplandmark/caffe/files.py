@@ -1,6 +1,8 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Writing files so that nobody ever sees half of one, and opening only what is a file."""
 import contextlib
+import io
 import os
+import stat
 import tempfile
 
 
@@ -41,3 +43,31 @@ def write_bytes(path, data):
     with replaced(path) as temporary:
         with open(temporary, "wb") as stream:
             stream.write(data)
+
+
+def open_plain(path):
+    """A file opened for reading bytes.
+
+    Raises
+    ------
+    OSError
+        With a `strerror`, also for a name that no file can have, and for pipes and devices, which may have no end.
+    """
+    try:
+        stream = open(path, "rb", opener=_open_at_once)
+    except ValueError as error:
+        raise OSError(0, str(error)) from None
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OSError(0, "is not a plain file")
+    return stream
+
+
+def open_list(path):
+    """A text file of names, one a line or a word; bytes that are not UTF-8 stay what they are in file names."""
+    return io.TextIOWrapper(open_plain(path), encoding="utf-8", errors="surrogateescape")
+
+
+def _open_at_once(path, flags):
+    """Opens without waiting for somebody at the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

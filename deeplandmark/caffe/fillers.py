@@ -4,6 +4,7 @@ import math
 import torch
 
 from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.limits import check_shape
 from deeplandmark.caffe.proto import caffe_pb2
 
 
@@ -20,9 +21,11 @@ def fill(filler, shape, generator=None):
     Raises
     ------
     NetError
-        For an unknown filler type, `sparse` where it has no meaning, or a shape the filler is not made for.
+        For an unknown filler type, `sparse` where it has no meaning, a shape the filler is not made for, or one that
+        does not fit into memory.
     """
     shape = tuple(int(n) for n in shape)
+    check_shape(shape)
     if filler.type not in _FILLERS:
         raise NetError(f"unknown filler type {filler.type!r} (known: {', '.join(sorted(_FILLERS))})")
     if filler.sparse != -1 and filler.type != "gaussian":

@@ -1,9 +1,10 @@
 """A net definition turned into layers with named blobs (net.cpp, Net::Init)."""
 from dataclasses import dataclass, field
 
-from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.errors import CaffeError, NetError
 from deeplandmark.caffe.gradients import find_needs
 from deeplandmark.caffe.layers import create_layer
+from deeplandmark.caffe.limits import check_shape
 from deeplandmark.caffe.rules import layer_is_included
 from deeplandmark.caffe.sharing import share_params
 from deeplandmark.caffe.splits import insert_splits
@@ -84,11 +85,11 @@ def build_graph(source, phase, context):
     """
     net = source.message
     graph = Graph(net.name, source.file, phase)
-    available = {}
+    available, made = {}, {AUTOMATIC}
     try:
         for param, line in insert_splits(_select(source, phase, context)):
             try:
-                _add_node(graph, available, param, line, context)
+                _add_node(graph, available, made, param, line, context)
             except NetError as error:
                 raise error.at(line=line, layer=param.name)
         graph.outputs = [available[name] for name in sorted(available)]
@@ -113,7 +114,8 @@ def _select(source, phase, context):
     return selected
 
 
-def _add_node(graph, available, param, line, context):
+def _add_node(graph, available, made, param, line, context):
+    """Adds a layer; `available` maps the blobs that may be taken to their positions, `made` holds all names."""
     if not param.HasField("phase"):
         param.phase = graph.phase
     if param.propagate_down and len(param.propagate_down) != len(param.bottom):
@@ -124,12 +126,25 @@ def _add_node(graph, available, param, line, context):
     if layer.auto_tops:
         needed = max(layer.exact_tops or 0, layer.min_tops or 0)
         layer.num_tops = max(layer.num_tops, needed)
-    shapes = layer.setup([graph.blob_shapes[blob] for blob in bottoms])
-    tops = [_add_top(graph, available, param, bottoms, index) for index in range(layer.num_tops)]
+    shapes = _set_up(layer, [graph.blob_shapes[blob] for blob in bottoms])
+    tops = [_add_top(graph, available, made, param, bottoms, index) for index in range(layer.num_tops)]
     for blob, shape in zip(tops, shapes, strict=True):
         graph.blob_shapes[blob] = tuple(map(int, shape))
     graph.inputs += tops if getattr(layer, "is_input", False) else []
     graph.nodes.append(Node(layer, bottoms, tops, _loss_weights(layer), line=line))
+
+
+def _set_up(layer, bottom_shapes):
+    """Top shapes of a new layer, none of them larger than the memory."""
+    try:
+        shapes = layer.setup(bottom_shapes)
+    except CaffeError:
+        raise
+    except (MemoryError, OSError, OverflowError, RuntimeError, ValueError) as error:      # what no check foresaw
+        raise NetError(f"cannot be set up: {str(error).partition(chr(10))[0]}") from error
+    for shape in shapes:
+        check_shape(shape)
+    return shapes
 
 
 def _take(available, name, index):
@@ -138,7 +153,7 @@ def _take(available, name, index):
     return available.pop(name)
 
 
-def _add_top(graph, available, param, bottoms, index):
+def _add_top(graph, available, made, param, bottoms, index):
     """The blob of a top: a bottom again when the layer works in place, otherwise a new one."""
     if index >= len(param.top):
         name = AUTOMATIC
@@ -147,10 +162,11 @@ def _add_top(graph, available, param, bottoms, index):
         if index < len(param.bottom) and name == param.bottom[index]:
             available[name] = bottoms[index]
             return bottoms[index]
-        if name in graph.blob_names:
+        if name in made:
             raise NetError("is made by more than one layer; only a layer that works in place may name it again",
                            blob=name)
         available[name] = len(graph.blob_names)
+        made.add(name)
     graph.blob_names.append(name)
     graph.blob_shapes.append(None)
     return len(graph.blob_names) - 1

@@ -1,16 +1,22 @@
 """Weights on disk: .caffemodel, .caffemodel.h5 and .binaryproto, and copying them into a net by layer name."""
+import contextlib
+import mmap
 import os
 from collections import OrderedDict
+from dataclasses import dataclass
 
 import torch
 from google.protobuf.message import DecodeError
 
-from deeplandmark.caffe.blob_proto import array_to_blob, blob_shape, blob_to_array, fits, shape_text
-from deeplandmark.caffe.errors import FileFormatError
-from deeplandmark.caffe.files import replaced, write_bytes
+from deeplandmark.caffe import hdf5
+from deeplandmark.caffe.blob_proto import array_to_blob, blob_shape, blob_to_array, check_finite, fits, shape_text
+from deeplandmark.caffe.errors import FileFormatError, PrototxtError
+from deeplandmark.caffe.files import open_plain, replaced, write_bytes
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.upgrade import upgrade_net
+from deeplandmark.caffe.wire import MalformedMessage, check_message
 
+_LARGEST = (1 << 31) - 1         # bytes of a binary message, as protobuf has it
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -20,7 +26,7 @@ def read_weights(weights):
     Returns
     -------
     (dict, str or None)
-        Layer name -> list of BlobProto, or for HDF5 -> list of arrays (None where a blob is not stored); the file name.
+        Layer name -> list of BlobProto, or for HDF5 of StoredArray (None where a blob is not stored); the file name.
 
     Raises
     ------
@@ -37,17 +43,46 @@ def read_weights(weights):
 
 def read_caffemodel(path):
     """The upgraded NetParameter of a binary .caffemodel."""
-    return upgrade_net(read_message(path, caffe_pb2.NetParameter()))
+    try:
+        return upgrade_net(read_message(path, caffe_pb2.NetParameter()))
+    except PrototxtError as error:
+        raise FileFormatError(f"{os.fspath(path)}: {error}") from None
 
 
 def read_message(path, message):
-    """Fills a message from a binary file and returns it; FileFormatError names the file."""
-    data = _first_bytes(path)
-    try:
-        message.ParseFromString(data)
-    except DecodeError:
-        raise FileFormatError(f"{os.fspath(path)}: not a binary {message.DESCRIPTOR.name}, or cut off") from None
+    """Fills a message from a binary file and returns it.
+
+    Raises
+    ------
+    FileFormatError
+        Naming the file: missing, no plain file, cut off, or holding more than a message of Caffe's can.
+    """
+    with _mapped(path) as data:
+        try:
+            check_message(data, message.DESCRIPTOR)
+            message.ParseFromString(data[:])
+        except (DecodeError, MalformedMessage) as error:
+            reason = f": {error}" if isinstance(error, MalformedMessage) else ""
+            raise FileFormatError(f"{os.fspath(path)}: not a binary {message.DESCRIPTOR.name}, or cut off{reason}") \
+                from None
     return message
+
+
+@contextlib.contextmanager
+def _mapped(path):
+    """The bytes of a file without reading those that nobody looks at."""
+    path = os.fspath(path)
+    try:
+        with open_plain(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > _LARGEST:
+                raise FileFormatError(f"{path}: {size} bytes; a binary message has at most 2 GiB")
+            if not size:
+                raise FileFormatError(f"{path}: is empty")       # a message without fields, which Caffe would take
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                yield data
+    except OSError as error:
+        raise FileFormatError(f"{path}: {error.strerror or error}") from None
 
 
 def write_message(path, message):
@@ -82,6 +117,7 @@ def copy_weights(graph, layers, file=None):
     ------
     FileFormatError
         When a layer has another number of blobs, or a blob another shape: both are named, and nothing is copied.
+        Likewise for values that are not finite, which Caffe would take: no net computes anything with them.
     """
     place = f"{file}: " if file else ""
     copies, seen = [], set()
@@ -113,7 +149,9 @@ def _match(stored, targets, borrowed, place):
         if not (fits(blob, shape) if _is_proto(blob) else found == shape):
             raise FileFormatError(f"{place}: blob {i} has shape {shape_text(found)} in the file, {shape_text(shape)} "
                                   "in the net; rename the layer to learn it from scratch")
-        pairs.append((target, blob_to_array(blob, f"{place}: blob {i}") if _is_proto(blob) else blob))
+        array = blob_to_array(blob, f"{place}: blob {i}") if _is_proto(blob) else blob.read()
+        check_finite(array, f"{place}: blob {i}")
+        pairs.append((target, array))
     return pairs
 
 
@@ -160,29 +198,35 @@ def _arrays(node, with_diff):
         yield blob.detach().cpu().numpy(), diff
 
 
+@dataclass
+class StoredArray:
+    """A blob in an HDF5 file, read only when it fits the net."""
+    path: str
+    name: str
+    shape: tuple
+
+    def read(self):
+        """The float32 array."""
+        with hdf5.opened(self.path) as file:
+            return hdf5.read_array(file[self.name]).astype("float32")
+
+
 def _read_hdf5(path):
-    """Layer name -> list of float32 arrays of a .caffemodel.h5."""
-    import h5py
+    """Layer name -> list of StoredArray of a .caffemodel.h5."""
     layers = OrderedDict()
-
-    def visit(name, item):
-        folder, _, index = name.rpartition("/")
-        if isinstance(item, h5py.Dataset) and index.isdigit():
-            layers.setdefault(folder, {})[int(index)] = item[()].astype("float32")
-
-    try:
-        with h5py.File(path, "r") as file:
-            if "data" not in file:
-                raise FileFormatError(f"{path}: has no group 'data', so it holds no weights")
-            file["data"].visititems(visit)
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read as HDF5: {error}") from None
+    with hdf5.opened(path) as file:
+        if "data" not in file:
+            raise FileFormatError(f"{path}: has no group 'data', so it holds no weights")
+        for name, data in hdf5.datasets(hdf5.member(file, "data")):
+            folder, _, index = name.rpartition("/")
+            if data.shape is not None and index.isdecimal() and index.isascii() and len(index) <= 3:
+                layers.setdefault(folder, {})[int(index)] = StoredArray(path, data.name, data.shape)
     return OrderedDict((name, [blobs.get(i) for i in range(max(blobs) + 1)]) for name, blobs in layers.items())
 
 
-def _first_bytes(path, count=-1):
+def _first_bytes(path, count):
     try:
-        with open(path, "rb") as stream:
+        with open_plain(path) as stream:
             return stream.read(count)
     except OSError as error:
         raise FileFormatError(f"{os.fspath(path)}: {error.strerror}") from None

@@ -1,5 +1,6 @@
 """A Caffe net as an ordinary torch module."""
 import re
+from collections import Counter
 from typing import NamedTuple
 
 import torch
@@ -33,10 +34,13 @@ class NetModule(nn.Module):
     def __init__(self, graph):
         super().__init__()
         self.graph = graph
+        self._times_met = Counter()                              # of names that layers wanted again
         for node in graph.nodes:
             self.add_module(self._free_name(node.name), node.layer)
-        self._steps = [_step(graph, i, training=False) for i in range(len(graph.nodes))]
-        self._training_steps = [_step(graph, i, training=True) for i in range(len(graph.nodes))]
+        last_uses = {blob: i for i, node in enumerate(graph.nodes) for blob in (*node.bottoms, *node.tops)}
+        last_uses.update(dict.fromkeys(graph.outputs))           # never the last
+        self._steps = [_step(graph, i, last_uses, training=False) for i in range(len(graph.nodes))]
+        self._training_steps = [_step(graph, i, last_uses, training=True) for i in range(len(graph.nodes))]
 
     def forward(self, **inputs):
         """The net's outputs for given input blobs.
@@ -129,21 +133,22 @@ class NetModule(nn.Module):
 
     def _free_name(self, name):
         """A layer name as an attribute name that is not taken."""
-        name = re.sub(r"\W", "_", name) or "_"
-        while hasattr(self, name):
-            name += "_"
-        return name
+        name = free = re.sub(r"\W", "_", name) or "_"
+        while hasattr(self, free):
+            self._times_met[name] += 1
+            count = self._times_met[name]
+            free = f"{name}_" if count == 1 else f"{name}_{count}"
+        return free
 
 
-def _step(graph, index, training):
+def _step(graph, index, last_uses, training):
     node = graph.nodes[index]
     passes = list(node.layer.param.propagate_down) or [True] * len(node.bottoms)
     if training:
         passes = node.bottom_needs if node.needs_backward else [False] * len(node.bottoms)
     cut = tuple(i for i, keep in enumerate(passes) if not keep and (not training or graph.blob_needs[node.bottoms[i]]))
-    later = {blob for other in graph.nodes[index + 1:] for blob in other.bottoms} | set(graph.outputs)
     losses = tuple((i, weight) for i, weight in enumerate(node.loss_weights) if weight)
-    last_use = tuple({*node.bottoms, *node.tops} - later)
+    last_use = tuple({blob for blob in (*node.bottoms, *node.tops) if last_uses[blob] == index})
     return Step(node.layer, tuple(node.bottoms), tuple(node.tops), cut, losses, last_use)
 
 

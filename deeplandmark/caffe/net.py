@@ -5,7 +5,7 @@ from collections import OrderedDict
 import numpy as np
 import torch
 
-from deeplandmark.caffe.blob import Blob, ParamBlob
+from deeplandmark.caffe.blob import ParamBlob, make_blobs
 from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.execution import BlobRunner
 from deeplandmark.caffe.mode import MODE
@@ -88,7 +88,7 @@ class Net(BatchMethods, WatchMethods):
 
     def _make_blobs(self):
         graph = self.graph
-        self._blobs = [Blob(shape, self.device, self._take_pending) for shape in graph.blob_shapes]
+        self._blobs = make_blobs(graph.blob_shapes, self.device, self._take_pending)
         self.blobs = OrderedDict((name, self._blobs[i]) for i, name in named_blobs(graph))
         param_blobs = [[ParamBlob(parameter, view.shape) for parameter, view
                         in zip(node.layer._parameters.values(), node.layer.blobs)] for node in graph.nodes]

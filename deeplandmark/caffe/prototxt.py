@@ -1,15 +1,19 @@
 """Reads prototxt text: nets and solvers as messages, with the line every layer stands on."""
 import os
 import re
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
 from google.protobuf import text_format
 
 from deeplandmark.caffe.errors import PrototxtError
+from deeplandmark.caffe.files import open_plain
+from deeplandmark.caffe.limits import MAX_MESSAGES
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.upgrade import upgrade_net, upgrade_solver
 
 _TOKEN = re.compile(r'#[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|[{}<>:]|[\w.+-]+|\n')
+_LARGEST = 2 << 20               # characters of a text; the deepest published nets have half a million
 _POSITION = re.compile(r"^\s*\d+:\d+\s*:\s*")
 
 
@@ -75,13 +79,22 @@ def read_solver(solver):
 
 
 def parse_text(text, message, file=None):
-    """Parses text into `message` and returns it; a PrototxtError names file and line."""
+    """Parses text into `message` and returns it; a PrototxtError names file and line, or says that it is too large."""
+    place = file or "<text>"
+    if len(text) > _LARGEST or text.count("{") + text.count("<") > MAX_MESSAGES:
+        raise PrototxtError(f"{place}: is larger than any net: more than {_LARGEST} characters "
+                            f"or {MAX_MESSAGES} braces")
     try:
         return text_format.Parse(text, message)
     except text_format.ParseError as error:
         line = error.GetLine()
         reason = _POSITION.sub("", str(error))
-        raise PrototxtError(f"{file or '<text>'}:{line or 1}: {reason}") from None
+        raise PrototxtError(f"{place}:{line or 1}: {_shortened(reason)}") from None
+
+
+def _shortened(text, length=300):
+    """Without the middle of a long text, such as a file that is one line."""
+    return text if len(text) <= length else f"{text[:length // 2]} ... {text[-length // 2:]}"
 
 
 def _text_of(source):
@@ -90,11 +103,15 @@ def _text_of(source):
         return source, None
     file = os.fspath(source)
     try:
-        with open(file, encoding="utf-8") as stream:
-            return stream.read(), file
+        with open_plain(file) as stream:
+            data = stream.read(_LARGEST + 1)                     # parse_text refuses what is longer
+        text = data.decode(errors="strict" if len(data) <= _LARGEST else "replace").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not text"
         raise PrototxtError(f"{file}: {reason}") from None
+    if not text.strip():
+        raise PrototxtError(f"{file}: is empty")
+    return text, file
 
 
 def layer_lines(text):
@@ -121,9 +138,14 @@ def layer_lines(text):
 
 def _match_lines(message, blocks):
     """Lines of the upgraded layers: upgrading adds Input layers in front and drops padding layers, order stays."""
+    places = defaultdict(deque)
+    for index, (name, _) in enumerate(blocks):
+        places[name].append(index)
     lines, position = [], 0
     for layer in message.layer:
-        match = next((i for i in range(position, len(blocks)) if blocks[i][0] == layer.name), None)
-        lines.append(None if match is None else blocks[match][1])
-        position = position if match is None else match + 1
+        found = places[layer.name]
+        while found and found[0] < position:
+            found.popleft()
+        lines.append(blocks[found[0]][1] if found else None)
+        position = found.popleft() + 1 if found else position
     return lines

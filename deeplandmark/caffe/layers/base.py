@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from deeplandmark.caffe.blob_proto import blob_to_array, fits, blob_shape, shape_text
+from deeplandmark.caffe.blob_proto import blob_to_array, check_finite, fits, blob_shape, shape_text
 from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.fillers import fill
+from deeplandmark.caffe.limits import check_bytes, check_shape
 
 
 @dataclass
@@ -21,11 +22,19 @@ class Context:
         Relative paths in the definition start here; '' is the working directory, as in Caffe.
     level, stages
         Of the net state, for layers that want to know.
+    parameter_bytes : int
+        What the blobs of all layers so far take, with their diffs.
     """
     generator: torch.Generator = field(default_factory=torch.Generator)
     root_folder: str = ""
     level: int = 0
     stages: tuple = ()
+    parameter_bytes: int = 0
+
+    def reserve(self, shape):
+        """Counts a parameter blob before it is made; a NetError when all of them together do not fit into memory."""
+        self.parameter_bytes += 8 * check_shape(shape)
+        check_bytes(self.parameter_bytes, f"the parameters up to a blob of shape {tuple(shape)}")
 
 
 class Layer(nn.Module):
@@ -81,6 +90,7 @@ class Layer(nn.Module):
 
     def add_blob(self, shape, filler):
         """Adds a parameter blob drawn by a FillerParameter."""
+        self.context.reserve(shape)
         self.register_parameter(str(len(self._parameters)), nn.Parameter(fill(filler, shape, self.context.generator)))
 
     def share_blob(self, index, owner):
@@ -128,8 +138,9 @@ class Layer(nn.Module):
             if not fits(proto, parameter.shape):
                 self.fail(f"blob {index} of the definition has shape {shape_text(blob_shape(proto))}, "
                           f"the layer {shape_text(tuple(parameter.shape))}")
-            values = torch.from_numpy(blob_to_array(proto)).reshape(parameter.shape)
-            parameter.data.copy_(values)
+            values = blob_to_array(proto, f"layer {self.name!r}: blob {index}")
+            check_finite(values, f"layer {self.name!r}: blob {index}")
+            parameter.data.copy_(torch.from_numpy(values).reshape(parameter.shape))
         self.param.ClearField("blobs")
 
 

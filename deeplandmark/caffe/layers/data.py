@@ -108,6 +108,8 @@ class DummyData(DataLayer):
         if len(shapes) not in (1, self.num_tops):
             self.fail(f"{len(shapes)} shapes for {self.num_tops} tops; give one or one each")
         self.shapes = shapes if len(shapes) == self.num_tops else shapes * self.num_tops
+        for shape in self.shapes:
+            self.context.reserve(shape)
         fillers = list(p.data_filler) or [constant(0.0)]
         self.fillers = fillers if len(fillers) == self.num_tops else fillers * self.num_tops
         self.kept = [self._draw(i) if f.type == "constant" else None for i, f in enumerate(self.fillers)]

@@ -4,6 +4,7 @@ import os
 
 import torch
 
+from deeplandmark.caffe.files import open_list
 from deeplandmark.caffe.layers.data import DataLayer
 from deeplandmark.caffe.layers.hdf5_rows import check_memory, open_rows
 from deeplandmark.caffe.layers.registry import layer
@@ -81,7 +82,7 @@ class HDF5Data(DataLayer):
     def _read_list(self, source):
         path = os.path.join(self.context.root_folder, source)
         try:
-            with open(path, encoding="utf-8") as stream:
+            with open_list(path) as stream:
                 files = [line.strip() for line in stream if line.strip()]
         except OSError as error:
             self.fail(f"cannot read its source {path!r}: {error.strerror}")

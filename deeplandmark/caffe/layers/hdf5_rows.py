@@ -1,8 +1,11 @@
 """The rows of one HDF5 file: held in memory, or read block by block where they are too many."""
-import os
-
 import numpy as np
 import torch
+
+from deeplandmark.caffe.errors import FileFormatError
+from deeplandmark.caffe.files import open_plain
+from deeplandmark.caffe.hdf5 import check_chunks
+from deeplandmark.caffe.limits import memory_limit
 
 # Kept as they are in memory and converted batch by batch; other number types are converted when they are read.
 _KEPT_DTYPES = ("float32", "float16", "uint8", "int8", "int16", "int32", "int64", "float64")
@@ -22,6 +25,7 @@ def open_rows(caller, path, names):
     """
     import h5py                                                  # only nets that read HDF5 pay for it
     try:
+        open_plain(path).close()
         file = h5py.File(path, "r", rdcc_nbytes=BLOCK_BYTES)
     except OSError as error:
         caller.fail(f"cannot read {path!r}: {error}")
@@ -34,7 +38,7 @@ def open_rows(caller, path, names):
             caller.fail(f"{path!r}: datasets have no rows")
         blocked = _needs_blocks(caller, datasets, path)
         rows = BlockedRows(caller, file, datasets) if blocked else HeldRows(datasets)
-    except OSError as error:
+    except (FileFormatError, KeyError, OSError) as error:        # KeyError: a link to nowhere
         file.close()
         caller.fail(f"cannot read {path!r}: {error}")
     except BaseException:
@@ -139,17 +143,9 @@ def _mapped(file, data):
         return None
 
 
-def physical_memory():
-    """Bytes of memory of this machine, or None where it does not say."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
 def check_memory(caller, nbytes, what):
     """Refuses what could never be held in memory, before it is tried."""
-    memory = physical_memory()
+    memory = memory_limit()
     if memory is not None and nbytes > memory:
         caller.fail(f"{what} would need {nbytes / 2**30:.0f} GiB; this machine has {memory / 2**30:.0f}")
 
@@ -170,6 +166,8 @@ def _dataset(caller, file, name, path):
 def _needs_blocks(caller, datasets, path):
     nominal = sum(map(_nbytes, datasets))
     if nominal <= BLOCK_BYTES:
+        for data in datasets:
+            check_chunks(data, path)
         return False
     stored = sum(data.id.get_storage_size() for data in datasets)
     suspicious = nominal > _BELIEVABLE * stored

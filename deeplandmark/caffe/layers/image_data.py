@@ -4,6 +4,7 @@ import os
 import numpy as np
 import torch
 
+from deeplandmark.caffe.files import open_list
 from deeplandmark.caffe.layers.data import DataLayer
 from deeplandmark.caffe.layers.pictures import channels_first, read_picture
 from deeplandmark.caffe.layers.registry import layer
@@ -77,7 +78,7 @@ class PictureList(DataLayer):
     def _read_list(self, source):
         path = os.path.join(self.context.root_folder, source)
         try:
-            with open(path, encoding="utf-8") as stream:
+            with open_list(path) as stream:
                 lines = [self._read_line(line, f"{path}:{number}") for number, line in enumerate(stream, 1)
                          if line.strip()]
         except OSError as error:

@@ -40,7 +40,7 @@ class Cursor:
     def __init__(self, path):
         import lmdb
         real = os.path.realpath(path)
-        if not os.path.exists(real):
+        if not os.path.isdir(real) and not os.path.isfile(real):
             raise OSError("no such folder or file")
         try:
             self.database = _OPEN.get(real) or _OPEN.setdefault(real, Database(real))

@@ -3,6 +3,8 @@ import os
 
 import numpy as np
 
+from deeplandmark.caffe.limits import check_shape
+
 
 def read_picture(caller, path, is_color, size=None):
     """A picture file, read and resized as ReadImageToCVMat does.
@@ -24,11 +26,15 @@ def read_picture(caller, path, is_color, size=None):
     import cv2                                                   # only nets that read pictures pay for it
     if not os.path.isfile(path):
         caller.fail(f"cannot read the picture {path!r}: there is no such file")
-    picture = cv2.imread(path, cv2.IMREAD_COLOR if is_color else cv2.IMREAD_GRAYSCALE)
+    try:
+        picture = cv2.imread(path, cv2.IMREAD_COLOR if is_color else cv2.IMREAD_GRAYSCALE)
+        if picture is not None and size is not None:
+            check_shape(size)
+            picture = cv2.resize(picture, size[::-1])
+    except cv2.error as error:                                   # a picture of more pixels than OpenCV reads
+        caller.fail(f"cannot read the picture {path!r}: {error.err}")
     if picture is None:
         caller.fail(f"cannot read the picture {path!r}")
-    if size is not None:
-        picture = cv2.resize(picture, size[::-1])
     return channels_first(picture)
 
 
@@ -36,7 +42,10 @@ def decode_picture(caller, data, what, is_color=None):
     """A picture of encoded bytes (JPEG, PNG ...); channels as stored unless `is_color` says otherwise."""
     import cv2
     flag = {None: cv2.IMREAD_UNCHANGED, True: cv2.IMREAD_COLOR, False: cv2.IMREAD_GRAYSCALE}[is_color]
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    except cv2.error as error:
+        caller.fail(f"cannot decode the picture of {what}: {error.err}")
     if picture is None:
         caller.fail(f"cannot decode the picture of {what}")
     if picture.dtype != np.uint8:

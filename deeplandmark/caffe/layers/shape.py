@@ -5,6 +5,7 @@ import torch
 
 from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.registry import layer
+from deeplandmark.caffe.limits import MAX_AXES
 
 
 @layer("Flatten")
@@ -37,8 +38,8 @@ class Reshape(Layer):
         # -1 stands behind the last axis here, so that axes can be added at the end
         self.start = p.axis if p.axis >= 0 else len(shape) + p.axis + 1
         self.num_axes = p.num_axes
-        if self.dims.count(-1) > 1 or any(dim < -1 for dim in self.dims):
-            self.fail(f"reshape_param dims are 0, -1 (once) or positive, found {self.dims}")
+        if len(self.dims) > MAX_AXES or self.dims.count(-1) > 1 or any(dim < -1 for dim in self.dims):
+            self.fail(f"reshape_param dims are 0, -1 (once) or positive, up to {MAX_AXES}; found {self.dims[:9]}")
         if not 0 <= self.start <= len(shape) or p.num_axes < -1 or self.start + p.num_axes > len(shape):
             self.fail(f"reshape_param axis {p.axis}, num_axes {p.num_axes} do not fit a bottom of shape {tuple(shape)}")
 

@@ -3,6 +3,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deeplandmark.caffe.files import open_list
+
 
 class Picture(NamedTuple):
     path: str
@@ -34,7 +36,7 @@ def read_window_file(path, fg_threshold, bg_threshold):
     WindowFileError
     """
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open_list(path) as stream:
             words = iter(stream.read().split())
     except OSError as error:
         raise WindowFileError(f"cannot read its source {path!r}: {error.strerror}") from None

@@ -10,12 +10,12 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
+from deeplandmark.caffe import hdf5
 from deeplandmark.caffe.blob_proto import array_to_blob, blob_to_array
 from deeplandmark.caffe.errors import FileFormatError, SolverError
 from deeplandmark.caffe.files import replaced
-from deeplandmark.caffe.model_file import write_message
+from deeplandmark.caffe.model_file import read_message, write_message
 from deeplandmark.caffe.proto import caffe_pb2
 
 _STATE_NAME = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")
@@ -98,12 +98,7 @@ def _to_message(state):
 
 
 def _read_binary(path):
-    message = caffe_pb2.SolverState()
-    try:
-        with open(path, "rb") as file:
-            message.ParseFromString(file.read())
-    except DecodeError as error:
-        raise FileFormatError(f"{path}: not a solverstate ({error})") from None
+    message = read_message(path, caffe_pb2.SolverState())
     if not message.HasField("iter"):
         raise FileFormatError(f"{path}: not a solverstate (no iter)")
     return SolverSnapshot(message.iter, message.learned_net, message.current_step,
@@ -124,16 +119,13 @@ def _write_hdf5(path, state):
 
 
 def _read_hdf5(path):
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            history = [np.asarray(file["history"][str(i)], np.float32) for i in range(len(file["history"]))]
-            learned_net = np.asarray(file["learned_net"][()]).item()
-            return SolverSnapshot(int(np.ravel(file["iter"])[0]), learned_net.decode(),
-                                  int(np.ravel(file["current_step"])[0]), history)
-    except (OSError, KeyError) as error:
-        raise FileFormatError(f"{path}: not a solverstate ({error})") from None
+    with hdf5.opened(path) as file:
+        values = {name: hdf5.read_array(hdf5.member(file, name)) for name in ("iter", "current_step")}
+        group = hdf5.member(file, "history")
+        history = [np.asarray(hdf5.read_array(hdf5.member(group, str(i))), np.float32) for i in range(len(group))]
+        learned_net = hdf5.read_text(hdf5.member(file, "learned_net"))
+        return SolverSnapshot(int(np.ravel(values["iter"])[0]), learned_net,
+                              int(np.ravel(values["current_step"])[0]), history)
 
 
 def check_history(state_path, state, history):
