@@ -43,6 +43,22 @@ while [ $# -gt 0 ]; do
   esac
 done
 
+refuse() { echo "bootstrap.sh: $* (see --help)" >&2; exit 2; }
+one_of() {                                                       # FLAG VALUE CHOICE...
+  local flag=$1 value=$2 choice; shift 2
+  for choice; do [ "$value" != "$choice" ] || return 0; done
+  refuse "$flag $value: invalid choice, known are $*"
+}
+whole() { [[ $2 =~ ^[0-9]{1,9}$ && $((10#$2)) -ge $3 ]] || refuse "$1 $2: not a whole number of at least $3"; }
+
+one_of --variant "$variant" paper original
+one_of --recipe "$recipe" fast full
+whole --seed "$seed" 0
+[ -z "$jobs" ] || whole --jobs "$jobs" 1
+[ -z "$copies" ] || whole --copies "$copies" 1
+[[ $device =~ ^(cpu|cuda(:[0-9]+)?)$ ]] || refuse "--device $device: neither cpu nor cuda"
+[[ $levels =~ ^[123](,[123])*$ ]] || refuse "--levels $levels: not a list of 1, 2 and 3 such as 2,3"
+
 started=$SECONDS
 clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
@@ -70,6 +86,15 @@ if [ -n "$testing" ]; then
   python -m pytest "$@"
   exit
 fi
+# One run at a time in a folder. What a killed run left behind ends by itself when it notices.
+lock() {
+  command -v flock >/dev/null || return 0
+  exec 9> .bootstrap.lock
+  flock -n 9 && return 0
+  echo "another run is at work in this folder; waiting up to a minute for its end" >&2
+  flock -w 60 9 || { echo "bootstrap.sh: another run is at work in this folder" >&2; exit 1; }
+}
+lock
 environment train
 
 # ------------------------------------------------------------------------------------------------------------- pictures
@@ -80,6 +105,13 @@ if [ -e "$folder/synthetic.json" ]; then                         # drawn, not ph
   kind=-synthetic$kind effort=${effort:-0.1}
 fi
 model=model$kind log=log$kind train=train$kind result=result$kind
+
+# A level stands on those before it: they are trained now or were trained earlier.
+for level in 1 2 3; do
+  case $levels in *"$level"*) continue ;; *[$((level + 1))-9]*) ;; *) break ;; esac
+  compgen -G "$model/${level}_*.caffemodel" >/dev/null || {
+    echo "bootstrap.sh: --levels $levels stands on level $level, which $model/ does not have; train it, too" >&2; exit 1; }
+done
 
 # ---------------------------------------------------------------------------------------------------------------- steps
 # Share of the whole time that each step took on two cores with recipe fast: only for the estimate of the time left.

@@ -9,6 +9,7 @@ import json
 import sys
 from dataclasses import asdict
 
+from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.processes import reexec_keeping_memory
 
 
@@ -35,8 +36,8 @@ def main(arguments=None):
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m deeplandmark.benchmark", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15, help="steps of each network (default 15)")
-    parser.add_argument("--threads", type=int, default=1, help="threads torch may use (default 1, as in training)")
+    parser.add_argument("--rounds", type=whole_number(1), default=15, help="steps of each network (default 15)")
+    parser.add_argument("--threads", type=whole_number(1), default=1, help="threads torch may use (default 1, as in training)")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers")
     return parser
 

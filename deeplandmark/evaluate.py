@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.evaluation import evaluate, spread
 from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.cascade.report import save_json, save_report, table
@@ -30,7 +31,7 @@ def get_args_parser():
                         f"{DATA_VARIABLE} when it is a folder, else {DATA_FOLDER}")
     parser.add_argument("--json", metavar="FILE", help="write the table as JSON; errors are fractions of the box width")
     parser.add_argument("--out", metavar="DIR", help="write table, histograms, curves and sample pictures there")
-    parser.add_argument("--limit", type=_count, metavar="N", help="only N faces, spread evenly over the list")
+    parser.add_argument("--limit", type=whole_number(1), metavar="N", help="only N faces, spread evenly over the list")
     return parser
 
 
@@ -42,6 +43,9 @@ def main(arguments=None):
     except (FacesError, ValueError, OSError, ImportError) as error:
         print(f"evaluate: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("evaluate: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -92,13 +96,6 @@ def _data_folder(options):
         if folder and Path(folder).is_dir():
             return Path(folder)
     raise ListError(f"no faces to evaluate on: give --list and --images, or --data, or set {DATA_VARIABLE}")
-
-
-def _count(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return value
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+from deeplandmark.arguments import whole_number
 from deeplandmark.faces.archive import OFFICIAL_PICTURES, check_archive, open_archive
 from deeplandmark.faces.download import OFFICIAL_URL, download
 from deeplandmark.faces.errors import ArchiveError, FacesError
@@ -24,6 +25,9 @@ def main(arguments=None):
     except (FacesError, OSError) as error:
         print(f"find_data: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("find_data: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     print(folder)
     return 0
 
@@ -34,9 +38,10 @@ def find(args):
     given = args.data or os.environ.get("DEEPLANDMARK_DATA")
     if given:
         return _opened(given, dataset / "train")
-    if (dataset / "train").is_dir():
+    downloaded = (dataset / "train.zip").is_file()               # the last run may have been killed while unpacking it
+    if (dataset / "train").is_dir() and not downloaded:
         return _opened(dataset / "train", None, OFFICIAL_PICTURES)
-    if not args.offline:
+    if downloaded or not args.offline:
         try:
             return _downloaded(dataset)
         except ArchiveError as error:
@@ -72,9 +77,9 @@ def _parser():
     parser.add_argument("--data", metavar="PATH", help="zip or folder with the lists (default: DEEPLANDMARK_DATA)")
     parser.add_argument("--dataset", default="dataset", metavar="DIR", help="where pictures are kept (default: dataset)")
     parser.add_argument("--offline", action="store_true", help="do not download: synthetic faces if nothing else is there")
-    parser.add_argument("--synthetic-train", type=int, default=2000, metavar="N", help="synthetic training faces")
-    parser.add_argument("--synthetic-test", type=int, default=500, metavar="N", help="synthetic test faces")
-    parser.add_argument("--seed", type=int, default=0, help="of the synthetic faces")
+    parser.add_argument("--synthetic-train", type=whole_number(1), default=2000, metavar="N", help="synthetic training faces")
+    parser.add_argument("--synthetic-test", type=whole_number(1), default=500, metavar="N", help="synthetic test faces")
+    parser.add_argument("--seed", type=whole_number(), default=0, help="of the synthetic faces")
     return parser
 
 

@@ -8,6 +8,7 @@ examples:
 import argparse
 import sys
 
+from deeplandmark.arguments import positive, whole_number
 from deeplandmark.cascade.templates import RECIPES, VARIANTS, generate
 
 ABLATIONS = ("s0", "s3", "s4", "s5", "s6", "s7")
@@ -26,10 +27,10 @@ def main(arguments=None):
 
 
 def _levels(text):
-    levels = tuple(int(word) for word in text.split(","))
-    if not set(levels) <= {1, 2, 3}:
+    words = text.split(",")
+    if not set(words) <= {"1", "2", "3"}:
         raise argparse.ArgumentTypeError(f"levels are 1, 2, 3; found {text}")
-    return levels
+    return tuple(int(word) for word in words)
 
 
 def _parser():
@@ -37,10 +38,10 @@ def _parser():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", default="paper", choices=VARIANTS, help="family of templates (default: paper)")
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
-    parser.add_argument("--effort", type=float, default=1.0, metavar="X", help="factor on the number of iterations")
+    parser.add_argument("--effort", type=positive, default=1.0, metavar="X", help="factor on the number of iterations")
     parser.add_argument("--levels", type=_levels, default=(1, 2, 3), metavar="1,2,3")
     parser.add_argument("--s0", choices=ABLATIONS, help="structure of F: an ablation instead of s0 (paper family)")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=whole_number(), default=1)
     parser.add_argument("--templates", metavar="DIR", help="another folder of templates (default: prototxt/)")
     parser.add_argument("--out", default="prototxt", metavar="DIR")
     parser.add_argument("--train", default="train", metavar="DIR", help="where the nets will find their HDF5 lists")

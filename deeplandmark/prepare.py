@@ -10,6 +10,7 @@ import os
 import sys
 from dataclasses import replace
 
+from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.prepare import Plan, prepare
 from deeplandmark.cascade.samples import AUGMENTATION, default_shift
 from deeplandmark.cascade.settings import SETTINGS
@@ -27,6 +28,10 @@ def main(arguments=None):
     except (FacesError, ValueError, OSError) as error:
         print(f"prepare: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"prepare: interrupted; level {args.level} has no HDF5 files until the same command has run to its end",
+              file=sys.stderr)
+        return 130
     return 0
 
 
@@ -64,11 +69,11 @@ def _parser():
     parser.add_argument("--unpack-to", default="dataset/train", metavar="DIR", help="where a zip is unpacked")
     parser.add_argument("--out", default="train", metavar="DIR", help="gets {level}_{name}/ (default: train)")
     parser.add_argument("--variant", default="paper", choices=sorted(SETTINGS))
-    parser.add_argument("--copies", type=int, metavar="N", help="samples of each face, each under a new pose (default 8)")
+    parser.add_argument("--copies", type=whole_number(1), metavar="N", help="samples of each face, each under a new pose (default 8)")
     parser.add_argument("--start-from", metavar="MODEL",
                         help="centre patches on what this model predicts at the level before, not on shifted true points")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, metavar="J", help="processes (default: every core)")
+    parser.add_argument("--seed", type=whole_number(), default=1)
+    parser.add_argument("--jobs", type=whole_number(1), metavar="J", help="processes (default: every core)")
     parser.add_argument("--force", action="store_true", help="make the files even when they are up to date")
     parser.add_argument("--show", metavar="SHEET.png", help="draw the first samples with their targets")
     return parser

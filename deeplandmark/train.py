@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 
+from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.progress_line import duration
 
 
@@ -49,7 +50,7 @@ def _parser():
     parser.add_argument("level", type=int, choices=(1, 2, 3))
     parser.add_argument("--variant", default="paper", choices=("paper", "original"))
     parser.add_argument("--only", type=_names, metavar="NAMES", help="networks to train, such as 2_LE1,2_LE2")
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes that train at a time (default: one a core)")
+    parser.add_argument("--jobs", type=whole_number(1), metavar="N", help="processes that train at a time (default: one a core)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     for name, content in (("prototxt", "generated prototxt files"), ("train", "HDF5 files"),
                           ("model", "models and snapshots"), ("log", "training logs")):

@@ -7,9 +7,15 @@ import sys
 from deeplandmark.caffe import loss_curves, loss_plots
 from deeplandmark.caffe.errors import CaffeError
 
+_EXAMPLES = """examples:
+  python -m deeplandmark.view_loss log
+  python -m deeplandmark.view_loss caffe-logs --out curves --svg
+"""
+
 
 def get_args_parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.view_loss", description=__doc__.split(": ", 1)[1])
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.view_loss", description=__doc__.split(": ", 1)[1],
+                                     epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", default="log", help="folder with one NETWORK.log each, Caffe's or ours")
     parser.add_argument("--out", metavar="DIR", help="where pictures and CSV go; default: FOLDER/curves")
     parser.add_argument("--svg", action="store_true", help="write SVG beside PNG")

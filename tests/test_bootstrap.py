@@ -1,4 +1,5 @@
 """The main job from end to end, tiny: killed in the middle, started again, and judged by what it leaves."""
+import fcntl
 import json
 import os
 import shutil
@@ -60,11 +61,23 @@ def test_the_main_job_killed_and_started_again(checkout):
 @pytest.mark.parametrize("arguments, status, message", [
     (["--help"], 0, "usage: ./bootstrap.sh"), (["--nonsense"], 2, "unknown option --nonsense"),
     (["--data"], 2, "--data needs a value"), (["--data", "nowhere.zip"], 1, "nowhere.zip"),
-    (["--data", "faces", "--variant", "other"], 1, "invalid choice")])
+    (["--data", "faces", "--variant", "other"], 2, "invalid choice"), (["--seed", "abc"], 2, "--seed abc: not a whole"),
+    (["--jobs", "0"], 2, "--jobs 0: not a whole number of at least 1"), (["--levels", "2,4"], 2, "--levels 2,4"),
+    (["--device", "gpu"], 2, "--device gpu"),
+    (["--data", "faces", "--levels", "2,3"], 1, "stands on level 1, which model-synthetic/ does not have")])
 def test_flags(checkout, arguments, status, message):
     process = bootstrap(checkout, *arguments)
     out, err = process.communicate(timeout=60)
     assert (process.returncode != 0) == (status != 0) and message in out + err, err
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="needs flock (util-linux)")
+def test_two_runs_do_not_work_in_one_folder(checkout):
+    with open(checkout / ".bootstrap.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        process = bootstrap(checkout, "--data", "nowhere.zip")
+        assert "another run is at work in this folder" in process.stderr.readline()
+    assert "nowhere.zip" in process.communicate(timeout=60)[1]    # the other one has ended
 
 
 def test_an_offline_run_without_pictures_draws_faces_and_says_so(checkout):

@@ -22,6 +22,7 @@ from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture_list import Problem, read_face, read_list, too_many_bad
 from deeplandmark.faces.progress import progress
+from deeplandmark.faces.workers import deaf_to_interrupts
 
 HELD_BACK = 10              # every tenth face of the training list tests the nets while they train
 CHUNK = 25                  # faces a worker makes at a time
@@ -140,7 +141,9 @@ def _in_parallel(make, chunks, faces, jobs, title):
     if jobs == 1:
         yield from progress(map(make, tasks), len(chunks), title, unit="chunk")
         return
-    with single_threaded_children(), get_context("spawn").Pool(jobs, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with single_threaded_children(), deaf_to_interrupts():
+        pool = get_context("spawn").Pool(jobs, initializer=cv2.setNumThreads, initargs=(1,))
+    with pool:
         yield from progress(pool.imap(make, tasks), len(chunks), title, unit="chunk")
 
 

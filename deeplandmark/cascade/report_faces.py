@@ -4,6 +4,7 @@ import numpy as np
 
 from deeplandmark.faces import BBox, read_colour
 from deeplandmark.faces.draw import contact_sheet, draw_box, draw_points
+from deeplandmark.faces.picture import write_picture
 
 _SIDE = 230        # pixels of the square shown for a face
 _AROUND = 1.35     # its side, in sides of the face box
@@ -15,13 +16,13 @@ def draw_samples(evaluation, file, most=24):
     """Faces spread evenly over the list."""
     count = min(most, len(evaluation))
     indices = [i * len(evaluation) // count for i in range(count)]
-    _write(file, _sheet(evaluation, indices, f"{count} faces spread evenly over the list"))
+    write_picture(file, _sheet(evaluation, indices, f"{count} faces spread evenly over the list"))
 
 
 def draw_worst(evaluation, file, most=20):
     """The faces whose mean error at the last level is largest, the worst first."""
     indices = np.argsort(-_last_errors(evaluation).mean(axis=1), kind="stable")[:most]
-    _write(file, _sheet(evaluation, indices, f"the {len(indices)} worst faces by mean error", columns=5))
+    write_picture(file, _sheet(evaluation, indices, f"the {len(indices)} worst faces by mean error", columns=5))
 
 
 def _sheet(evaluation, indices, heading, columns=6):
@@ -90,8 +91,3 @@ def _short(title, most=30):
 
 def _last_errors(evaluation):
     return evaluation.errors[:, -1]
-
-
-def _write(file, image):
-    if not cv2.imwrite(str(file), image):
-        raise OSError(f"{file}: cannot be written")

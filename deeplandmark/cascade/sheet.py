@@ -1,9 +1,8 @@
 """Contact sheets of what HDF5 files hold, with the targets drawn, so that anyone can check them by eye."""
 from pathlib import Path
 
-import cv2
-
 from deeplandmark.faces.draw import contact_sheet
+from deeplandmark.faces.picture import write_picture
 
 
 def show_samples(plan, folder, sheet, each=12):
@@ -18,8 +17,7 @@ def show_samples(plan, folder, sheet, each=12):
                 landmarks += found[1]
     if not images:
         raise FileNotFoundError(f"{folder}: no training files of level {plan.level}")
-    if not cv2.imwrite(str(sheet), contact_sheet(images, landmarks, columns=each, scale=4 if plan.level > 1 else 3)):
-        raise OSError(f"{sheet}: cannot be written")
+    write_picture(sheet, contact_sheet(images, landmarks, columns=each, scale=4 if plan.level > 1 else 3))
 
 
 def _read(path, count, network, settings):

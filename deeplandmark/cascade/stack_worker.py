@@ -1,14 +1,13 @@
 """One process that trains one stack of networks."""
-import os
 from dataclasses import dataclass
 from functools import partial
 
-from deeplandmark.caffe.errors import SolverError
+from deeplandmark.caffe.errors import CaffeError, SolverError
 from deeplandmark.caffe.log import Log
 from deeplandmark.caffe.solvers import get_solver
 from deeplandmark.caffe.solvers.group import SolverGroup
 from deeplandmark.caffe.stacked.operations import NotStackable
-from deeplandmark.cascade.processes import parent_is_gone
+from deeplandmark.cascade.processes import end_with
 from deeplandmark.cascade.training import constant_loss
 from deeplandmark.cascade.watch import Watch
 
@@ -22,27 +21,35 @@ class Outcome:
 
 
 def train_stack(trainings, device, threads, messages, parent):
-    """Trains networks together; puts ("progress", name, iter) and at last ("done", outcomes) into the queue `messages`.
+    """Trains networks together; puts ("progress", name, iter) into the queue `messages`, and at last ("done", outcomes),
+    or ("failed", text) when a net cannot be built or its files cannot be read.
 
     Ends early, with snapshots as they are, when the process `parent` has died.
     """
+    end_with(parent)
+    try:
+        messages.put(("done", _train(trainings, device, threads, messages)))
+    except (CaffeError, OSError) as error:
+        messages.put(("failed", str(error)))
+
+
+def _train(trainings, device, threads, messages):
+    """The Outcome of every network."""
     import torch                                                 # after the thread variables are set
     torch.set_num_threads(threads)
     solvers, watches = [], []
     for training in trainings:
         training.save_state()
         tell = partial(_tell, messages, training.name)
-        watches.append(Watch(constant_loss(training), tell, partial(parent_is_gone, parent)))
+        watches.append(Watch(constant_loss(training), tell))
         solvers.append(get_solver(training.solver_param(), device=device, log=Log(str(training.log), stderr=False)))
         solvers[-1].add_monitor(watches[-1])
     failures = _solve(solvers, [training.resume_file() for training in trainings])
-    if parent_is_gone(parent):
-        os._exit(1)
     outcomes = []
     for training, solver, watch in zip(trainings, solvers, watches):
         failure = failures.get(solver)
         outcomes.append(Outcome(training.name, watch.error, str(failure) if failure else watch.reason))
-    messages.put(("done", outcomes))
+    return outcomes
 
 
 def _tell(messages, name, iter):

@@ -1,4 +1,5 @@
 """Prototxt from Jinja2 templates: for every network a training net, a deploy net and a solver."""
+import traceback
 from pathlib import Path
 
 from deeplandmark.cascade.networks import networks
@@ -52,8 +53,14 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
         raise ValueError(f"{error.filename or error.name}:{error.lineno}: {error.message}") from None
     except jinja2.TemplateNotFound as error:
         raise ValueError(f"{folder}: there is no template {error.name}") from None
-    except jinja2.UndefinedError as error:
-        raise ValueError(f"{folder}/{name}.prototxt.template: {error.message}") from None
+    except Exception as error:                                   # whatever an expression in a template may raise
+        raise ValueError(f"{_place(error)}: {error}") from None
+
+
+def _place(error):
+    """FILE:LINE where an error arose, and who called that: Jinja2 puts its templates into the traceback."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".template")]
+    return ", called from ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames)) or "templates"
 
 
 def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, **settings):

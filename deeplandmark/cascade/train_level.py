@@ -34,6 +34,7 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
     ------
     TrainingError
     """
+    _check_device(device)
     jobs = jobs or (cores() if device == "cpu" else 1)
     threads = max(1, cores() // jobs)
     while True:
@@ -51,6 +52,17 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
         for training in again:
             say(f"{training.name} is stuck: its loss is far above that of its siblings; trained again with another seed")
             training.restart("stuck")
+
+
+def _check_device(device):
+    """Refuses a device that torch does not know or this machine does not have, before any process is started."""
+    import torch                                                 # only training needs it
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise TrainingError(f"device {device!r} is unknown; cpu or cuda") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(f"device {device!r}: torch finds no GPU on this machine")
 
 
 def _run(todo, level, jobs, device, threads, say):
@@ -92,6 +104,8 @@ def _receive(messages, line, wait=0.5):
             kind, *content = messages.get(timeout=wait)
         except queue.Empty:
             break
+        if kind == "failed":
+            raise TrainingError(content[0])
         if kind == "done":
             outcomes += content[0]
         else:

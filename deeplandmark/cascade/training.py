@@ -140,8 +140,12 @@ def new_trainings(settings: CascadeSettings, level, folders, names=None):
     Raises
     ------
     TrainingError
-        If prototxt or h5 files are missing, naming the command that makes them.
+        If prototxt or h5 files are missing, naming the command that makes them; if a name is none of the level's.
     """
+    known = [network.full_name for network in settings.of_level(level)]
+    for name in names or ():
+        if name not in known:
+            raise TrainingError(f"level {level} has no network {name} (known: {', '.join(known)})")
     marker = Path(folders.train, f"prepared_{level}.json")
     if not marker.exists():
         raise TrainingError(f"{folders.train}/ has no HDF5 files of level {level}; run `python -m deeplandmark.prepare "

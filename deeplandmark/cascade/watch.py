@@ -18,8 +18,6 @@ class Watch(Monitor):
         Test loss of the best constant answer.
     tell : callable (iter)
         Called about once a second.
-    should_stop : callable () -> bool
-        Asked as often; True ends the training.
 
     Attributes
     ----------
@@ -29,8 +27,8 @@ class Watch(Monitor):
         Why the network was given up.
     """
 
-    def __init__(self, constant_loss, tell=lambda iter: None, should_stop=lambda: False):
-        self.constant_loss, self.tell, self.should_stop = constant_loss, tell, should_stop
+    def __init__(self, constant_loss, tell=lambda iter: None):
+        self.constant_loss, self.tell = constant_loss, tell
         self.error = self.reason = None
         self._next_call = 0.0
 
@@ -47,8 +45,6 @@ class Watch(Monitor):
         if now >= self._next_call:
             self._next_call = now + 1.0
             self.tell(iter)
-            if self.should_stop():
-                solver.stop()
 
 
 def stuck(errors):

@@ -22,6 +22,16 @@ def read_colour(path):
     return _decode(path, cv2.IMREAD_COLOR)
 
 
+def write_picture(path, image):
+    """Writes a picture; its suffix says of which kind. Raises OSError naming the file when that does not work."""
+    try:
+        written = cv2.imwrite(str(path), image)
+    except cv2.error:
+        raise OSError(f"{path}: OpenCV writes no pictures of this kind (try .png or .jpg)") from None
+    if not written:
+        raise OSError(f"{path}: cannot be written")
+
+
 def _decode(path, flag):
     data = _read_bytes(path)
     if is_truncated(data):

@@ -84,6 +84,17 @@ def test_an_edited_template_is_the_net_that_trains(tmp_path):
     assert net.layer_dict["relu2"].type == "ReLU" and net.params["fc1"][0].data.shape == (60, 24 * 16)
 
 
+@pytest.mark.parametrize("wrong, text", [("net.F(", "no attribute 'G'"), ("n=num_output", "unsupported operand"),
+                                         ("n=60", "'sixty' is undefined")])
+def test_an_expression_that_fails_names_its_file_and_line(tmp_path, wrong, text):
+    shutil.copytree(template_folder(), tmp_path / "t")
+    body = tmp_path / "t" / "paper_s2.prototxt.template"
+    right = {"net.F(": "net.G(", "n=num_output": 'n=num_output + "a"', "n=60": "n=sixty"}[wrong]
+    body.write_text(body.read_text().replace(wrong, right))
+    with pytest.raises(ValueError, match=rf"paper_s2\.prototxt\.template:\d+.*{text}"):
+        generate(tmp_path / "out", tmp_path / "t", levels=(2,))
+
+
 def test_errors_in_a_template_name_the_file(tmp_path):
     shutil.copytree(template_folder(), tmp_path / "t")
     body = tmp_path / "t" / "paper_s2.prototxt.template"

@@ -153,6 +153,16 @@ def test_missing_files_name_the_command_that_makes_them(workplace):
         new_trainings(PAPER_SETTINGS, 1, Folders())
 
 
+def test_what_cannot_be_trained_is_one_line(workplace):
+    edit("num_output: 2", "num_output: 3", "train")
+    for arguments, names, text in [
+            ((), NAMES[:1], "prototxt/2_LE1_train.prototxt"), ((), ("2_X",), "level 2 has no network 2_X"),
+            (("--device", "gpu"), NAMES, "device 'gpu' is unknown")]:
+        process = train(*arguments, names=names)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 1 and len(err.splitlines()) == 1 and text in err, err
+
+
 def test_stacks_hold_equal_networks_and_use_the_jobs(workplace):
     trainings = new_trainings(PAPER_SETTINGS, 2, Folders(), NAMES)
     assert [len(stack) for stack in stacks(trainings, 1)] == [3]

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..picture_list import Annotation, write_list
 from ..progress import progress
+from ..workers import deaf_to_interrupts
 from .face import draw_face
 
 PICTURES = "synthetic"       # the folder of the pictures, beside the lists
@@ -53,7 +54,9 @@ def _draw_all(folder, keys, seed, jobs):
     if jobs <= 1:
         return list(progress(map(draw, keys), len(keys), "drawing faces"))
     # `spawn` is safe beside the threads of OpenCV or torch, `fork` is not.
-    with multiprocessing.get_context("spawn").Pool(jobs, cv2.setNumThreads, (1,)) as pool:
+    with deaf_to_interrupts():
+        pool = multiprocessing.get_context("spawn").Pool(jobs, cv2.setNumThreads, (1,))
+    with pool:
         return list(progress(pool.imap(draw, keys, chunksize=8), len(keys), "drawing faces"))
 
 
