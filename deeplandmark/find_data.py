@@ -40,7 +40,10 @@ def find(args):
         return _opened(given, dataset / "train")
     downloaded = (dataset / "train.zip").is_file()               # the last run may have been killed while unpacking it
     if (dataset / "train").is_dir() and not downloaded:
-        return _opened(dataset / "train", None, OFFICIAL_PICTURES)
+        try:
+            return _opened(dataset / "train", None, OFFICIAL_PICTURES)
+        except ArchiveError as error:
+            raise ArchiveError(f"{error}; give other pictures with --data, or remove {dataset / 'train'}") from None
     if downloaded or not args.offline:
         try:
             return _downloaded(dataset)

@@ -88,3 +88,7 @@ def test_a_download_that_was_killed_while_it_was_unpacked(tmp_path, monkeypatch,
     (tmp_path / "train" / "train.jpg").write_text("train")
     assert find_data(["--dataset", str(tmp_path), "--offline"]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "train") and (tmp_path / "train" / "test.jpg").exists()
+    (tmp_path / "train.zip").unlink()
+    (tmp_path / "train" / "test.jpg").unlink()
+    assert find_data(["--dataset", str(tmp_path), "--offline"]) == 1
+    assert f"give other pictures with --data, or remove {tmp_path / 'train'}" in capsys.readouterr().err

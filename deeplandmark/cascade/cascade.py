@@ -90,9 +90,11 @@ class Cascade:
         Raises
         ------
         ValueError
-            For another kind of picture or boxes, or a box of no area.
+            For another kind of picture or boxes, a box of no area, or a level below 1.
         """
         image, boxes = _grey(image), _checked(boxes)
+        if level < 1:
+            raise ValueError(f"levels begin at 1, found {level}")
         points_px = np.zeros((len(boxes), len(self.settings.points), 2))
         levels, first, spread = [], None, np.zeros(points_px.shape[:2])
         for number in (n for n in self.levels if n <= level):

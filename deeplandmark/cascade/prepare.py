@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from deeplandmark.cascade.prepared import marker_file, prepared, write_marker
 from deeplandmark.cascade.processes import cores, single_threaded_children
 from deeplandmark.cascade.samples import NO_AUGMENTATION, Augmentation, Face, posed, sample, start_points
 from deeplandmark.cascade.settings import CascadeSettings
@@ -86,11 +87,10 @@ def prepare(plan, train_list, out="train", jobs=None, force=False):
         If more than 1 % of the lines are bad.
     """
     out, train_list = Path(out), Path(train_list)
-    marker = out / f"prepared_{plan.level}.json"
     fingerprint = plan.fingerprint(train_list)
-    if not force and marker.exists() and json.loads(marker.read_text())["fingerprint"] == fingerprint:
+    if not force and prepared(out, plan.level) == fingerprint:
         return None
-    marker.unlink(missing_ok=True)
+    marker_file(out, plan.level).unlink(missing_ok=True)
     problems = []
     faces = read_list(train_list, len(plan.settings.points), problems)
     too_many_bad(problems, len(faces) + len(problems))
@@ -99,7 +99,7 @@ def prepare(plan, train_list, out="train", jobs=None, force=False):
     too_many_bad(problems, total)
     for network in plan.networks:
         _finish(out / network.full_name, plan.copies)
-    marker.write_text(json.dumps({"fingerprint": fingerprint, "faces": used, **asdict(plan)}, indent=1))
+    write_marker(out, plan.level, {"fingerprint": fingerprint, "faces": used, **asdict(plan)})
     return used, problems
 
 

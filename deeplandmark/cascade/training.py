@@ -13,6 +13,7 @@ import numpy as np
 
 from deeplandmark.caffe.prototxt import read_solver
 from deeplandmark.caffe.solvers.snapshot import latest_snapshot
+from deeplandmark.cascade.prepared import prepared
 from deeplandmark.cascade.settings import CascadeSettings
 
 MAX_ATTEMPTS = 4            # seeds tried before a network that keeps collapsing is an error
@@ -116,11 +117,12 @@ class NetworkTraining:
 
     def _load_state(self):
         fingerprint = self._fingerprint()
-        path = self.folder / "state.json"
-        if path.exists():
-            state = State(**json.loads(path.read_text()))
-            if state.fingerprint == fingerprint:
-                return state
+        try:
+            state = State(**json.loads((self.folder / "state.json").read_text()))
+        except (OSError, ValueError, TypeError):                 # not there, or damaged: begin anew
+            state = State(fingerprint="")
+        if state.fingerprint == fingerprint:
+            return state
         shutil.rmtree(self.folder, ignore_errors=True)           # another network's snapshots
         self.log.unlink(missing_ok=True)
         return State(fingerprint)
@@ -129,8 +131,7 @@ class NetworkTraining:
         digest = hashlib.sha256()
         for kind in ("train", "solver"):
             digest.update(Path(self.folders.prototxt, f"{self.name}_{kind}.prototxt").read_bytes())
-        marker = Path(self.folders.train, f"prepared_{self.network.level}.json")
-        digest.update(json.loads(marker.read_text())["fingerprint"].encode())
+        digest.update(prepared(self.folders.train, self.network.level).encode())
         return digest.hexdigest()
 
 
@@ -146,8 +147,7 @@ def new_trainings(settings: CascadeSettings, level, folders, names=None):
     for name in names or ():
         if name not in known:
             raise TrainingError(f"level {level} has no network {name} (known: {', '.join(known)})")
-    marker = Path(folders.train, f"prepared_{level}.json")
-    if not marker.exists():
+    if prepared(folders.train, level) is None:
         raise TrainingError(f"{folders.train}/ has no HDF5 files of level {level}; run `python -m deeplandmark.prepare "
                             f"{level}` first")
     networks = [network for network in settings.of_level(level) if names is None or network.full_name in names]

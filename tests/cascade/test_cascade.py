@@ -100,6 +100,11 @@ def copy_of_model(folder, leave_out=""):
     return folder
 
 
+def test_levels_begin_at_one(cascade, picture):
+    with pytest.raises(ValueError, match="levels begin at 1, found 0"):
+        cascade.locate(picture, BOXES, level=0)
+
+
 def test_folders_that_are_not_whole(tmp_path, picture):
     with pytest.raises(ValueError, match="no 1_F.prototxt"):
         Cascade.load(tmp_path)

@@ -57,6 +57,8 @@ def test_the_seed_decides_and_not_the_number_of_processes(pictures, tmp_path):
 def test_files_that_are_up_to_date_are_left_alone(pictures, tmp_path):
     prepare(plan(level=1), pictures, tmp_path, jobs=1)
     assert prepare(plan(level=1), pictures, tmp_path, jobs=1) is None
+    (tmp_path / "prepared_1.json").write_text("{")                # damaged: made anew
+    assert prepare(plan(level=1), pictures, tmp_path, jobs=1) is not None
     assert prepare(plan(level=1, copies=1), pictures, tmp_path, jobs=1) is not None
     assert sorted(contents(tmp_path, "1_EN")) == ["test.h5", "train_00.h5"]     # no file of the earlier plan is left
 

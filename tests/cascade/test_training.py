@@ -100,6 +100,9 @@ def test_a_level_is_trained_killed_and_resumed(workplace):
     errors = json.loads(Path("model/2_LE1/state.json").read_text())
     assert errors["done"] and errors["error"] < 0.9
     models = {name: Path("model", f"{name}.caffemodel").stat().st_mtime_ns for name in NAMES}
+    Path("train", "prepared_3.json").write_text("{")              # what a full disk leaves
+    with pytest.raises(TrainingError, match="deeplandmark.prepare 3"):
+        new_trainings(PAPER_SETTINGS, 3, Folders())
     finish(train())                                               # all is done: nothing is trained
     assert models == {name: Path("model", f"{name}.caffemodel").stat().st_mtime_ns for name in NAMES}
 

@@ -1,0 +1,23 @@
+"""The mark that a level's HDF5 files are whole: `prepared_{level}.json` beside their folders, written last of all."""
+import json
+from pathlib import Path
+
+
+def marker_file(folder, level):
+    return Path(folder, f"prepared_{level}.json")
+
+
+def prepared(folder, level):
+    """The fingerprint of a level's HDF5 files; None when there are none, or not all."""
+    try:
+        return json.loads(marker_file(folder, level).read_text())["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_marker(folder, level, content):
+    """Puts the mark, a dict with a "fingerprint", in its place at once."""
+    marker = marker_file(folder, level)
+    part = marker.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=1))
+    part.replace(marker)
