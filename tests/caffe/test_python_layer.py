@@ -212,3 +212,16 @@ def test_errors_of_the_user_come_through():
         caffe.Net("""layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 2 } } }
             layer { name: "l" type: "Python" bottom: "x" top: "loss"
                     python_param { module: "user_layers" layer: "EuclideanLoss" } }""", caffe.TRAIN)
+
+
+def test_a_folder_named_caffe_is_no_package(tmp_path, monkeypatch):
+    (tmp_path / "caffe").mkdir()                                  # as beside many a project made with Caffe
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "layers_beside_a_folder.py").write_text(
+        "import caffe\n\n\nclass Twice(caffe.Layer):\n    def setup(self, bottom, top):\n        pass\n\n"
+        "    def reshape(self, bottom, top):\n        top[0].reshape(*bottom[0].shape)\n\n"
+        "    def forward(self, bottom, top):\n        top[0].data[...] = 2 * bottom[0].data\n")
+    net = caffe.Net('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 3 } } } '
+                    'layer { name: "y" type: "Python" bottom: "x" top: "y" '
+                    'python_param { module: "layers_beside_a_folder" layer: "Twice" } }', caffe.TEST)
+    assert net.forward(x=[1, 2, 3])["y"].tolist() == [2, 4, 6]

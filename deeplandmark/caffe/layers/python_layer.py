@@ -120,7 +120,7 @@ class _UserFunction(torch.autograd.Function):
 @contextmanager
 def _named_caffe():
     """Where there is no other Caffe, `import caffe` in the user's module means this package."""
-    if "caffe" in sys.modules or importlib.util.find_spec("caffe") is not None:
+    if "caffe" in sys.modules or _is_installed("caffe"):
         yield
         return
     sys.modules["caffe"] = importlib.import_module("deeplandmark.caffe")
@@ -129,3 +129,9 @@ def _named_caffe():
     finally:
         for name in [name for name in sys.modules if name == "caffe" or name.startswith("caffe.")]:
             del sys.modules[name]
+
+
+def _is_installed(name):
+    """Whether a package of that name can be imported; a mere folder (a checkout of Caffe's source, say) is none."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None
