@@ -36,7 +36,8 @@ def test_help_has_examples(command, capsys):
     ("generate --levels x", "levels are 1, 2, 3; found x"), ("prepare 1 --copies 0", "0 is not at least 1"),
     ("prepare 1 --jobs 0", "0 is not at least 1"), ("prepare 4", "invalid choice"),
     ("train 1 --jobs -1", "-1 is not at least 1"), ("benchmark --rounds 0", "0 is not at least 1"),
-    ("find_data --synthetic-train 0", "0 is not at least 1"), ("synthesize faces --seed x", "'x' is not a whole number"),
+    ("find_data --synthetic-train 0", "0 is not at least 1"),
+    ("synthesize faces --seed x", "'x' is not a whole number"),
     ("evaluate --limit 0", "0 is not at least 1")])
 def test_wrong_values(arguments, text, capsys):
     assert refusal(*arguments.split()) == 2
