@@ -37,7 +37,7 @@ def find(args):
     dataset = Path(args.dataset)
     given = args.data or os.environ.get("DEEPLANDMARK_DATA")
     if given:
-        return _opened(given, dataset / "train")
+        return _opened(given, dataset / Path(given).stem)        # a folder for each zip: two never mix
     downloaded = (dataset / "train.zip").is_file()               # the last run may have been killed while unpacking it
     if (dataset / "train").is_dir() and not downloaded:
         try:
@@ -66,7 +66,7 @@ def _downloaded(dataset):
     try:
         return _opened(zip_path, dataset / "train", OFFICIAL_PICTURES)
     except ArchiveError:
-        zip_path.unlink()                                        # an error page, or a broken file: fetch it anew next time
+        zip_path.replace(f"{zip_path}.bad")                      # an error page, or a broken file: fetch it anew next time
         raise
 
 

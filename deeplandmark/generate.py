@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from deeplandmark.arguments import positive, whole_number
-from deeplandmark.cascade.templates import RECIPES, VARIANTS, generate
+from deeplandmark.cascade.templates import RECIPES, VARIANTS, check_nets, generate
 
 ABLATIONS = ("s0", "s3", "s4", "s5", "s6", "s7")
 
@@ -19,6 +19,7 @@ def main(arguments=None):
     try:
         paths = generate(args.out, args.templates, args.levels, args.s0, variant=args.variant, recipe=args.recipe,
                          effort=args.effort, seed=args.seed, train=args.train, model=args.model)
+        check_nets(paths)
     except (ValueError, OSError) as error:
         print(f"generate: {error}", file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.prepare import Plan, prepare
@@ -37,7 +38,7 @@ def main(arguments=None):
 
 def _prepare(args):
     plan = _plan(args)
-    archive = open_archive(args.data, args.unpack_to)
+    archive = open_archive(args.data, args.unpack_to or Path("dataset", Path(args.data).stem))
     result = prepare(plan, archive.train_list, args.out, args.jobs, args.force)
     if result is None:
         print(f"level {args.level}: the HDF5 files in {args.out}/ are up to date")
@@ -66,7 +67,7 @@ def _parser():
     parser.add_argument("level", type=int, choices=(1, 2, 3))
     parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",
                         help="folder or zip with trainImageList.txt (default: DEEPLANDMARK_DATA)")
-    parser.add_argument("--unpack-to", default="dataset/train", metavar="DIR", help="where a zip is unpacked")
+    parser.add_argument("--unpack-to", metavar="DIR", help="where a zip is unpacked (default: dataset/NAME)")
     parser.add_argument("--out", default="train", metavar="DIR", help="gets {level}_{name}/ (default: train)")
     parser.add_argument("--variant", default="paper", choices=sorted(SETTINGS))
     parser.add_argument("--copies", type=whole_number(1), metavar="N", help="samples of each face, each under a new pose (default 8)")

@@ -43,7 +43,8 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
     name = f"{variant}_solver" if kind == "solver" else kind
     values = dict(
         level=network.level, name=network.name, num_output=network.num_output, rows=network.size[0],
-        columns=network.size[1], structure=f"{variant}_{structure or network.structure}", recipe=recipe, effort=effort,
+        columns=network.size[1], structure=f"{variant}_{structure or network.structure}", variant=variant,
+        recipe=recipe, effort=effort,
         seed=seed, train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
         train_source=f"{train}/{network.full_name}/train.txt", test_source=f"{train}/{network.full_name}/test.txt",
         snapshot_prefix=f"{model}/{network.full_name}/")
@@ -80,3 +81,17 @@ def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, **settings)
                 path.write_text(text, encoding="utf-8")
             paths.append(path)
     return paths
+
+
+def check_nets(paths):
+    """Builds every deploy net once, so that an edit that does not fit is found before any work is done.
+
+    Raises
+    ------
+    CaffeError (a ValueError)
+        Naming file, line, layer and blob.
+    """
+    from deeplandmark.caffe import TEST, Net                     # only who checks waits for torch
+    for path in paths:
+        if path.name.endswith("_deploy.prototxt"):
+            Net(str(path), TEST)

@@ -47,6 +47,8 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
         again = [training for training in trainings
                  if training.name in stuck(errors) and training.state.attempt == 0]
         if not again:
+            for training in trainings:
+                training.publish_deploy()
             settings.save(folders.model)
             return errors
         for training in again:

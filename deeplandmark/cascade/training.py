@@ -106,14 +106,19 @@ class NetworkTraining:
 
     def finish(self):
         """Puts the trained network into the model folder: {level}_{name}.prototxt and .caffemodel."""
-        model = self.resume_file().replace(".solverstate", ".caffemodel")
-        for source, suffix in ((model, "caffemodel"),
-                               (f"{self.folders.prototxt}/{self.name}_deploy.prototxt", "prototxt")):
-            target = Path(self.folders.model, f"{self.name}.{suffix}")
-            shutil.copyfile(source, f"{target}.part")
-            Path(f"{target}.part").replace(target)
+        self._publish(self.resume_file().replace(".solverstate", ".caffemodel"), "caffemodel")
+        self.publish_deploy()
         self.state.done = True
         self.save_state()
+
+    def publish_deploy(self):
+        """The deploy net into the model folder; it may have been edited since the training."""
+        self._publish(f"{self.folders.prototxt}/{self.name}_deploy.prototxt", "prototxt")
+
+    def _publish(self, source, suffix):
+        target = Path(self.folders.model, f"{self.name}.{suffix}")
+        shutil.copyfile(source, f"{target}.part")
+        Path(f"{target}.part").replace(target)
 
     def _load_state(self):
         fingerprint = self._fingerprint()

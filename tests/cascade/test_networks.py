@@ -126,3 +126,24 @@ def test_training_nets_have_both_phases(tmp_path, monkeypatch):
         (folder / name).write_text(str(folder / "a.h5"))
     assert Net("prototxt/2_LE1_train.prototxt", TRAIN).outputs == ["loss"]
     assert Net("prototxt/2_LE1_train.prototxt", TEST).outputs == ["error"]
+
+
+def test_the_command_finds_a_net_that_does_not_fit(tmp_path, capsys):
+    from deeplandmark import generate as command
+    shutil.copytree(template_folder(), tmp_path / "t", ignore=lambda _, names: [n for n in names if n.endswith(".prototxt")])
+    body = tmp_path / "t" / "paper_s2.prototxt.template"
+    body.write_text(body.read_text().replace('"conv2", "pool1"', '"conv2", "pool9"'))
+    assert command.main(["--templates", str(tmp_path / "t"), "--out", str(tmp_path / "out")]) == 1
+    err = capsys.readouterr().err
+    assert re.search(r"2_LE1_deploy\.prototxt:\d+: layer 'conv2_map': .*'pool9'", err) and err.count("\n") == 1
+
+
+def test_the_originals_solver(tmp_path):
+    generate(tmp_path, variant="original", recipe="full")
+    solver = (tmp_path / "1_F_solver.prototxt").read_text()
+    for line in ("test_iter: 25", "test_interval: 1000", "base_lr: 0.01", "gamma: 0.0001", "power: 0.75", "display: 200",
+                 "snapshot: 50000", "weight_decay: 0.0005", 'snapshot_prefix: "model/1_F/"'):
+        assert f"{line}\n" in solver
+    solver = (tmp_path / "3_N1_solver.prototxt").read_text()
+    assert "base_lr: 0.005\n" in solver and "snapshot: 10000\n" in solver
+    assert (tmp_path / "1_F_train.prototxt").read_text().count("batch_size: 64") == 2
