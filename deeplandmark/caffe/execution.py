@@ -62,7 +62,11 @@ class BlobRunner:
         self.check_shapes(index)
         leaves = [self._leaf(node, position) for position in range(len(node.bottoms))]
         with torch.set_grad_enabled(node.needs_backward):
-            tops = tuple(node.layer(*leaves))
+            try:
+                tops = tuple(node.layer(*leaves))
+            except RuntimeError as error:
+                node.layer.blame_empty_bottom(leaves, error)
+                raise
         self._records[index] = (leaves, tops) if node.needs_backward else None
         loss = 0.0
         for blob, top, weight in zip(node.tops, tops, node.loss_weights):

@@ -58,10 +58,14 @@ def _constant(filler, shape, generator):
 
 
 def _uniform(filler, shape, generator):
+    if not -math.inf < filler.min <= filler.max < math.inf:
+        raise NetError(f"filler 'uniform' needs min <= max, found {filler.min:g} and {filler.max:g}")
     return torch.empty(shape).uniform_(filler.min, filler.max, generator=generator)
 
 
 def _gaussian(filler, shape, generator):
+    if not 0 <= filler.std < math.inf:
+        raise NetError(f"filler 'gaussian' needs a std of at least 0, found {filler.std:g}")
     blob = torch.empty(shape).normal_(filler.mean, filler.std, generator=generator)
     if filler.sparse >= 0:                                       # each output keeps about `sparse` of its inputs
         keep = min(1.0, filler.sparse / shape[0])

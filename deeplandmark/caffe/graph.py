@@ -129,7 +129,11 @@ def _add_node(graph, available, made, param, line, context):
     shapes = _set_up(layer, [graph.blob_shapes[blob] for blob in bottoms])
     tops = [_add_top(graph, available, made, param, bottoms, index) for index in range(layer.num_tops)]
     for blob, shape in zip(tops, shapes, strict=True):
-        graph.blob_shapes[blob] = tuple(map(int, shape))
+        shape, before = tuple(map(int, shape)), graph.blob_shapes[blob]
+        if before not in (None, shape):
+            raise NetError(f"cannot work in place: the bottom has shape {before}, the top {shape}",
+                           blob=graph.blob_names[blob])
+        graph.blob_shapes[blob] = shape
     graph.inputs += tops if getattr(layer, "is_input", False) else []
     graph.nodes.append(Node(layer, bottoms, tops, _loss_weights(layer), line=line))
 
@@ -138,13 +142,22 @@ def _set_up(layer, bottom_shapes):
     """Top shapes of a new layer, none of them larger than the memory."""
     try:
         shapes = layer.setup(bottom_shapes)
+    except NetError as error:
+        if error.blob is None and bottom_shapes:
+            error.reason += f" ({_bottoms_text(layer.param.bottom, bottom_shapes)})"
+        raise
     except CaffeError:
         raise
-    except (MemoryError, OSError, OverflowError, RuntimeError, ValueError) as error:      # what no check foresaw
+    except (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError) as error:    # what no check foresaw
         raise NetError(f"cannot be set up: {str(error).partition(chr(10))[0]}") from error
     for shape in shapes:
         check_shape(shape)
     return shapes
+
+
+def _bottoms_text(names, shapes):
+    """bottom 'pool1' (64, 20, 18, 18), bottom 'label' (64,)"""
+    return ", ".join(f"bottom {name!r} {tuple(shape)}" for name, shape in zip(names, shapes))
 
 
 def _take(available, name, index):

@@ -48,9 +48,9 @@ def check_shape(shape):
         raise NetError(f"a blob of {len(shape)} axes; blobs have up to {MAX_AXES}")
     if any(n < 0 for n in shape):
         raise NetError(f"a blob cannot have the shape {tuple(shape)}")
-    count = math.prod(shape)
-    check_bytes(count * _BYTES, f"a blob of shape {tuple(shape)}")
-    return count
+    # An extent of 0 does not excuse the others: torch multiplies them all.
+    check_bytes(math.prod(max(n, 1) for n in shape) * _BYTES, f"a blob of shape {tuple(shape)}")
+    return math.prod(shape)
 
 
 def check_bytes(nbytes, what):

@@ -116,6 +116,9 @@ class NetModule(nn.Module):
             except (TypeError, AttributeError):
                 self._check_present(layer, bottoms, values)
                 raise
+            except RuntimeError as error:
+                layer.blame_empty_bottom(arguments, error)
+                raise
             for i, value in zip(tops, results):
                 values[i] = value
             for position, weight in losses:

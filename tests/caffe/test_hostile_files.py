@@ -80,6 +80,29 @@ def test_definitions(text, reason):
     assert reason in refusal(caffe.Net, text, caffe.TEST)
 
 
+DUMMY = "dummy_data_param {{ shape {{ dim: 2 }} data_filler {{ {} }} }}"
+FAR = f"pooling_param {{ kernel_size: {2**31} pad: {2**31 - 1} stride: {2**31} }}"
+
+
+@pytest.mark.parametrize("text, reason", [
+    (input_of(3, 2) + layer("Reduction", "").replace('"y"', '"x"'), "in place: the bottom has shape (3, 2)"),
+    (input_of() + layer("HingeLoss", 'bottom: "x"'), "need the same first dimension"),
+    (layer("DummyData", DUMMY.format('type: "gaussian" std: nan'), 0), "a std of at least 0"),
+    (layer("DummyData", DUMMY.format('type: "uniform" min: 3'), 0), "min <= max"),
+    (input_of(2**62, 0), "would need"), (input_of(2, 0, 6) + layer("MVN", ""), "cannot run on an empty bottom"),
+    (input_of(2, 3, 9, 9) + layer("Pooling", FAR), "would need")])
+def test_definitions_that_run(text, reason):
+    assert reason in refusal(lambda: caffe.Net(text, caffe.TRAIN).forward())
+
+
+@pytest.mark.parametrize("pool, value", [("MAX", np.finfo(np.float32).min), ("AVE", 0)])
+def test_windows_far_behind_the_map(pool, value):
+    settings = f"pooling_param {{ pool: {pool} kernel_size: 2 stride: {2**31} }}"
+    net = caffe.Net(input_of(1, 1, 3, 3) + layer("Pooling", settings), caffe.TEST)
+    net.blobs["x"].data = 2
+    assert net.forward()["y"].tolist() == [[[[2, value], [value, value]]]]
+
+
 def test_many_parts_are_counted_together():
     fc = 'layer { name: "%d" type: "InnerProduct" bottom: "x" top: "y%d" inner_product_param { num_output: 1000 } }\n'
     text = input_of(1, 1000) + "".join(fc % (i, i) for i in range(20))

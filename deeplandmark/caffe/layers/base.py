@@ -104,6 +104,12 @@ class Layer(nn.Module):
         """Raises a NetError that names this layer."""
         raise NetError(reason, layer=self.name, blob=blob)
 
+    def blame_empty_bottom(self, bottoms, error):
+        """Turns torch's `error` into one that names this layer where a bottom holds nothing, as few layers take it."""
+        if not all(bottom.numel() for bottom in bottoms):
+            shapes = [tuple(bottom.shape) for bottom in bottoms]
+            raise NetError(f"cannot run on an empty bottom, shapes {shapes}", layer=self.name) from error
+
     def axis(self, index, shape, extra=0):
         """A possibly negative axis of the definition as 0..len(shape)-1+extra; refused outside."""
         size = len(shape)
@@ -159,5 +165,5 @@ class LossLayer(Layer):
     def check_batch(self, bottom_shapes):
         """Prediction and label must have the same first dimension."""
         first, second = bottom_shapes[:2]
-        if first[:1] != second[:1]:
-            self.fail(f"prediction and label differ in their first dimension: shapes {first} and {second}")
+        if not first or first[:1] != second[:1]:
+            self.fail(f"prediction and label need the same first dimension: shapes {first} and {second}")

@@ -31,6 +31,8 @@ class LRN(Layer):
         return [shape]
 
     def forward(self, x):
+        if not x.numel():
+            return x + 0,
         sizes = x.shape[1:2] if self.across else x.shape[2:]
         windows = [min(self.size, 2 * size - 1) for size in sizes]            # a wider one would only see more zeros
         alpha = self.alpha * math.prod(window / self.size for window in windows)

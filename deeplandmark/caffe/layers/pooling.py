@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.memory import channels_innermost
 from deeplandmark.caffe.layers.registry import layer
+from deeplandmark.caffe.limits import check_shape
 
 _LOWEST = torch.finfo(torch.float32).min
 _TINY = torch.finfo(torch.float32).tiny
@@ -68,6 +69,7 @@ class Pooling(Layer):
         pooled = self._pooled(shape[2:])
         if min(pooled) < 1:
             self.fail(f"kernel {self.kernel} is larger than the bottom, shape {shape}, with pad {self.pad}")
+        check_shape((*shape[:2], *(size + 2 * pad for size, pad in zip(shape[2:], self.pad))))
         return [(*shape[:2], *pooled)] * self.num_tops
 
     def _pooled(self, sizes):
@@ -75,38 +77,42 @@ class Pooling(Layer):
         return tuple(pooled_size(*settings, self.floor) for settings in zip(sizes, kernel, self.stride, self.pad))
 
     def forward(self, x):
-        height, width = x.shape[2:]
-        kernel = self.kernel or (height, width)
-        pooled = self._pooled((height, width))
-        covers = [(p - 1) * s + k - pad for p, s, k, pad in zip(pooled, self.stride, kernel, self.pad)]
-        whole = covers == [height, width] and self.pad == (0, 0)
+        sizes = tuple(x.shape[2:])
+        kernel, pooled = self.kernel or sizes, self._pooled(sizes)
+        if not x.numel():
+            return (x.new_zeros(*x.shape[:2], *pooled),) * self.num_tops
+        # Windows that see a cell; those behind them, which stay when there is no pad, are added to the result.
+        seen = [min(n, -(-(size + pad) // s)) for n, size, pad, s in zip(pooled, sizes, self.pad, self.stride)]
+        behind = (0, pooled[1] - seen[1], 0, pooled[0] - seen[0])
+        stride = tuple(s if n > 1 else 1 for s, n in zip(self.stride, seen))         # torch takes none above 2^31
+        covers = [(n - 1) * s + k - pad for n, s, k, pad in zip(seen, stride, kernel, self.pad)]
         if self.is_max:
             x = channels_innermost(x)                            # several times faster on a CPU
-        if not whole:
+        if covers != list(sizes) or self.pad != (0, 0):
             # Exactly the cells that the windows cover: filled where they overhang, cut where they end earlier.
-            x = F.pad(x, (self.pad[1], covers[1] - width, self.pad[0], covers[0] - height),
+            x = F.pad(x, (self.pad[1], covers[1] - sizes[1], self.pad[0], covers[0] - sizes[0]),
                       value=_LOWEST if self.is_max else 0.0)
         if self.is_stochastic:
-            return self._stochastic(x, kernel),
+            return _extended(self._stochastic(x, kernel, stride), behind, 0.0),
         if not self.is_max:
-            return self._average(x, kernel, pooled, (height, width)),
+            total = F.avg_pool2d(x, kernel, stride, divisor_override=1)
+            return self._average(_extended(total, behind, 0.0), kernel, pooled, sizes),
         if self.num_tops == 1:
-            return F.max_pool2d(x, kernel, self.stride),
-        top, index = F.max_pool2d(x, kernel, self.stride, return_indices=True)
-        return top, self._mask(index, x.shape[3], height, width)
+            return _extended(F.max_pool2d(x, kernel, stride), behind, _LOWEST),
+        top, index = F.max_pool2d(x, kernel, stride, return_indices=True)
+        return _extended(top, behind, _LOWEST), _extended(self._mask(index, x.shape[3], sizes[1]), behind, -1.0)
 
-    def _average(self, x, kernel, pooled, sizes):
+    def _average(self, total, kernel, pooled, sizes):
         """Sums divided by the window cut to [-pad, size + pad): padding counts, overhang does not."""
-        total = F.avg_pool2d(x, kernel, self.stride, divisor_override=1)
         counts = []
         for n, k, stride, pad, size in zip(pooled, kernel, self.stride, self.pad, sizes):
-            start = torch.arange(n, device=x.device) * stride - pad
+            start = torch.arange(n, device=total.device) * stride - pad
             counts.append((start + k).clamp(max=size + pad) - start)
-        return total / (counts[0][:, None] * counts[1][None, :]).to(x.dtype)
+        return total / (counts[0][:, None] * counts[1][None, :]).to(total.dtype)
 
-    def _stochastic(self, x, kernel):
+    def _stochastic(self, x, kernel, stride):
         """One cell of each window, or their weighted mean; cells beyond the bottom are 0 and never chosen."""
-        cells = x.unfold(2, kernel[0], self.stride[0]).unfold(3, kernel[1], self.stride[1]).flatten(-2)
+        cells = x.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1]).flatten(-2)
         if self.phase != 0:                                      # TEST
             return cells.square().sum(-1) / (cells.sum(-1) + _TINY)
         with torch.no_grad():
@@ -117,9 +123,12 @@ class Pooling(Layer):
             chosen = reached.to(torch.uint8).argmax(-1, keepdim=True)
         return cells.gather(-1, chosen).squeeze(-1)
 
-    def _mask(self, index, padded_width, height, width):
-        """Positions in the padded map as positions in the bottom; -1 for a window without cells."""
+    def _mask(self, index, padded_width, width):
+        """Positions in the padded map as positions in the bottom."""
         row = index.div(padded_width, rounding_mode="floor") - self.pad[0]
-        column = index % padded_width - self.pad[1]
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        return torch.where(inside, row * width + column, -1).to(torch.float32)
+        return (row * width + index % padded_width - self.pad[1]).to(torch.float32)
+
+
+def _extended(top, behind, value):
+    """A map with rows and columns added at its end; a position of -1 means that the window has no cell."""
+    return F.pad(top, behind, value=value) if any(behind) else top

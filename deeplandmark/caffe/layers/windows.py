@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.registry import layer
+from deeplandmark.caffe.limits import check_shape
 
 
 class WindowLayer(Layer):
@@ -50,7 +51,9 @@ class WindowLayer(Layer):
         if len(first) != self.channel_axis + 1 + self.num_spatial or first[self.channel_axis] != self.channels:
             self.fail(f"its weights are for {self.channels} channels and {self.num_spatial} spatial axes, "
                       f"found a bottom of shape {first}")
-        return first[:self.channel_axis], first[self.channel_axis + 1:]
+        lead, sizes = first[:self.channel_axis], first[self.channel_axis + 1:]
+        check_shape((*lead, self.channels, *(size + 2 * pad for size, pad in zip(sizes, self.pad))))
+        return lead, sizes
 
     def window_counts(self, sizes):
         """Number of windows along each spatial axis, rounded down."""

@@ -33,7 +33,8 @@ def _pool(b, layer, x, tops):
     missing = [n - m for n, m in zip(pooled, seen)]
     ends = [max(0, (m - 1) * s + k - pad - size)
             for m, s, k, pad, size in zip(seen, layer.stride, kernel, layer.pad, sizes)]
-    windows = {"kernel_shape": list(kernel), "strides": list(layer.stride), "pads": [*layer.pad, *ends]}
+    windows = {"kernel_shape": list(kernel), "strides": [s if m > 1 else 1 for s, m in zip(layer.stride, seen)],
+               "pads": [*layer.pad, *ends]}
     if layer.is_max:
         return _maximum(b, x, windows, missing, len(tops))
     area = float(np.prod(kernel))

@@ -1,0 +1,109 @@
+"""Small nets and solvers that `fuzz` starts from: every layer type that reads and writes no files."""
+_MAPS, _ROWS = (2, 4, 6, 5), (3, 6)
+_CONV = 'weight_filler { type: "xavier" } bias_filler { type: "uniform" min: -1 }'
+
+# type, settings, shapes of the bottoms, number of tops
+_LAYERS = [
+    ("AbsVal", "", [_MAPS], 1), ("Accuracy", "accuracy_param { top_k: 2 ignore_label: 1 }", [_ROWS, (3,)], 2),
+    ("ArgMax", "argmax_param { top_k: 2 out_max_val: true axis: 1 }", [_MAPS], 1),
+    ("BNLL", "", [_ROWS], 1), ("BatchNorm", "batch_norm_param { eps: 0.01 use_global_stats: false }", [_MAPS], 1),
+    ("BatchReindex", "", [_ROWS, (4,)], 1), ("Bias", "bias_param { axis: 1 num_axes: 2 }", [_MAPS], 1),
+    ("Clip", "clip_param { min: -1 max: 0.5 }", [_ROWS], 1), ("Concat", "concat_param { axis: 1 }", [_ROWS, _ROWS], 1),
+    ("ContrastiveLoss", "contrastive_loss_param { margin: 0.5 legacy_version: true }", [_ROWS, _ROWS, (3,)], 1),
+    ("Convolution", f"convolution_param {{ num_output: 4 kernel_size: 3 stride: 2 pad: 1 dilation: 1 group: 2 {_CONV} "
+     "axis: 1 }", [_MAPS], 1),
+    ("Convolution", "convolution_param { num_output: 2 kernel_h: 2 kernel_w: 1 stride_h: 2 stride_w: 3 bias_term: "
+     "false force_nd_im2col: true }", [_MAPS], 1),
+    ("ConvolutionDepthwise", f"convolution_param {{ num_output: 4 kernel_size: 3 {_CONV} }}", [_MAPS], 1),
+    ("Crop", "crop_param { axis: 2 offset: 1 offset: 2 }", [_MAPS, (2, 4, 3, 3)], 1),
+    ("Deconvolution", f"convolution_param {{ num_output: 4 kernel_size: 3 stride: 2 pad: 1 group: 2 {_CONV} }}",
+     [_MAPS], 1),
+    ("DepthwiseConvolution", f"convolution_param {{ num_output: 4 kernel_size: 3 group: 4 {_CONV} }}", [_MAPS], 1),
+    ("Dropout", "dropout_param { dropout_ratio: 0.3 }", [_ROWS], 1),
+    ("DummyData", 'dummy_data_param { data_filler { type: "gaussian" std: 2 } shape { dim: 2 dim: 3 } }', [], 1),
+    ("ELU", "elu_param { alpha: 0.5 }", [_ROWS], 1), ("Eltwise", "eltwise_param { operation: SUM coeff: 1 coeff: -2 }",
+                                                     [_MAPS, _MAPS], 1),
+    ("Embed", f"embed_param {{ num_output: 3 input_dim: 5 {_CONV} }}", [(4,)], 1),
+    ("EuclideanLoss", "loss_weight: 2", [_ROWS, _ROWS], 1), ("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }",
+                                                            [_ROWS], 1),
+    ("Filter", "", [_ROWS, (3,)], 1), ("Flatten", "flatten_param { axis: 1 end_axis: 2 }", [_MAPS], 1),
+    ("HingeLoss", "hinge_loss_param { norm: L2 }", [_ROWS, (3,)], 1),
+    ("Im2col", "convolution_param { kernel_size: 3 pad: 1 stride: 2 dilation: 1 }", [_MAPS], 1),
+    ("InnerProduct", f'param {{ name: "w" lr_mult: 1 decay_mult: 0 }} inner_product_param {{ num_output: 4 {_CONV} '
+     "axis: 1 transpose: true }", [_MAPS], 1),
+    ("LRN", "lrn_param { local_size: 3 alpha: 0.5 beta: 0.7 k: 2 norm_region: WITHIN_CHANNEL }", [_MAPS], 1),
+    ("LSTM", f"recurrent_param {{ num_output: 3 {_CONV} }}", [(2, 3, 4), (2, 3)], 1),
+    ("LSTMUnit", "", [(1, 3, 2), (1, 3, 8), (1, 3)], 2),
+    ("LocallySharedConvolution", f"convolution_param {{ num_output: 2 kernel_size: 3 {_CONV} }} "
+     "local_share_param { p: 2 q: 3 }", [_MAPS], 1),
+    ("LocallySharedScale", 'local_share_param { p: 3 q: 5 } scale_param { filler { type: "gaussian" } }', [_MAPS], 1),
+    ("Log", "log_param { base: 2 shift: 9 }", [_ROWS], 1), ("MVN", "mvn_param { across_channels: true eps: 0.1 }",
+                                                           [_MAPS], 1),
+    ("MemoryData", "memory_data_param { batch_size: 2 channels: 1 height: 3 width: 4 }", [], 2),
+    ("MultinomialLogisticLoss", "", [_ROWS, (3,)], 1),
+    ("Noise", "noise_param { gaussian_std: 0.1 bias: 1 }", [_ROWS], 1),
+    ("PReLU", "prelu_param { channel_shared: false filler { value: 0.1 } }", [_MAPS], 1),
+    ("Parameter", "parameter_param { shape { dim: 2 dim: 3 } }", [], 1),
+    ("Pooling", "pooling_param { pool: MAX kernel_size: 3 stride: 2 pad: 1 round_mode: CEIL }", [_MAPS], 2),
+    ("Pooling", "pooling_param { pool: AVE kernel_h: 2 kernel_w: 3 stride_h: 2 stride_w: 1 }", [_MAPS], 1),
+    ("Pooling", "pooling_param { pool: STOCHASTIC kernel_size: 2 }", [_MAPS], 1),
+    ("Power", "power_param { power: 2 scale: 0.5 shift: 1 }", [_ROWS], 1),
+    ("RNN", f"recurrent_param {{ num_output: 3 {_CONV} expose_hidden: false }}", [(2, 3, 4), (2, 3), (3, 2)], 1),
+    ("ReLU", "relu_param { negative_slope: 0.1 }", [_MAPS], 1), ("ReLU6", "", [_ROWS], 1),
+    ("Reduction", "reduction_param { operation: ASUM axis: 1 coeff: 2 }", [_MAPS], 1),
+    ("Reshape", "reshape_param { shape { dim: 0 dim: -1 dim: 3 } axis: 1 num_axes: 2 }", [_MAPS], 1),
+    ("SPP", "spp_param { pyramid_height: 2 pool: MAX }", [_MAPS], 1),
+    ("Scale", 'scale_param { axis: 1 num_axes: 1 bias_term: true filler { type: "msra" } }', [_MAPS], 1),
+    ("Sigmoid", "", [_ROWS], 1), ("SigmoidCrossEntropyLoss", "loss_param { normalization: FULL }", [_ROWS, _ROWS], 1),
+    ("Silence", "", [_ROWS], 0), ("Slice", "slice_param { axis: 1 slice_point: 1 }", [_MAPS], 2),
+    ("Softmax", "softmax_param { axis: 1 }", [_MAPS], 1),
+    ("SoftmaxWithLoss", "loss_param { ignore_label: 1 normalization: VALID } propagate_down: true "
+     "propagate_down: false", [_ROWS, (3,)], 1),
+    ("Split", "", [_ROWS], 2), ("Swish", "swish_param { beta: 2 }", [_ROWS], 1), ("TanH", "", [_ROWS], 1),
+    ("Threshold", "threshold_param { threshold: 0.5 }", [_ROWS], 1),
+    ("Tile", "tile_param { axis: 1 tiles: 2 }", [_ROWS], 1),
+    ("WeightEuclideanLoss", "weight_euclidean_loss_param { normalized: 1 normalized_type: 1 }", [_ROWS, _ROWS], 1),
+]
+
+_WHOLE = [f"""name: "small" force_backward: true state {{ stage: "a" }}
+layer {{ name: "data" type: "Input" top: "data" top: "label" input_param {{ shape {{ dim: 2 dim: 1 dim: 8 dim: 8 }}
+  shape {{ dim: 2 dim: 3 }} }} }}
+layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv" param {{ lr_mult: 1 }} param {{ lr_mult: 2 }}
+  convolution_param {{ num_output: 4 kernel_size: 3 {_CONV} }} }}
+layer {{ name: "relu" type: "ReLU" bottom: "conv" top: "conv" }}
+layer {{ name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param {{ kernel_size: 2 stride: 2 }} }}
+layer {{ name: "flat" type: "Flatten" bottom: "pool" top: "flat" include {{ phase: TEST not_stage: "b" }} }}
+layer {{ name: "fc" type: "InnerProduct" bottom: "pool" top: "fc" inner_product_param {{ num_output: 3 }} }}
+layer {{ name: "sum" type: "Eltwise" bottom: "fc" bottom: "fc" top: "sum" }}
+layer {{ name: "loss" type: "EuclideanLoss" bottom: "sum" bottom: "label" top: "loss" exclude {{ min_level: 1 }} }}
+""", """name: "v1" input: "x" input_dim: 2 input_dim: 3 input_dim: 8 input_dim: 8
+layers { name: "c" type: CONVOLUTION bottom: "x" top: "c" blobs_lr: 1 blobs_lr: 2 weight_decay: 1 weight_decay: 0
+  convolution_param { num_output: 2 kernel_size: 3 } }
+layers { name: "r" type: RELU bottom: "c" top: "c" }
+layers { name: "i" type: INNER_PRODUCT bottom: "c" top: "i" inner_product_param { num_output: 2 } }
+layers { name: "s" type: SOFTMAX bottom: "i" top: "s" }
+""", """input: "x" input_shape { dim: 2 dim: 3 dim: 8 dim: 8 }
+layers { layer { name: "p" type: "padding" pad: 1 } bottom: "x" top: "p" }
+layers { layer { name: "c" type: "conv" num_output: 2 kernelsize: 3 stride: 2 blobs_lr: 1.
+  weight_filler { type: "gaussian" std: 0.1 } } bottom: "p" top: "c" }
+layers { layer { name: "q" type: "pool" pool: MAX kernelsize: 2 stride: 2 } bottom: "c" top: "q" }
+layers { layer { name: "i" type: "innerproduct" num_output: 3 biasterm: false } bottom: "q" top: "i" }
+"""]
+
+SOLVERS = ["""net: "nowhere.prototxt" test_iter: 3 test_interval: 100 base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005
+lr_policy: "inv" gamma: 0.0001 power: 0.75 display: 10 max_iter: 100 snapshot: 50 snapshot_prefix: "x" solver_mode: CPU
+stepvalue: 3 stepvalue: 9 type: "Adam" delta: 1e-8 momentum2: 0.999 regularization_type: "L1" clip_gradients: 3
+iter_size: 2 average_loss: 5 random_seed: 3 solver_type: NESTEROV train_state { level: 1 stage: "a" }
+net_param { name: "x" layer { name: "a" type: "ReLU" } }
+"""]
+
+
+def _net(type_name, settings, shapes, tops):
+    text = "".join(f'layer {{ name: "in{i}" type: "Input" top: "x{i}" input_param {{ shape {{ '
+                   f'{" ".join(f"dim: {n}" for n in shape)} }} }} }}\n' for i, shape in enumerate(shapes))
+    bottoms = " ".join(f'bottom: "x{i}"' for i in range(len(shapes)))
+    names = " ".join(f'top: "y{i}"' for i in range(tops))
+    return f'{text}layer {{ name: "op" type: "{type_name}" {bottoms} {names} {settings} }}\n'
+
+
+NETS = _WHOLE + [_net(*settings) for settings in _LAYERS]
