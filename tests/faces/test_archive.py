@@ -50,7 +50,7 @@ def test_unpacking_goes_on_after_a_kill(tmp_path):
     assert (folder / "lfw_5590" / "b.jpg").read_text() == "B" * 50
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "..\\evil.txt", "C:\\evil.txt"])
+@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "..\\evil.txt", "C:\\evil.txt"])
 def test_names_that_lead_out_are_refused_before_anything_is_written(tmp_path, name):
     source = make_zip(tmp_path / "train.zip", {**FILES, name: "evil"})
     with pytest.raises(ArchiveError, match="leads out of the folder"):
