@@ -3,6 +3,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from deeplandmark.cascade.confidence import read_weights
 from deeplandmark.cascade.networks import FIVE_POINTS, LEVEL_1, Network, Points, networks
 
 FILE_NAME = "cascade.json"
@@ -35,19 +36,26 @@ class CascadeSettings:
     networks : tuple of Network
     cutting : "area" or "truncate" (see cutting.py)
     encoding : Encoding
+    confidence : tuple of Weights or None
+        Item i for a cascade that ends after level i + 1; None until `deeplandmark.calibrate` has fitted them.
     """
     points: Points = FIVE_POINTS
     networks: tuple = tuple(networks())
     cutting: str = "area"
     encoding: Encoding = Encoding()
+    confidence: tuple = None
 
     def of_level(self, level):
         return [network for network in self.networks if network.level == level]
 
     def save(self, folder):
-        """Writes cascade.json into a model folder."""
-        text = json.dumps({"format": FORMAT, "normalisation": "each patch: (x - mean) / std", **asdict(self)}, indent=1)
-        Path(folder, FILE_NAME).write_text(text + "\n", encoding="utf-8")
+        """Writes cascade.json into a model folder; it appears only when whole."""
+        values = {"format": FORMAT, "normalisation": "each patch: (x - mean) / std", **asdict(self)}
+        if self.confidence is None:
+            del values["confidence"]
+        path = Path(folder, FILE_NAME)
+        path.with_suffix(".part").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        path.with_suffix(".part").replace(path)
 
     @classmethod
     def load(cls, folder):
@@ -65,9 +73,9 @@ class CascadeSettings:
             values = json.loads(path.read_text(encoding="utf-8"))
             if values["format"] != FORMAT:
                 raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
-            return cls(Points(tuple(values["points"]["names"]), tuple(values["points"]["mirror"])),
-                       tuple(_network(network) for network in values["networks"]),
-                       values["cutting"], Encoding(**values["encoding"]))
+            points = Points(tuple(values["points"]["names"]), tuple(values["points"]["mirror"]))
+            return cls(points, tuple(_network(network) for network in values["networks"]), values["cutting"],
+                       Encoding(**values["encoding"]), read_weights(values.get("confidence"), len(points)))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not a cascade's settings ({error})") from None
 
