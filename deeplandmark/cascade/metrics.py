@@ -1,13 +1,16 @@
-"""How good points are: detection error, failures, cumulative curves. Plain functions of numpy arrays.
+"""How good points are: detection error, failures, cumulative curves; and how true confidences. Plain functions of arrays.
 
 Two normalisers are in use, and a number means nothing without the name of its own: the width of the face box (the
 paper's) and the distance between the two eye points (other papers').
 """
+from dataclasses import dataclass
+
 import numpy as np
 
 BOX_WIDTH, INTEROCULAR = "width of the face box", "distance between the eyes"
 FAILURE = 0.05              # of the box width (paper, Sec. 5.1)
 INTEROCULAR_FAILURE = 0.10  # of the distance between the eyes, as usual with that normaliser
+BINS = 15                   # of a reliability diagram, as usual
 
 
 def detection_error(predicted, truth, box_width):
@@ -52,6 +55,64 @@ def cumulative_curve(errors, thresholds):
     if not len(ordered):
         raise ValueError("a cumulative curve needs at least one error")
     return np.searchsorted(ordered, thresholds, side="right") / len(ordered)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Confidence against what came true, in m bins of equal width over 0..1; bins without a point are left out.
+
+    Attributes
+    ----------
+    edges : float64 (m, 2)
+        Of each bin.
+    count : int (m,)
+        Points in it.
+    confidence, right : float64 (m,)
+        Their mean confidence, and the share of them that is right.
+    """
+    edges: np.ndarray
+    count: np.ndarray
+    confidence: np.ndarray
+    right: np.ndarray
+
+    @property
+    def expected_calibration_error(self):
+        """Mean over the points of |confidence - share that is right| of their bin (Guo et al., ICML 2017, Eq. 3)."""
+        return float(np.average(np.abs(self.confidence - self.right), weights=self.count))
+
+
+def reliability(confidence, right, bins=BINS):
+    """The `Reliability` of confidences 0..1 (any shape) given whether each point is right (bool, same shape)."""
+    confidence, right = np.ravel(confidence).astype(np.float64), np.ravel(right).astype(np.float64)
+    if not len(confidence) or confidence.shape != right.shape or not ((confidence >= 0) & (confidence <= 1)).all():
+        raise ValueError("expected as many confidences in 0..1 as answers, and at least one")
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    used = np.flatnonzero(count)
+    means = [np.bincount(place, values, minlength=bins)[used] / count[used] for values in (confidence, right)]
+    return Reliability(np.stack([used, used + 1], axis=1) / bins, count[used], *means)
+
+
+def rejection_curve(face_confidence, wrong, rejected):
+    """Share of wrong points among the faces kept when the least confident faces are rejected.
+
+    Parameters
+    ----------
+    face_confidence : (n,) float
+    wrong : (n, k) bool
+    rejected : (m,) float
+        Shares of the faces, 0 up to below 1; the number of faces is rounded down.
+
+    Returns
+    -------
+    float64 (m,)
+    """
+    order = np.argsort(face_confidence, kind="stable")
+    wrong = np.asarray(wrong, np.float64).mean(axis=1)[order]
+    # A share such as 0.05 of 60 is 3, whatever binary fractions make of it.
+    first_kept = np.floor(np.asarray(rejected) * len(wrong) + 1e-9).astype(int)
+    kept_wrong = np.append(np.cumsum(wrong[::-1])[::-1], 0)
+    return kept_wrong[first_kept] / (len(wrong) - first_kept)
 
 
 def _distance(predicted, truth):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from deeplandmark.cascade.metrics import (INTEROCULAR_FAILURE, cumulative_curve, detection_error, failure_rate,
-                                          interocular_error)
+                                          interocular_error, rejection_curve, reliability)
 
 TRUTH = np.array([[[0, 0], [10, 0], [5, 5], [2, 8], [8, 8]]], dtype=float)
 
@@ -39,8 +39,35 @@ def test_cumulative_curve_counts_what_lies_on_the_threshold():
         cumulative_curve([], [0.1])
 
 
+def test_reliability_by_hand():
+    found = reliability([[0.1, 0.3], [0.9, 1.0]], [[False, True], [True, False]], bins=2)
+    np.testing.assert_allclose(found.edges, [[0, 0.5], [0.5, 1]])
+    np.testing.assert_allclose([found.count, found.confidence, found.right], [[2, 2], [0.2, 0.95], [0.5, 0.5]])
+    assert found.expected_calibration_error == pytest.approx((0.3 + 0.45) / 2)
+    assert len(reliability([0.99] * 4, [True] * 4).count) == 1  # empty bins are left out
+
+
+def test_confidences_drawn_true_are_found_calibrated():
+    rng = np.random.default_rng(1)
+    confidence = rng.uniform(0, 1, 200000)
+    right = rng.uniform(0, 1, 200000) < confidence
+    assert reliability(confidence, right).expected_calibration_error < 0.01
+    assert reliability(confidence ** 2, right).expected_calibration_error == pytest.approx(1 / 2 - 1 / 3, abs=0.01)
+
+
+def test_rejecting_the_least_confident_faces():
+    wrong = np.zeros((20, 5), bool)
+    wrong[3], wrong[7, 0] = True, True
+    confidence = np.ones(20)
+    confidence[3] = 0.1
+    np.testing.assert_allclose(rejection_curve(confidence, wrong, [0, 0.04, 0.05]), [0.06, 0.06, 1 / 95])
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="box width must be above 0, found 0"):
         detection_error(TRUTH, TRUTH, [0])
     with pytest.raises(ValueError, match="shapes"):
         detection_error(TRUTH[:, :3], TRUTH, [10])
+    for confidence, right in (([], []), ([0.5], [True, False]), ([1.5], [True]), ([np.nan], [True])):
+        with pytest.raises(ValueError, match="0..1"):
+            reliability(confidence, right)
