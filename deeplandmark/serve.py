@@ -1,0 +1,91 @@
+"""`python -m deeplandmark.serve`: a web page and a REST endpoint that find facial points in uploaded pictures."""
+import argparse
+import os
+import socket
+import sys
+from dataclasses import replace
+
+from deeplandmark.arguments import whole_number
+from deeplandmark.web.limits import Limits
+
+_EXAMPLES = """examples:
+  python -m deeplandmark.serve
+  python -m deeplandmark.serve --port 8080 --model model --threads 4
+  curl -F image=@face.jpg http://127.0.0.1:8000/api/landmarks
+"""
+
+
+def get_args_parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.serve", description=__doc__.split(": ", 1)[1],
+                                     epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    limits = Limits()
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1: this machine only)")
+    parser.add_argument("--port", type=_port, default=8000, help="default 8000; 0 takes a free one")
+    parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "
+                        "else model/")
+    parser.add_argument("--threads", type=whole_number(1), default=os.cpu_count() or 1, metavar="N",
+                        help="pictures worked on at a time (default: one a core)")
+    parser.add_argument("--max-bytes", type=whole_number(1), default=limits.bytes, metavar="N",
+                        help=f"of an upload (default {limits.bytes:,})")
+    parser.add_argument("--max-pixels", type=whole_number(1), default=limits.pixels, metavar="N",
+                        help=f"of a picture, width x height (default {limits.pixels:,})")
+    return parser
+
+
+def main(arguments=None):
+    """Returns the exit status."""
+    options = get_args_parser().parse_args(arguments)
+    try:
+        _serve(options)
+    except ModuleNotFoundError as error:
+        print(f"serve: {error}; the page needs the extra [web]: pip install 'deeplandmark[web]'", file=sys.stderr)
+        return 1
+    except (ValueError, OSError, ImportError) as error:
+        print(f"serve: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("serve: stopped", file=sys.stderr)
+    return 0
+
+
+def _serve(options):
+    limits = replace(Limits(), bytes=options.max_bytes, pixels=options.max_pixels)
+    # A second lock on the door: should OpenCV ever see another size than the checked header's, it refuses by itself.
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(limits.pixels)
+    import uvicorn  # late: --help needs no extra, and OpenCV reads the line above when it is imported
+
+    from deeplandmark.cascade.cascade import Cascade
+    from deeplandmark.web.app import create_app
+    from deeplandmark.web.detection import Detector
+    from deeplandmark.web.finder import Finder
+    with _listen(options.host, options.port) as listener:
+        app = create_app(Finder(Cascade.load(options.model), Detector(), limits, options.threads))
+        server = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="warning",
+                                               access_log=False, server_header=False))
+        print(f"serving on {_url(listener)}  (Ctrl-C stops)", flush=True)
+        server.run(sockets=[listener])
+
+
+def _listen(host, port):
+    """A listening socket; the errors of the network name the place."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=256)
+    except OSError as error:
+        raise OSError(f"cannot listen at {host}, port {port}: {error.strerror}") from None
+
+
+def _url(listener):
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _port(text):
+    port = whole_number()(text)
+    if port > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port, 0 to 65535")
+    return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The endpoint in OpenAPI's words; `/docs` shows it, the tests hold the answers against it."""
+from deeplandmark.web.picture import FORMATS
+
+_POINT = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2, "description": "x, y"}
+_POINTS = {"type": "array", "items": _POINT}
+
+
+def openapi(limits):
+    """The document at /openapi.json, a dict."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "deeplandmark", "version": "1",
+                 "description": "Facial points by a cascade of small convolutional networks. Nothing that is sent is kept."},
+        "paths": {"/api/landmarks": {"post": _landmarks(limits)}, "/api/model": {"get": _model()}},
+        "components": {"schemas": {"Upload": _upload(limits), "Found": _found(), "Face": _face(), "Model": _described(),
+                                   "Error": _object({"error": {"type": "string", "description": "one line"}})}},
+    }
+
+
+def _landmarks(limits):
+    return {
+        "operationId": "landmarks",
+        "summary": "Find the faces of a picture and their points",
+        "description": f"Formats: {', '.join(FORMATS)}; turned upright by their EXIF orientation first. "
+                       "Coordinates are pixels of the upright picture; (0, 0) is the middle of its first pixel.",
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _ref("Upload")}}},
+        "responses": {
+            "200": _json("The faces; none is an empty list.", "Found"),
+            "408": _json(f"The upload took longer than {limits.seconds:g} seconds.", "Error"),
+            "413": _json(f"The upload has more than {limits.bytes:,} bytes.", "Error"),
+            "422": _json(f"A field or the picture cannot be used, or has more than {limits.pixels:,} pixels.", "Error"),
+            "503": _json(f"{limits.requests} requests are already at work.", "Error"),
+        },
+    }
+
+
+def _model():
+    return {"operationId": "model", "summary": "What the points are called, and what the limits are",
+            "responses": {"200": _json("The model that answers.", "Model")}}
+
+
+def _upload(limits):
+    return {
+        "type": "object", "required": ["image"], "additionalProperties": False,
+        "properties": {
+            "image": {"type": "string", "contentMediaType": "application/octet-stream", "description": "the picture's file"},
+            "boxes": {"type": "string", "examples": ["[[84, 92, 161, 169]]", "84,92,161,169"],
+                      "description": f"face boxes: left, top, right, bottom; at most {limits.faces}. "
+                                     "Without them faces are looked for"},
+            "level": {"type": "integer", "minimum": 1, "maximum": 3, "default": 3, "description": "the last level to run"},
+        },
+    }
+
+
+def _found():
+    size = {"type": "integer", "minimum": 1, "description": "of the upright picture, pixels"}
+    return _object({
+        "faces": {"type": "array", "items": _ref("Face"), "description": "in the order of the boxes given"},
+        "ms": {"type": "number", "description": "time of the work, without waiting and transfer"},
+        "width": size, "height": size,
+    })
+
+
+def _face():
+    return _object({
+        "box": {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4,
+                "description": "left, top, right, bottom: the box given to the cascade"},
+        "points": {**_POINTS, "description": "after the last level, in the order of the model's points"},
+        "confidence": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1},
+                       "description": "of each point"},
+        "score": {"type": ["number", "null"], "description": "the detector's; null for a given box"},
+        "levels": {"type": "array", "items": _POINTS, "description": "the points after each level"},
+    })
+
+
+def _described():
+    texts = {"type": "array", "items": {"type": "string"}}
+    return _object({
+        "points": {**texts, "description": "short names, left = left in the picture"},
+        "names": {**texts, "description": "names for people"},
+        "levels": {"type": "array", "items": {"type": "integer"}},
+        "half_sides": {"type": "object", "additionalProperties": {"type": "number"},
+                       "description": "half the side of the patch seen at a level, as a fraction of the face box"},
+        "limits": _object({name: {"type": "integer"} for name in ("bytes", "pixels", "faces")}),
+    })
+
+
+def _object(properties):
+    return {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}
+
+
+def _json(description, schema):
+    return {"description": description, "content": {"application/json": {"schema": _ref(schema)}}}
+
+
+def _ref(schema):
+    return {"$ref": f"#/components/schemas/{schema}"}

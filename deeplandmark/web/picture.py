@@ -1,0 +1,55 @@
+"""An uploaded picture: looked at before it is decoded."""
+import io
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from deeplandmark.faces.picture import is_truncated
+from deeplandmark.web.limits import Refusal
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+
+
+def decode(data, max_pixels):
+    """The picture in a file's bytes, upright by its EXIF orientation: uint8 (h, w, 3), blue green red.
+
+    Grey, transparent and 16-bit pictures become 8-bit colour ones.
+
+    Raises
+    ------
+    Refusal
+        422 when the bytes are no whole picture of FORMATS or one of more than `max_pixels`.
+    """
+    size = read_size(data, max_pixels)
+    if is_truncated(data):
+        raise Refusal(422, f"the picture is cut short after {len(data):,} bytes")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None or sorted(image.shape[:2]) != sorted(size):
+        raise Refusal(422, "the picture is damaged")
+    return image
+
+
+def read_size(data, max_pixels):
+    """(width, height) of a picture from its header alone, before it is turned upright. Errors as `decode`.
+
+    A file of a few kilobytes can unfold to gigabytes: only what passes here may be decoded.
+    """
+    if not data:
+        raise Refusal(422, "the picture is empty")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            width, height = picture.size
+    except Image.DecompressionBombError:                          # of Pillow's own limit, which is a larger one
+        raise Refusal(422, f"a picture has at most {max_pixels:,} pixels, found many more") from None
+    except UnidentifiedImageError:
+        raise Refusal(422, f"not a picture in a known format ({', '.join(FORMATS)})") from None
+    except Exception:                                             # what a damaged header raises differs by format
+        raise Refusal(422, "the picture's header is damaged") from None
+    if width * height > max_pixels:
+        raise Refusal(422, f"a picture has at most {max_pixels:,} pixels, "
+                           f"found {width} x {height} = {width * height:,}")
+    return width, height

@@ -1,0 +1,130 @@
+"""Reading an upload: in memory, and never more of it than the limits allow."""
+import asyncio
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from deeplandmark.web.limits import Refusal
+
+FIELDS = ("image", "boxes", "level")
+LEVELS = ("1", "2", "3")
+_FIELD_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One request: the picture's file, boxes float64 (n, 4) in its pixels or None, and the last level to run."""
+    data: bytes
+    boxes: np.ndarray = None
+    level: int = 3
+
+
+async def read_upload(request, limits):
+    """The Upload of a multipart request.
+
+    Raises
+    ------
+    Refusal
+        413 for a body of more than `limits.bytes`: by its Content-Length before anything is read, else as soon as so
+        much has come. 408 when it does not arrive in time. 422 for a body or a field that is not as it should be.
+    """
+    if _declared_length(request) > limits.bytes:
+        raise _too_large(limits)
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise Refusal(422, "the body must be multipart/form-data with a file in field 'image'")
+    parser = MultiPartParser(request.headers, _limited(request.stream(), limits), max_files=1, max_fields=limits.faces,
+                             max_part_size=_FIELD_BYTES)
+    parser.spool_max_size = limits.bytes                          # so that nothing is ever moved to a temporary file
+    try:
+        form = await asyncio.wait_for(parser.parse(), limits.seconds)
+    except MultiPartException as error:
+        raise Refusal(422, f"not a multipart/form-data body as expected: {error.message}") from None
+    except asyncio.TimeoutError:
+        raise Refusal(408, f"the upload did not arrive within {limits.seconds:g} seconds") from None
+    try:
+        return await _checked(form.multi_items(), limits)
+    finally:
+        await form.close()
+
+
+def _declared_length(request):
+    """What Content-Length tells; the HTTP server has refused all but digits. 0 when it is absent."""
+    return int(request.headers.get("content-length", 0))
+
+
+async def _limited(stream, limits):
+    arrived = 0
+    async for chunk in stream:
+        arrived += len(chunk)
+        if arrived > limits.bytes:
+            raise _too_large(limits)
+        yield chunk
+
+
+def _too_large(limits):
+    return Refusal(413, f"an upload has at most {limits.bytes:,} bytes")
+
+
+async def _checked(items, limits):
+    for name, _ in items:
+        if name not in FIELDS:
+            raise Refusal(422, f"unknown field {name!r} (known: {', '.join(FIELDS)})")
+    texts = {name: [value for key, value in items if key == name] for name in FIELDS}
+    if len(texts["image"]) != 1 or not isinstance(texts["image"][0], UploadFile):
+        raise Refusal(422, "field 'image' must be one file (curl: -F image=@face.jpg)")
+    for name in FIELDS[1:]:
+        if any(isinstance(value, UploadFile) for value in texts[name]):
+            raise Refusal(422, f"field {name!r} must be text, not a file")
+    return Upload(await texts["image"][0].read(), parse_boxes(texts["boxes"], limits.faces), _parse_level(texts["level"]))
+
+
+def _parse_level(texts):
+    if not texts:
+        return int(LEVELS[-1])
+    if len(texts) > 1 or texts[0].strip() not in LEVELS:
+        raise Refusal(422, f"field 'level' must be 1, 2 or 3, found {', '.join(texts)[:40]!r}")
+    return int(texts[0])
+
+
+def parse_boxes(texts, most):
+    """Boxes (n, 4) of the fields `boxes`, or None when there are none (then faces are looked for).
+
+    Each text is one box `left,top,right,bottom`, with or without brackets, or a JSON list of such: `[[l,t,r,b], ...]`.
+
+    Raises
+    ------
+    Refusal
+        422 for anything else, for numbers that are not finite, for a box of no area, and for more than `most`.
+    """
+    texts = [text for text in texts if text.strip()]              # a form sends empty fields, too
+    if not texts:
+        return None
+    boxes = [box for text in texts for box in _boxes_of(text)]
+    if len(boxes) > most:
+        raise Refusal(422, f"at most {most} boxes, found {len(boxes)}")
+    array = np.array(boxes, np.float64).reshape(-1, 4)
+    for box in array:
+        if not (np.abs(box) < 1e6).all() or box[2] <= box[0] or box[3] <= box[1]:
+            raise Refusal(422, f"box {box.tolist()} has no area or lies nowhere near a picture; the order is "
+                               "left, top, right, bottom, in pixels")
+    return array
+
+
+def _boxes_of(text):
+    text = text.strip()
+    try:
+        value = json.loads(text if text.startswith("[") else f"[{text}]", parse_int=float)
+    except (ValueError, RecursionError):
+        raise _no_box(text) from None
+    boxes = value if all(isinstance(item, list) for item in value) else [value]
+    for box in boxes:
+        if len(box) != 4 or not all(isinstance(number, float) for number in box):
+            raise _no_box(text)
+    return boxes
+
+
+def _no_box(text):
+    return Refusal(422, f"field 'boxes' must be left,top,right,bottom or [[left,top,right,bottom], ...], found {text[:60]!r}")
