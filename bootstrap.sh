@@ -18,7 +18,7 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --device NAME       cpu (default) or cuda
   --seed N            makes a whole run repeatable (default: 1)
   --effort X          factor on the number of iterations (default: 1; synthetic faces 0.1)
-  --copies N          training samples of each face, each under a new pose (default: 8)
+  --copies N          samples of each face with --variant original, each under a new shift (default: 8)
   --help
 
 It leaves model/ (the cascade), log/ (Caffe logs and loss curves) and result/ (table, histograms, pictures).
@@ -135,9 +135,11 @@ step() {
 
 step generate python -m deeplandmark.generate --variant "$variant" --recipe "$recipe" --seed "$seed" \
   --train "$train" --model "$model" ${effort:+--effort "$effort"}
+start_from="--start-from $model"                                 # patches around what the level before predicts
+[ "$variant" = paper ] || start_from=                            # the original shifts the true points
 for level in ${levels//,/ }; do
   step "prepare_$level" python -m deeplandmark.prepare "$level" --data "$folder" --out "$train" --variant "$variant" \
-    --seed "$seed" ${copies:+--copies "$copies"} ${jobs:+--jobs "$jobs"}
+    --seed "$seed" $start_from ${copies:+--copies "$copies"} ${jobs:+--jobs "$jobs"}
   step "train_$level" python -m deeplandmark.train "$level" --variant "$variant" --device "$device" \
     --train "$train" --model "$model" --log "$log" ${jobs:+--jobs "$jobs"}
 done

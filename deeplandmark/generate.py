@@ -3,6 +3,7 @@
 examples:
   python -m deeplandmark.generate
   python -m deeplandmark.generate --variant original --recipe full
+  python -m deeplandmark.generate --set rotation=20 --set loss=EuclideanLoss
   python -m deeplandmark.generate --s0 s7          # an ablation of the paper: F with weights shared over the whole map
 """
 import argparse
@@ -18,7 +19,8 @@ def main(arguments=None):
     args = _parser().parse_args(arguments)
     try:
         paths = generate(args.out, args.templates, args.levels, args.s0, variant=args.variant, recipe=args.recipe,
-                         effort=args.effort, seed=args.seed, train=args.train, model=args.model)
+                         effort=args.effort, seed=args.seed, frozen=args.frozen, variables=dict(args.set),
+                         train=args.train, model=args.model)
         check_nets(paths)
     except (ValueError, OSError) as error:
         print(f"generate: {error}", file=sys.stderr)
@@ -34,6 +36,16 @@ def _levels(text):
     return tuple(int(word) for word in words)
 
 
+def _variable(text):
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, found {text}")
+    try:
+        return name, float(value)
+    except ValueError:
+        return name, value
+
+
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m deeplandmark.generate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -41,6 +53,9 @@ def _parser():
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
     parser.add_argument("--effort", type=positive, default=1.0, metavar="X", help="factor on the number of iterations")
     parser.add_argument("--levels", type=_levels, default=(1, 2, 3), metavar="1,2,3")
+    parser.add_argument("--frozen", action="store_true", help="for samples made by `prepare --frozen`")
+    parser.add_argument("--set", type=_variable, action="append", default=[], metavar="NAME=VALUE",
+                        help="a variable of the templates, such as rotation=20 (repeatable)")
     parser.add_argument("--s0", choices=ABLATIONS, help="structure of F: an ablation instead of s0 (paper family)")
     parser.add_argument("--seed", type=whole_number(), default=1)
     parser.add_argument("--templates", metavar="DIR", help="another folder of templates (default: prototxt/)")

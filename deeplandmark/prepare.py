@@ -47,7 +47,8 @@ def _prepare(args):
         for problem in problems:
             print(f"skipped: {problem}", file=sys.stderr)
         print(f"level {args.level}: {used} faces, {len(problems)} bad lines skipped; {args.out}/"
-              f"{{{','.join(network.full_name for network in plan.networks)}}}/ hold {plan.copies} copies of each")
+              f"{{{','.join(network.full_name for network in plan.networks)}}}/ hold "
+              + (f"{plan.copies} copies of each" if plan.frozen else "windows to cut patches of"))
     if args.show:
         show_samples(plan, args.out, args.show)
         print(f"samples are drawn in {args.show}")
@@ -55,7 +56,8 @@ def _prepare(args):
 
 def _plan(args):
     plan = Plan(args.level, SETTINGS[args.variant], AUGMENTATION[args.variant, args.level],
-                default_shift(args.level, args.variant), seed=args.seed, start_from=args.start_from)
+                default_shift(args.level, args.variant), seed=args.seed, start_from=args.start_from,
+                frozen=args.frozen or args.variant != "paper")
     if args.copies is not None:
         plan = replace(plan, copies=args.copies)
     return plan
@@ -70,7 +72,10 @@ def _parser():
     parser.add_argument("--unpack-to", metavar="DIR", help="where a zip is unpacked (default: dataset/NAME)")
     parser.add_argument("--out", default="train", metavar="DIR", help="gets {level}_{name}/ (default: train)")
     parser.add_argument("--variant", default="paper", choices=sorted(SETTINGS))
-    parser.add_argument("--copies", type=whole_number(1), metavar="N", help="samples of each face, each under a new pose (default 8)")
+    parser.add_argument("--frozen", action="store_true",
+                        help="patches cut once and for all, for nets generated with --frozen; always so for the original's")
+    parser.add_argument("--copies", type=whole_number(1), metavar="N",
+                        help="frozen samples of each face, each under a new pose (default 8)")
     parser.add_argument("--start-from", metavar="MODEL",
                         help="centre patches on what this model predicts at the level before, not on shifted true points")
     parser.add_argument("--seed", type=whole_number(), default=1)

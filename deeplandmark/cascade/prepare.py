@@ -1,8 +1,9 @@
 """HDF5 files for training: what every network of a level sees of every face, and what it should answer.
 
-`train/{level}_{name}/` gets one train_NN.h5 a copy - each a whole pass over the training faces under newly drawn
-changes of pose, so that reading file after file is epoch after epoch - and test.h5 with the held-back faces; train.txt
-and test.txt name them and are written last.
+`train/{level}_{name}/` gets test.h5 with what the network sees of the held-back faces, and the training faces in one of
+two forms: as they are and mirrored in windows wider than the input, train.h5, of which the data layer cuts newly posed
+patches at every step; or "frozen", one train_NN.h5 a copy, each a whole pass over the faces under newly drawn changes
+of pose. train.txt and test.txt name the files and are written last.
 """
 import hashlib
 import json
@@ -18,7 +19,7 @@ import numpy as np
 
 from deeplandmark.cascade.prepared import marker_file, prepared, write_marker
 from deeplandmark.cascade.processes import cores, single_threaded_children
-from deeplandmark.cascade.samples import NO_AUGMENTATION, Augmentation, Face, posed, sample, start_points
+from deeplandmark.cascade.samples import NO_AUGMENTATION, Augmentation, Face, posed, sample, start_points, wide_sample
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture_list import Problem, read_face, read_list, too_many_bad
@@ -37,11 +38,14 @@ class Plan:
     ----------
     level : int
     settings : CascadeSettings
+    frozen : bool
+        Whether patches are cut once and for all. Otherwise the data layer draws their poses, as the template says.
     augmentation : Augmentation
+        Of frozen patches.
     shift : float
-        Largest shift of a patch, fraction of the box.
+        Largest shift of a frozen patch, and of one to test with, fraction of the box.
     copies : int
-        Samples of each training face.
+        Frozen samples of each training face.
     seed : int
     start_from : str or None
         Model folder whose predictions patches are centred on; None: the true points, shifted.
@@ -53,6 +57,7 @@ class Plan:
     copies: int = 8
     seed: int = 1
     start_from: str = None
+    frozen: bool = False
 
     @property
     def networks(self):
@@ -60,8 +65,21 @@ class Plan:
 
     def fingerprint(self, list_path):
         """Changes whenever the samples would."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode() + Path(list_path).read_bytes()).hexdigest()
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode() + Path(list_path).read_bytes())
+        for path in self.started_from():
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def started_from(self):
+        """The weights that the starting points depend on."""
+        if self.start_from is None or self.level == 1:
+            return []
+        return [path for path in sorted(Path(self.start_from).glob("*.caffemodel")) if path.name < f"{self.level}_"]
+
+    def files(self):
+        """Names of the HDF5 files of a network: the test file, then those to train on."""
+        return ["test.h5", *(f"train_{copy:02d}.h5" for copy in range(self.copies))] if self.frozen else [
+            "test.h5", "train.h5"]
 
 
 def prepare(plan, train_list, out="train", jobs=None, force=False):
@@ -98,7 +116,7 @@ def prepare(plan, train_list, out="train", jobs=None, force=False):
     used = _write_all(plan, faces, out, problems, jobs)
     too_many_bad(problems, total)
     for network in plan.networks:
-        _finish(out / network.full_name, plan.copies)
+        _finish(out / network.full_name, plan.files())
     write_marker(out, plan.level, {"fingerprint": fingerprint, "faces": used, **asdict(plan)})
     return used, problems
 
@@ -111,7 +129,7 @@ def _write_all(plan, faces, out, problems, jobs):
             folder = out / network.full_name
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            writers[network] = [stack.enter_context(_Writer(folder / name, network)) for name in _names(plan.copies)]
+            writers[network] = [stack.enter_context(_Writer(folder / name)) for name in plan.files()]
         chunks = [range(i, min(i + CHUNK, len(faces))) for i in range(0, len(faces), CHUNK)]
         for results in _in_parallel(partial(_make_chunk, plan), chunks, faces, jobs, f"level {plan.level}"):
             for result in results:
@@ -120,17 +138,12 @@ def _write_all(plan, faces, out, problems, jobs):
                     continue
                 used += 1
                 for file, samples in result:
-                    for network, (data, landmark) in zip(plan.networks, samples):
-                        writers[network][file].add(data, landmark)
+                    for network, values in zip(plan.networks, samples):
+                        writers[network][file].add(values)
     return used
 
 
-def _names(copies):
-    return ["test.h5", *(f"train_{copy:02d}.h5" for copy in range(copies))]
-
-
-def _finish(folder, copies):
-    names = _names(copies)
+def _finish(folder, names):
     for list_name, members in (("test.txt", names[:1]), ("train.txt", names[1:])):
         (folder / list_name).write_text("".join(f"{folder / name}\n" for name in members))
 
@@ -164,6 +177,9 @@ def _make(plan, index, annotation):
     rng = np.random.default_rng([plan.seed, plan.level, index])
     if index % HELD_BACK == HELD_BACK - 1:
         return [(0, _samples(plan, posed(face, NO_AUGMENTATION, False, plan.settings.points, rng), rng))]
+    if not plan.frozen:
+        return [(1, _wide(plan, posed(face, NO_AUGMENTATION, mirrored, plan.settings.points, rng), rng))
+                for mirrored in ((False, True) if plan.augmentation.mirror else (False,))]
     found = []
     for copy in range(plan.copies):
         mirrored = plan.augmentation.mirror and copy % 2 == 1
@@ -174,11 +190,18 @@ def _make(plan, index, annotation):
 
 
 def _samples(plan, face, rng):
+    return sample(face, plan.networks, plan.settings, _start(plan, face, rng))
+
+
+def _wide(plan, face, rng):
+    return wide_sample(face, plan.networks, plan.settings, _start(plan, face, rng))
+
+
+def _start(plan, face, rng):
+    """Where a level starts from, (k, 2) pixels: the predictions of the level before, or the true points, shifted."""
     if plan.start_from is None or plan.level == 1:
-        start_px = start_points(face, plan.level, plan.shift, rng)
-    else:
-        start_px = _cascade(plan.start_from).predict(face.image, face.box[None], level=plan.level - 1)[0]
-    return sample(face, plan.networks, plan.settings, start_px)
+        return start_points(face, plan.level, plan.shift, rng)
+    return _cascade(plan.start_from).predict(face.image, face.box[None], level=plan.level - 1)[0]
 
 
 @lru_cache(maxsize=1)
@@ -191,24 +214,25 @@ def _cascade(folder):
 class _Writer:
     """Appends samples to one HDF5 file, many at a time."""
 
-    def __init__(self, path, network, block=512):
+    def __init__(self, path, block=512):
         import h5py                                              # only training needs it
         self._file = h5py.File(path, "w")
         self._block, self._rows = block, []
-        shapes = {"data": (1, *network.size), "landmark": (network.num_output,)}
-        for name, shape in shapes.items():
-            self._file.create_dataset(name, (0, *shape), "f4", maxshape=(None, *shape), chunks=(block, *shape))
 
-    def add(self, data, landmark):
-        self._rows.append((data, landmark))
+    def add(self, values):
+        """A row: dict of dataset name -> array."""
+        self._rows.append(values)
         if len(self._rows) == self._block:
             self._flush()
 
     def _flush(self):
-        for name, rows in zip(("data", "landmark"), zip(*self._rows)):
+        for name, first in self._rows[0].items():
+            if name not in self._file:
+                self._file.create_dataset(name, (0, *first.shape), first.dtype, maxshape=(None, *first.shape),
+                                          chunks=(min(self._block, 1 + (1 << 20) // first.nbytes), *first.shape))
             dataset = self._file[name]
-            dataset.resize(len(dataset) + len(rows), axis=0)
-            dataset[-len(rows):] = rows
+            dataset.resize(len(dataset) + len(self._rows), axis=0)
+            dataset[-len(self._rows):] = [values[name] for values in self._rows]
         self._rows = []
 
     def __enter__(self):

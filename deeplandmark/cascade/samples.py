@@ -4,10 +4,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from deeplandmark.cascade.cutting import cut
 from deeplandmark.cascade.frames import frames_of, see, windows_of
 from deeplandmark.cascade.networks import MAX_SHIFT
 from deeplandmark.faces.augment import apply, mirror, similarity
 from deeplandmark.faces.box import BBox, project
+
+MARGIN = 0.3                # stored around what a network sees, fraction of its frame: turned and shifted patches need it
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,64 @@ def sample(face, networks, settings, start_px):
 
     Returns
     -------
-    list of (data float32 (1, rows, columns), landmark float32 (num_output,)), one per network
+    list of dict, one per network: data float32 (1, rows, columns), landmark float32 (num_output,)
     """
     found = []
     for network in networks:
         boxes = face.box[None]
         windows = windows_of(network, boxes, start_px[None])
         in_frame = project(frames_of(network, boxes, windows), face.points_px[list(network.points)])
-        target = settings.encoding.encode(in_frame)
-        found.append((see(network, face.image, windows[0], settings)[None], target.astype(np.float32).ravel()))
+        found.append({"data": see(network, face.image, windows[0], settings)[None],
+                      "landmark": _target(in_frame, settings)})
     return found
+
+
+def wide_sample(face, networks, settings, start_px):
+    """What the data layer HDF5PatchData cuts patches of: for each network a window wider and finer than its input.
+
+    Levels 2 and 3 have the true point in its middle; `start_px` (k, 2) says where the level before would put it.
+
+    Returns
+    -------
+    list of dict, one per network: window uint8 (1, H, W), extent float32 (4,), landmark float32 (num_output,) and, at
+    levels 2 and 3, start float32 (2,); the last three in the units of the network's target
+    """
+    found = []
+    for network in networks:
+        boxes = face.box[None]
+        nominal = windows_of(network, boxes, face.points_px[None])[0]
+        frame = frames_of(network, boxes, nominal[None])
+        reach, size = _widened(nominal, network.size, MARGIN * (frame[0, 2:] - frame[0, :2]))
+        values = {"window": np.rint(_finer(face.image, reach, size)).astype(np.uint8)[None],
+                  "extent": _target(project(frame, reach.reshape(1, 2, 2)), settings),
+                  "landmark": _target(project(frame, face.points_px[list(network.points)]), settings)}
+        if network.level > 1:
+            values["start"] = _target(project(frame, start_px[list(network.points)]), settings)
+        found.append(values)
+    return found
+
+
+def _target(in_frame, settings):
+    return settings.encoding.encode(in_frame).astype(np.float32).ravel()
+
+
+def _finer(image, window, size):
+    """The window on a grid twice as fine as `size`, each value still the mean over a whole cell: cuts half a cell apart,
+    interleaved."""
+    quarter = (window[2:] - window[:2]) / size[::-1] / 4
+    fine = np.empty(np.multiply(size, 2), np.float32)
+    for i, dy in enumerate((-quarter[1], quarter[1])):
+        for j, dx in enumerate((-quarter[0], quarter[0])):
+            fine[i::2, j::2] = cut(image, window + (dx, dy, dx, dy), size)
+    return fine
+
+
+def _widened(window, size, margin):
+    """A window (4,) with at least `margin` (2,) pixels more on each side, in whole cells: (window, size in cells)."""
+    cell = (window[2:] - window[:2]) / size[::-1]
+    more = np.ceil(margin / cell)
+    return (np.concatenate([window[:2] - more * cell, window[2:] + more * cell]),
+            tuple(int(n) for n in np.add(size, 2 * more[::-1])))
 
 
 def default_shift(level, variant="paper"):

@@ -80,6 +80,12 @@ class CascadeSettings:
             raise ValueError(f"{path}: not a cascade's settings ({error})") from None
 
 
+def patch_extent(network, settings):
+    """left, top, right, bottom of a network's input in the units of its target."""
+    x0, x1, y0, y1 = network.window or (0, 1, 0, 1)
+    return tuple(round(settings.encoding.encode(edge), 6) for edge in (x0, y0, x1, y1))
+
+
 def _network(values):
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return Network(**{field.name: lists[field.name] for field in fields(Network)})

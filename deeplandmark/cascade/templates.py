@@ -2,7 +2,8 @@
 import traceback
 from pathlib import Path
 
-from deeplandmark.cascade.networks import networks
+from deeplandmark.cascade.networks import MAX_SHIFT, networks
+from deeplandmark.cascade.settings import SETTINGS, patch_extent
 
 VARIANTS = ("paper", "original")
 RECIPES = ("fast", "full")
@@ -14,7 +15,7 @@ def template_folder():
 
 
 def render(network, kind, *, folder, variant="paper", structure=None, recipe="fast", effort=1.0, seed=1,
-           prototxt="prototxt", train="train", model="model"):
+           frozen=False, variables=None, prototxt="prototxt", train="train", model="model"):
     """Text of one prototxt.
 
     Parameters
@@ -29,6 +30,10 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
         Another structure than the table's: s3 ... s7 for an ablation of S0.
     recipe, effort
         Training plan, and a factor on its iterations.
+    frozen : bool
+        Whether the training patches are cut already (`prepare --frozen`); those of the original's family always are.
+    variables : dict of str -> str or float, optional
+        Further variables of the templates, such as rotation or loss.
     prototxt, train, model : str
         Folders as the prototxt names them: of the training net, of the h5 lists, of the snapshots.
 
@@ -44,10 +49,11 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
     values = dict(
         level=network.level, name=network.name, num_output=network.num_output, rows=network.size[0],
         columns=network.size[1], structure=f"{variant}_{structure or network.structure}", variant=variant,
-        recipe=recipe, effort=effort,
-        seed=seed, train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
+        recipe=recipe, effort=effort, frozen=frozen or variant == "original",
+        extent=patch_extent(network, SETTINGS[variant]), half_side=network.half_side,
+        max_shift=MAX_SHIFT.get(network.level), seed=seed, train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
         train_source=f"{train}/{network.full_name}/train.txt", test_source=f"{train}/{network.full_name}/test.txt",
-        snapshot_prefix=f"{model}/{network.full_name}/")
+        snapshot_prefix=f"{model}/{network.full_name}/", **(variables or {}))
     try:
         return environment.get_template(f"{name}.prototxt.template").render(values)
     except jinja2.TemplateSyntaxError as error:

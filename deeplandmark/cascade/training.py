@@ -83,7 +83,7 @@ class NetworkTraining:
     def structure(self):
         """Networks with equal structures train as one stack: the training net without names and sources."""
         lines = Path(self.folders.prototxt, f"{self.name}_train.prototxt").read_text(encoding="utf-8").splitlines()
-        return "\n".join(line for line in lines if not line.startswith("name:") and "hdf5_data_param" not in line)
+        return "\n".join(line for line in lines if not line.startswith("name:") and "source:" not in line)
 
     def save_state(self):
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from deeplandmark.caffe.layers import lrn             # noqa: F401
 from deeplandmark.caffe.layers import neuron          # noqa: F401
 from deeplandmark.caffe.layers import normalise       # noqa: F401
 from deeplandmark.caffe.layers import parameter       # noqa: F401
+from deeplandmark.caffe.layers import patch_data      # noqa: F401
 from deeplandmark.caffe.layers import pooling         # noqa: F401
 from deeplandmark.caffe.layers import python_layer    # noqa: F401
 from deeplandmark.caffe.layers import recurrent       # noqa: F401

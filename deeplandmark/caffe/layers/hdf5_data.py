@@ -21,12 +21,16 @@ class HDF5Data(DataLayer):
     min_tops = 1
 
     def create(self, bottom_shapes):
-        p = self.param.hdf5_data_param
         if self.param.HasField("transform_param"):
             self.fail("HDF5Data does not transform data: take out transform_param")
+        self.open_source("hdf5_data_param", list(self.param.top))
+
+    def open_source(self, settings, names):
+        """Opens the files of `settings`, which have source, batch_size and shuffle, to read the datasets `names`."""
+        p = getattr(self.param, settings)
         if not p.batch_size:
-            self.fail("hdf5_data_param needs batch_size")
-        self.batch_size, self.shuffle = p.batch_size, p.shuffle
+            self.fail(f"{settings} needs batch_size")
+        self.batch_size, self.shuffle, self.datasets = p.batch_size, p.shuffle, names
         self.files = self._read_list(p.source)
         self.file_order = self._order(len(self.files))
         self.rows = self.loaded = None                           # the open file and its index
@@ -70,7 +74,7 @@ class HDF5Data(DataLayer):
         if index != self.loaded:
             if self.rows is not None:
                 self.rows.close()                                # frees the old file before the new one is read
-            self.rows = open_rows(self, self.files[index], list(self.param.top))
+            self.rows = open_rows(self, self.files[index], self.datasets)
             self.loaded = index
         if self.shuffle:
             check_memory(self, 8 * self.rows.num_rows, f"the order of the {self.rows.num_rows} rows")

@@ -1,6 +1,7 @@
-"""EuclideanLoss (euclidean_loss_layer.cpp)."""
+"""EuclideanLoss (euclidean_loss_layer.cpp), and SmoothL1Loss of the fork that came with Fast R-CNN."""
 import math
 
+import torch
 import torch.nn.functional as F
 
 from deeplandmark.caffe.layers.base import LossLayer
@@ -23,3 +24,41 @@ class EuclideanLoss(LossLayer):
         if a.shape != b.shape:
             b = b.reshape(a.shape)
         return F.mse_loss(a, b, reduction="sum") * (0.5 / a.shape[0]),
+
+
+@layer("SmoothL1Loss")
+class SmoothL1Loss(EuclideanLoss):
+    """1/N * sum f(w_in * (a - b)) * w_out over the N rows (smooth_L1_loss_layer.cpp of Fast R-CNN's fork).
+
+    f(x) is (sigma x)^2 / 2 where |x| < 1 / sigma^2, and |x| - 1 / (2 sigma^2) beyond. w_in and w_out are an optional
+    third and fourth bottom of a's size; 1 without them. Both a and b may get a gradient.
+    """
+    exact_bottoms = None
+    min_bottoms, max_bottoms = 2, 4
+    no_gradient_bottoms = (2, 3)
+
+    def create(self, bottom_shapes):
+        self.sigma = self.param.smooth_l1_loss_param.sigma
+        if not self.sigma > 0:
+            self.fail(f"sigma must be above 0, found {self.sigma}")
+        if len(bottom_shapes) == 3:
+            self.fail("SmoothL1Loss takes 2 bottoms, or 4 with both weights; found 3")
+
+    def reshape(self, bottom_shapes):
+        shapes = super().reshape(bottom_shapes[:2])
+        for shape in bottom_shapes[2:]:
+            super().reshape([bottom_shapes[0], shape])
+        return shapes
+
+    def forward(self, a, b, inside=None, outside=None):
+        difference = a - b.reshape(a.shape)
+        if inside is None:
+            return smooth_l1(difference, self.sigma).sum() / a.shape[0],
+        values = smooth_l1(difference * inside.detach().reshape(a.shape), self.sigma)
+        return (values * outside.detach().reshape(a.shape)).sum() / a.shape[0],
+
+
+def smooth_l1(x, sigma):
+    """f of `SmoothL1Loss`, elementwise."""
+    return F.smooth_l1_loss(x, torch.zeros((), dtype=x.dtype, device=x.device).expand_as(x), reduction="none",
+                            beta=1 / sigma ** 2)

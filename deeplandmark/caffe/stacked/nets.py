@@ -92,6 +92,7 @@ def _settings(node):
     param = type(node.layer.param)()
     param.CopyFrom(node.layer.param)
     param.hdf5_data_param.ClearField("source")
+    param.hdf5_patch_data_param.ClearField("source")
     return param
 
 

@@ -6,6 +6,7 @@ Adding a type is one function.
 """
 import torch
 
+from deeplandmark.caffe.layers.loss import smooth_l1
 from deeplandmark.caffe.stacked.functions import Convolution, max_pooling
 
 
@@ -159,4 +160,14 @@ def _euclidean_loss(layer, blobs):
     def run(bottoms):
         prediction, label = (blob.flatten(1, -2) for blob in bottoms)
         return [(prediction - label).square().sum((1, 2)) / (2 * prediction.shape[-1])]
+    return run
+
+
+@_stacks("SmoothL1Loss")
+def _smooth_l1_loss(layer, blobs):
+    _require(layer, len(layer.param.bottom) == 2, "only without weights")
+
+    def run(bottoms):
+        prediction, label = (blob.flatten(1, -2) for blob in bottoms)
+        return [smooth_l1(prediction - label, layer.sigma).sum((1, 2)) / prediction.shape[-1]]
     return run

@@ -1,0 +1,104 @@
+"""HDF5PatchData: patches cut anew, at every batch, out of wider windows stored in HDF5. deeplandmark's own layer."""
+import cv2
+import numpy as np
+import torch
+
+from deeplandmark.caffe.layers.hdf5_data import HDF5Data
+from deeplandmark.caffe.layers.registry import layer
+
+_CUBIC = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP       # linear interpolation would blur what the window has been through
+
+
+@layer("HDF5PatchData")
+class HDF5PatchData(HDF5Data):
+    """Augmented patches and the landmarks in them; tops (N, 1, rows, columns) and (N, 2k).
+
+    A row of the HDF5 files has the datasets
+        window (1, H, W) uint8: part of a picture on a grid finer than the patch's, each value already the mean over
+            an area as large as a pixel of the patch - so that sampling it gives a patch without aliasing;
+        extent (4,): left, top, right, bottom of the window in the units of the landmark;
+        landmark (2k,): points x1 y1 x2 y2 ..., the middle of the undisturbed patch being near (0, 0);
+        start (2,), only where start_share is set: another middle, in the same units.
+    A patch is the rectangle left .. bottom of `hdf5_patch_data_param`, moved to a middle c, turned by an angle and
+    enlarged by a factor; the landmark becomes what it is in the moved rectangle's own axes. c is `start` for
+    start_share of the patches and uniform in +-shift for the others; angle and logarithm of the factor are uniform in
+    +-rotation degrees and +-scale. Then light and blur change the patch, and (x - mean) / std ends it. What a patch
+    sees beyond its window is the window's border, repeated.
+
+    Units may differ between x and y only where pictures of one shape are meant: a turn is one of the units.
+    """
+    exact_tops = 2
+
+    def create(self, bottom_shapes):
+        self.settings = p = self.param.hdf5_patch_data_param
+        if not (p.rows and p.columns and p.left < p.right and p.top < p.bottom):
+            self.fail(f"hdf5_patch_data_param needs rows, columns, left < right and top < bottom, found {p.rows} "
+                      f"{p.columns} {p.left} {p.right} {p.top} {p.bottom}")
+        if min(p.rotation, p.scale, p.shift, p.light, p.blur) < 0 or not 0 <= p.start_share <= 1 or p.blur > 1:
+            self.fail("rotation, scale, shift and light must not be negative; start_share and blur lie in 0 .. 1")
+        self.names = ["window", "extent", "landmark"] + ["start"] * (p.start_share > 0)
+        self.open_source("hdf5_patch_data_param", self.names)
+        self._check(*self.rows.row_shapes)
+        self.grid = _grid(p)
+
+    def reshape(self, bottom_shapes):
+        p = self.settings
+        return [(self.batch_size, 1, p.rows, p.columns), (self.batch_size, *self.rows.row_shapes[2])]
+
+    def forward(self):
+        parts = zip(*self._next_rows(self.batch_size))
+        rows = dict(zip(self.names, (torch.cat(part).numpy() for part in parts)))
+        draw = torch.rand(9, self.batch_size, generator=self.context.generator).numpy() * 2 - 1
+        middle, turn = self._poses(draw, rows.get("start"))
+        patches = self._finish(self._cut(rows["window"], rows["extent"], middle, turn), draw)
+        points = rows["landmark"].reshape(self.batch_size, -1, 2) - middle[:, None]
+        landmark = np.einsum("nij,nkj->nki", np.linalg.inv(turn), points).reshape(self.batch_size, -1)
+        return self.to_place(patches), self.to_place(torch.from_numpy(landmark.astype(np.float32)))
+
+    def _check(self, window, extent, landmark, start=(2,)):
+        if len(window) != 3 or window[0] != 1 or extent != (4,) or len(landmark) != 1 or landmark[0] % 2 or start != (2,):
+            self.fail("its files need rows window (1, H, W), extent (4), landmark (2k) and, with start_share, start (2); "
+                      f"found {window} {extent} {landmark} {start}")
+
+    def _poses(self, draw, start):
+        """Middles (N, 2) and matrices (N, 2, 2) that take the patch's axes to the window's, in units."""
+        p = self.settings
+        middle = draw[:2].T * p.shift
+        if start is not None:
+            middle = np.where((draw[2] < 2 * p.start_share - 1)[:, None], start, middle)
+        angle, factor = np.deg2rad(draw[3] * p.rotation), np.exp(draw[4] * p.scale)
+        cos, sin = np.cos(angle) * factor, np.sin(angle) * factor
+        return middle, np.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)
+
+    def _cut(self, windows, extents, middle, turn):
+        """Tensor (N, 1, rows, columns) float32, in the pictures' 0..255."""
+        size = windows.shape[:1:-1] / (extents[:, 2:] - extents[:, :2])              # window pixels a unit: x, y
+        linear = (turn @ self.grid[:, :2]) * size[:, :, None]
+        offset = (np.einsum("nij,j->ni", turn, self.grid[:, 2]) + middle - extents[:, :2]) * size - 0.5
+        matrices = np.concatenate([linear, offset[:, :, None]], 2).astype(np.float64)
+        shape = (self.settings.columns, self.settings.rows)
+        patches = np.empty((len(windows), 1, *shape[::-1]), np.uint8)
+        for window, matrix, patch in zip(windows, matrices, patches):
+            cv2.warpAffine(window[0], matrix, shape, patch[0], _CUBIC, cv2.BORDER_REPLICATE)
+        return torch.from_numpy(patches).float()
+
+    def _finish(self, patches, draw):
+        """Light, blur and normalisation, each patch by itself."""
+        p, n = self.settings, len(patches)
+        if p.blur:
+            share = torch.from_numpy((draw[5] + 1) / 2 * p.blur).view(n, 1, 1, 1)
+            padded = torch.nn.functional.pad(patches, (1, 1, 1, 1), mode="replicate")
+            patches = torch.lerp(patches, torch.nn.functional.avg_pool2d(padded, 3, 1), share)
+        if p.light:
+            slope = torch.from_numpy(draw[6:8] * p.light).view(2, n, 1, 1, 1)
+            x, y = torch.linspace(-1, 1, p.columns), torch.linspace(-1, 1, p.rows).unsqueeze(1)
+            patches = patches * (1 + slope[0] * x + slope[1] * y)
+        flat = patches.flatten(1) - patches.mean((2, 3))
+        deviation = flat.square().mean(1, keepdim=True).sqrt()      # torch.std takes four times as long
+        return (flat / torch.where(deviation > 1e-6, deviation, 1.0)).view_as(patches)
+
+
+def _grid(p):
+    """The matrix (2, 3) float64 from the pixels of a patch (x, y, 1) to units."""
+    step_x, step_y = (p.right - p.left) / p.columns, (p.bottom - p.top) / p.rows
+    return np.array([[step_x, 0, p.left + step_x / 2], [0, step_y, p.top + step_y / 2]])
