@@ -1,0 +1,174 @@
+// The page: puts its parts together. What is shown follows from `now`.
+import { findLandmarks, readModel } from "./api.js";
+import { BoxByHand } from "./byhand.js";
+import { Camera } from "./camera.js";
+import { Closeups } from "./closeups.js";
+import { describe, fillPoints, saveJson, savePicture } from "./panel.js";
+import { Player } from "./player.js";
+import { Scene } from "./scene.js";
+import { listen } from "./sources.js";
+
+const EXPLANATIONS = [
+  "Level 1 looks at the whole face box and places all points at once.",
+  "Level 2 looks at a square around each point of level 1, and moves the point.",
+  "Level 3 looks closer still, and makes the last correction.",
+];
+
+const part = (id) => document.getElementById(id);
+const now = { file: null, name: "", picture: null, answer: null, selected: 0, request: null };
+const scene = new Scene(part("canvas"), part("stage"));
+const closeups = new Closeups(part("closeups"));
+const player = new Player(showPosition, showLevel);
+const camera = new Camera(showFrame);
+const byHand = new BoxByHand(scene, { stage: part("stage"), button: part("drag"), form: part("box") }, (box) => find([box]));
+let model;
+
+start();
+
+async function start() {
+  try {
+    model = await readModel();
+  } catch (error) {
+    return showError(error);
+  }
+  makeLevels();
+  listen({ input: part("file"), sample: part("sample"), stage: part("stage") }, open, showError);
+  part("camera").addEventListener("click", toggleCamera);
+  part("replay").addEventListener("click", () => player.play(model.levels.length));
+  part("faces").addEventListener("change", (event) => select(Number(event.target.value)));
+  part("save-json").addEventListener("click", () => saveJson(now.answer, now.name));
+  part("save-picture").addEventListener("click", () => savePicture(now.picture, now.answer, model, scene.state, now.name));
+}
+
+function makeLevels() {
+  model.levels.forEach((level, i) => {
+    const input = Object.assign(document.createElement("input"),
+                                { type: "radio", name: "level", id: `level-${level}`, value: i + 1, className: "unseen" });
+    const label = Object.assign(document.createElement("label"), { htmlFor: input.id, textContent: level });
+    input.addEventListener("change", () => player.go(i + 1));
+    part("levels").append(input, label);
+  });
+}
+
+// ------------------------------------------------------------------------------------------------ a picture comes in
+async function open(file, name) {
+  stopCamera();
+  Object.assign(now, { file, name });
+  await find();
+}
+
+// Sends the picture; with `boxes`, the faces are these instead of those that are found.
+async function find(boxes) {
+  now.request?.abort();
+  const request = now.request = new AbortController();
+  const { file } = now;
+  showError(null);
+  setBusy(true);
+  try {
+    if (file.size > model.limits.bytes) {
+      throw new Error(`The file has ${megabytes(file.size)}; at most ${megabytes(model.limits.bytes)} are taken.`);
+    }
+    const [answer, picture] = await Promise.all([findLandmarks(file, { boxes, signal: request.signal }), decode(file)]);
+    if (now.request === request) show(answer, picture);
+  } catch (error) {
+    if (error.name !== "AbortError" && now.request === request) showError(error);
+  }
+  if (now.request === request) setBusy(false);
+}
+
+function decode(file) {
+  return createImageBitmap(file).catch(() => { throw new Error("This browser cannot show the file: is it a picture?"); });
+}
+
+function show(answer, picture) {
+  Object.assign(now, { answer, picture, selected: 0 });
+  part("status").textContent = describe(answer);
+  part("canvas").setAttribute("aria-label", `The picture. ${describe(answer)}`);
+  part("empty").hidden = part("steps").hidden = true;
+  part("panel").hidden = false;
+  part("by-hand").open ||= answer.faces.length === 0;
+  document.querySelectorAll(".after").forEach((element) => { element.hidden = answer.faces.length === 0; });
+  part("faces-row").hidden = answer.faces.length < 2;
+  part("faces").replaceChildren(...answer.faces.map((_, i) => new Option(`${i + 1} of ${answer.faces.length}`, i)));
+  player.jump(1);
+  scene.show(picture, answer, model);
+  select(0);
+  if (answer.faces.length) player.play(model.levels.length);
+}
+
+function select(selected) {
+  const face = now.answer.faces[selected];
+  now.selected = selected;
+  scene.set({ selected });
+  byHand.fill(face?.box);
+  if (!face) return;
+  closeups.show(now.picture, now.answer, face, model.names);
+  showPosition(player.position);
+  showLevel(Math.round(player.position));
+}
+
+// ------------------------------------------------------------------------------------------------------------ levels
+function showPosition(position) {
+  scene.set({ position });
+  closeups.draw(position);
+}
+
+function showLevel(position) {
+  const face = now.answer?.faces[now.selected];
+  if (!face) return;
+  part(`level-${model.levels[position - 1]}`).checked = true;
+  part("explanation").textContent = EXPLANATIONS[position - 1];
+  fillPoints(part("points"), face, face.levels[position - 1], model.names);
+}
+
+// ------------------------------------------------------------------------------------------------------------ webcam
+async function toggleCamera() {
+  if (camera.on) return stopCamera();
+  now.request?.abort();
+  showError(null);
+  try {
+    await camera.start();
+    part("camera").setAttribute("aria-pressed", "true");
+    part("camera").textContent = "Stop and keep this picture";
+    part("status").textContent = "The webcam is on.";
+  } catch (error) {
+    showError(error);
+  }
+}
+
+function stopCamera() {
+  if (!camera.on) return;
+  camera.stop();
+  part("camera").setAttribute("aria-pressed", "false");
+  part("camera").textContent = "Use the webcam";
+  if (now.answer) show(now.answer, now.picture);
+}
+
+async function showFrame(file) {
+  try {
+    const [answer, picture] = await Promise.all([findLandmarks(file), createImageBitmap(file)]);
+    if (!camera.on) return;
+    Object.assign(now, { file, name: "webcam", answer, picture, selected: 0 });
+    part("empty").hidden = part("steps").hidden = true;
+    scene.state = { position: model.levels.length, selected: -1 };
+    scene.show(picture, answer, model);
+  } catch (error) {
+    stopCamera();
+    showError(error);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------- words
+function setBusy(busy) {
+  part("stage").setAttribute("aria-busy", busy);
+  if (busy) part("status").textContent = "Looking for faces …";
+}
+
+function showError(error) {
+  part("error").textContent = error?.message ?? "";
+  if (error) part("status").textContent = now.answer ? describe(now.answer) : "No picture yet.";
+}
+
+function megabytes(bytes) {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,52 @@
+// The result in words and numbers, and the files to save.
+import { colourOf } from "./colours.js";
+import { paintFaces } from "./paint.js";
+
+export function describe(answer) {
+  const count = answer.faces.length;
+  const found = count === 0 ? "No face found" : count === 1 ? "1 face found" : `${count} faces found`;
+  return `${found} in ${Math.round(answer.ms)} ms.`;
+}
+
+export function fillPoints(body, face, points, names) {
+  body.replaceChildren(...points.map(([x, y], i) => {
+    const row = document.createElement("tr");
+    const head = document.createElement("th");
+    const swatch = document.createElement("span");
+    head.scope = "row";
+    swatch.className = "swatch";
+    swatch.style.background = colourOf(face.confidence[i]);
+    head.append(swatch, names[i]);
+    row.append(head, ...[x.toFixed(1), y.toFixed(1), face.confidence[i].toFixed(2)].map(cell));
+    return row;
+  }));
+}
+
+export function saveJson(answer, name) {
+  save(new Blob([`${JSON.stringify(answer, null, 1)}\n`], { type: "application/json" }), `${name}.json`);
+}
+
+export function savePicture(picture, answer, model, state, name) {
+  const canvas = document.createElement("canvas");
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  const context = canvas.getContext("2d");
+  context.drawImage(picture, 0, 0);
+  const unit = Math.max(1, Math.max(picture.width, picture.height) / 1000);
+  paintFaces(context, answer, model, { scale: picture.width / answer.width, unit, ...state });
+  canvas.toBlob((blob) => save(blob, `${name}-points.jpg`), "image/jpeg", 0.93);
+}
+
+function cell(text) {
+  const element = document.createElement("td");
+  element.textContent = text;
+  return element;
+}
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
