@@ -1,5 +1,6 @@
 """`python -m deeplandmark.serve`: a web page and a REST endpoint that find facial points in uploaded pictures."""
 import argparse
+import logging
 import os
 import socket
 import sys
@@ -50,9 +51,8 @@ def main(arguments=None):
 
 def _serve(options):
     limits = replace(Limits(), bytes=options.max_bytes, pixels=options.max_pixels)
-    # A second lock on the door: should OpenCV ever see another size than the checked header's, it refuses by itself.
-    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(limits.pixels)
-    import uvicorn  # late: --help needs no extra, and OpenCV reads the line above when it is imported
+    _set_up_libraries(limits)
+    import uvicorn  # late: --help needs no extra
 
     from deeplandmark.cascade.cascade import Cascade
     from deeplandmark.web.app import create_app
@@ -60,10 +60,20 @@ def _serve(options):
     from deeplandmark.web.finder import Finder
     with _listen(options.host, options.port) as listener:
         app = create_app(Finder(Cascade.load(options.model), Detector(), limits, options.threads))
-        server = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="warning",
+        server = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="error",
                                                access_log=False, server_header=False))
         print(f"serving on {_url(listener)}  (Ctrl-C stops)", flush=True)
         server.run(sockets=[listener])
+
+
+def _set_up_libraries(limits):
+    """What OpenCV reads when it is imported, and who may write about bad uploads: nobody, their senders are told."""
+    # A second lock on the door: should OpenCV ever see another size than the checked header's, it refuses by itself.
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(limits.pixels)
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    from PIL import Image
+    Image.MAX_IMAGE_PIXELS = None                                 # ours counts instead
 
 
 def _listen(host, port):

@@ -78,10 +78,11 @@ def _described():
     return _object({
         "points": {**texts, "description": "short names, left = left in the picture"},
         "names": {**texts, "description": "names for people"},
-        "levels": {"type": "array", "items": {"type": "integer"}},
+        "levels": {"type": "array", "items": {"type": "integer"}, "description": "those it has"},
         "half_sides": {"type": "object", "additionalProperties": {"type": "number"},
                        "description": "half the side of the patch seen at a level, as a fraction of the face box"},
-        "limits": _object({name: {"type": "integer"} for name in ("bytes", "pixels", "faces")}),
+        "limits": {**_object({name: {"type": "integer"} for name in ("bytes", "pixels", "faces")}),
+                   "description": "of an upload and its picture"},
     })
 
 

@@ -35,8 +35,8 @@ async def read_upload(request, limits):
         raise _too_large(limits)
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Refusal(422, "the body must be multipart/form-data with a file in field 'image'")
-    parser = MultiPartParser(request.headers, _limited(request.stream(), limits), max_files=1, max_fields=limits.faces,
-                             max_part_size=_FIELD_BYTES)
+    parser = _Parser(request.headers, _limited(request.stream(), limits), max_files=1, max_fields=limits.faces,
+                     max_part_size=_FIELD_BYTES)
     parser.spool_max_size = limits.bytes                          # so that nothing is ever moved to a temporary file
     try:
         form = await asyncio.wait_for(parser.parse(), limits.seconds)
@@ -45,9 +45,19 @@ async def read_upload(request, limits):
     except asyncio.TimeoutError:
         raise Refusal(408, f"the upload did not arrive within {limits.seconds:g} seconds") from None
     try:
+        if not parser.ended:
+            raise Refusal(422, "the form stops before its closing boundary")
         return await _checked(form.multi_items(), limits)
     finally:
         await form.close()
+
+
+class _Parser(MultiPartParser):
+    """Starlette's parser takes a form cut short for a whole one; this one knows."""
+    ended = False
+
+    def on_end(self):
+        self.ended = True
 
 
 def _declared_length(request):

@@ -1,0 +1,77 @@
+"""A server of its own process for the tests, and faces to send to it."""
+import http.client
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+
+from deeplandmark.faces.synthetic import draw_face
+
+ROOT = Path(__file__).parents[2]
+BOUNDARY = "deeplandmark-tests"
+
+
+class Server:
+    """`python -m deeplandmark.serve` on a free port, with small limits so that tests need no large files."""
+
+    def __init__(self, *flags):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "deeplandmark.serve", "--port", "0", *flags], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        line = self.process.stdout.readline()
+        assert line.startswith("serving on http"), line + self.process.stderr.read()
+        self.url = line.split()[2]
+        self.address = urlsplit(self.url).hostname, urlsplit(self.url).port
+
+    def get(self, path):
+        """(status, headers, body)."""
+        return self._request("GET", path)
+
+    def post(self, picture=None, headers=(), chunked=False, **fields):
+        """(status, JSON) of POST /api/landmarks."""
+        body = multipart(picture, **fields)
+        sent = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **dict(headers)}
+        pieces = (body[i:i + 4096] for i in range(0, len(body), 4096)) if chunked else body
+        status, _, answer = self._request("POST", "/api/landmarks", pieces, sent, encode_chunked=chunked)
+        return status, json.loads(answer)
+
+    def _request(self, method, path, body=None, headers=None, **options):
+        connection = http.client.HTTPConnection(*self.address, timeout=60)
+        if options.get("encode_chunked"):
+            headers = {**headers, "Transfer-Encoding": "chunked"}
+        connection.request(method, path, body, headers or {}, **options)
+        response = connection.getresponse()
+        answer = response.status, response.headers, response.read()
+        connection.close()
+        return answer
+
+    def stop(self):
+        """What it wrote to stderr."""
+        self.process.terminate()
+        return self.process.communicate(timeout=30)[1]
+
+
+def multipart(picture=None, **fields):
+    """The bytes of a form: `picture` as the file `image`, the others as text (a list: the field again and again)."""
+    parts = [] if picture is None else [
+        b'Content-Disposition: form-data; name="image"; filename="face.jpg"\r\n\r\n' + picture]
+    for name, values in fields.items():
+        for value in values if isinstance(values, list) else [values]:
+            parts.append(f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode())
+    return b"".join(f"--{BOUNDARY}\r\n".encode() + part + b"\r\n" for part in parts) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def face(seed=4):
+    """A synthetic face: (image, landmark_px (5, 2), box as the text of a field)."""
+    image, landmark_px, bbox = draw_face(np.random.default_rng(seed))
+    return image, landmark_px, ",".join(f"{edge:g}" for edge in bbox.as_array())
+
+
+def encoded(image, suffix=".png", *options):
+    """The bytes of a picture's file."""
+    return cv2.imencode(suffix, image, options)[1].tobytes()

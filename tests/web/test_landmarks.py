@@ -1,0 +1,219 @@
+"""The endpoint over real HTTP: what it answers, and what it refuses."""
+import json
+import socket
+import struct
+import time
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+from server import BOUNDARY, encoded, face, multipart
+
+IMAGE, TRUTH, BOX = face()
+PNG = encoded(IMAGE)
+WIDTH = float(BOX.split(",")[2]) - float(BOX.split(",")[0])
+
+
+def points_of(server, picture, **fields):
+    """(points (5, 2), the whole answer) of one face with the box given."""
+    status, answer = server.post(picture, **{"boxes": BOX, **fields})
+    assert status == 200, answer
+    assert len(answer["faces"]) == 1
+    return np.array(answer["faces"][0]["points"]), answer
+
+
+def off(points, truth=TRUTH):
+    """Mean distance from the truth, as a fraction of the box's width."""
+    return np.linalg.norm(points - truth, axis=1).mean() / WIDTH
+
+
+def schema(server, name):
+    """A validator of one schema of the server's own description."""
+    document = json.loads(server.get("/openapi.json")[2])
+    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": document["components"]})
+
+
+# ----------------------------------------------------------------------------------------------------------- answers
+def test_a_face_that_is_found(server):
+    status, answer = server.post(encoded(IMAGE, ".jpg"))
+    assert status == 200 and len(answer["faces"]) == 1
+    schema(server, "Found").validate(answer)
+    found = answer["faces"][0]
+    assert off(np.array(found["points"])) < 0.1 and found["score"] is not None
+    assert found["points"] == found["levels"][-1] and len(found["levels"]) == 3
+    assert (answer["height"], answer["width"]) == IMAGE.shape[:2] and answer["ms"] > 0
+
+
+def test_a_given_box(server):
+    points, answer = points_of(server, PNG)
+    schema(server, "Found").validate(answer)
+    assert off(points) < 0.06
+    assert answer["faces"][0]["score"] is None and answer["faces"][0]["box"] == [float(edge) for edge in BOX.split(",")]
+
+
+def test_levels(server):
+    whole = points_of(server, PNG)[1]["faces"][0]["levels"]
+    for level in (1, 2, 3):
+        points, answer = points_of(server, PNG, level=level)
+        assert np.allclose(points, whole[level - 1], atol=0.02) and len(answer["faces"][0]["levels"]) == level
+
+
+@pytest.mark.parametrize("boxes, count", [
+    (f"[{BOX}]", 1), (f"[[{BOX}]]", 1), (f"[[{BOX}], [0, 0, 50, 50]]", 2), ([BOX, "0,0,50,50", "-20,-20,60,60"], 3),
+    ("[]", 0)])
+def test_ways_to_write_boxes(server, boxes, count):
+    status, answer = server.post(PNG, boxes=boxes)
+    assert status == 200 and len(answer["faces"]) == count
+    if count:
+        assert answer["faces"][0]["points"] == points_of(server, PNG)[0].tolist()
+
+
+def test_no_face_is_an_empty_list(server):
+    status, answer = server.post(encoded(np.full((120, 160, 3), 127, np.uint8)))
+    assert status == 200 and answer["faces"] == [] and (answer["width"], answer["height"]) == (160, 120)
+
+
+def test_an_empty_field_of_a_form_counts_as_absent(server):
+    assert server.post(PNG, boxes="")[1]["faces"][0]["score"] is not None
+
+
+# ---------------------------------------------------------------------------------------------------- kinds of picture
+def test_grey_alpha_and_16_bit_are_the_same_face(server):
+    expected = points_of(server, PNG)[0]
+    alpha = np.dstack([IMAGE, np.full(IMAGE.shape[:2], 255, np.uint8)])
+    grey = cv2.cvtColor(IMAGE, cv2.COLOR_BGR2GRAY)
+    for picture in (alpha, grey, IMAGE.astype(np.uint16) * 257, grey.astype(np.uint16) * 257):
+        assert np.abs(points_of(server, encoded(picture))[0] - expected).max() < 0.5
+    for suffix in (".bmp", ".webp"):
+        assert np.abs(points_of(server, encoded(IMAGE, suffix))[0] - expected).max() < 1
+
+
+def with_exif(jpeg, orientation):
+    """The JPEG with an Exif segment that holds an orientation alone."""
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0) + b"\0\0\0\0"
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+
+
+@pytest.mark.parametrize("orientation, stored", [
+    (3, cv2.rotate(IMAGE, cv2.ROTATE_180)), (6, cv2.rotate(IMAGE, cv2.ROTATE_90_COUNTERCLOCKWISE)),
+    (8, cv2.rotate(IMAGE, cv2.ROTATE_90_CLOCKWISE)), (2, cv2.flip(IMAGE, 1))])
+def test_exif_orientation(server, orientation, stored):
+    points, answer = points_of(server, with_exif(encoded(stored, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 98), orientation))
+    assert (answer["height"], answer["width"]) == IMAGE.shape[:2]
+    assert off(points) < 0.06
+
+
+# ---------------------------------------------------------------------------------------------------------- refusals
+@pytest.mark.parametrize("fields, says", [
+    ({"level": "4"}, "'level' must be 1, 2 or 3"), ({"level": "two"}, "'level' must be"), ({"level": ["1", "2"]}, "'level'"),
+    ({"levle": "2"}, "unknown field 'levle' (known: image, boxes, level)"),
+    ({"boxes": "1,2,3"}, "'boxes' must be left,top,right,bottom"), ({"boxes": "[[1,2,3,4],5]"}, "'boxes' must be"),
+    ({"boxes": '[["1",2,3,4]]'}, "'boxes' must be"), ({"boxes": "[" * 50000}, "'boxes' must be"),
+    ({"boxes": "null"}, "'boxes' must be"), ({"boxes": "9,9,3,20"}, "has no area"), ({"boxes": "NaN,0,9,9"}, "has no area"),
+    ({"boxes": "0,0,1e999,9"}, "has no area"), ({"boxes": str([[0, 0, 9, 9]] * 101)}, "at most 100 boxes"),
+    ({"boxes": "1" * 70000}, "maximum size")])
+def test_wrong_fields(server, fields, says):
+    status, answer = server.post(PNG, **fields)
+    assert status == 422 and says in answer["error"]
+    schema(server, "Error").validate(answer)
+
+
+@pytest.mark.parametrize("picture, fields, says", [
+    (None, {}, "'image' must be one file"), (None, {"image": "face.jpg"}, "'image' must be one file"),
+    (PNG, {"image": "face.jpg"}, "'image' must be one file"), (b"", {}, "empty"), (b"GIF89a no", {}, "known format"),
+    (b"<svg/>", {}, "known format"), (PNG[:-200], {}, "cut short"), (encoded(IMAGE, ".jpg")[:3000], {}, "cut short"),
+    (PNG[:20] + PNG[-20:], {}, "known format"), (PNG[:60] + bytes(300) + PNG[-12:], {}, "damaged"),
+    (encoded(IMAGE, ".bmp")[:5000], {}, "damaged"), (encoded(IMAGE, ".webp")[:1000], {}, "damaged")],
+    ids=lambda value: value if isinstance(value, str) else "")
+def test_no_picture(server, picture, fields, says):
+    status, answer = server.post(picture, **fields)
+    assert status == 422 and says in answer["error"]
+
+
+@pytest.mark.parametrize("headers, body, says", [
+    ({"Content-Type": "application/json"}, b"{}", "multipart/form-data"),
+    ({"Content-Type": "multipart/form-data"}, b"", "boundary"),
+    ({"Content-Type": "multipart/form-data; boundary=x"}, b"no form at all", "not a multipart"),
+    ({}, b"", "multipart/form-data")])
+def test_no_form(server, headers, body, says):
+    status, _, answer = server._request("POST", "/api/landmarks", body, headers)
+    assert status == 422 and says in json.loads(answer)["error"]
+
+
+def test_other_methods_and_places(server):
+    assert server.get("/api/landmarks")[0] == 405
+    assert server.get("/nowhere")[0] == server.get("/static/../app.py")[0] == server.get("/static/%2e%2e/app.py")[0] == 404
+
+
+# ------------------------------------------------------------------------------------------------------------ limits
+def head(*lines):
+    return "\r\n".join(["POST /api/landmarks HTTP/1.1", "Host: x", f"Content-Type: multipart/form-data; boundary={BOUNDARY}",
+                        *lines, "", ""]).encode()
+
+
+def talk(server, sent, seconds=20):
+    """What comes back for raw bytes, and after how long; the connection stays open on this side."""
+    with socket.create_connection(server.address, timeout=seconds) as line:
+        started = time.monotonic()
+        line.sendall(sent)
+        return line.recv(65536), time.monotonic() - started
+
+
+def test_a_declared_length_is_refused_before_anything_is_sent(server):
+    answer, seconds = talk(server, head("Content-Length: 99999999999"))
+    assert answer.startswith(b"HTTP/1.1 413 ") and b"at most 2,000,000 bytes" in answer and seconds < 5
+
+
+def test_a_large_upload_is_told_so_even_to_clients_that_send_it_all_first(server):
+    for chunked in (False, True):
+        status, answer = server.post(bytes(8_000_000), chunked=chunked)
+        assert (status, answer) == (413, {"error": "an upload has at most 2,000,000 bytes"})
+
+
+def test_an_endless_chunked_body_is_refused_on_the_way(server):
+    piece = b"186a0\r\n" + bytes(100_000) + b"\r\n"
+    start = multipart(PNG).rsplit(b"\r\n--", 1)[0]
+    sent = head("Transfer-Encoding: chunked") + f"{len(start):x}\r\n".encode() + start + b"\r\n" + 25 * piece
+    assert talk(server, sent)[0].startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_length_that_lies(server):
+    body = multipart(PNG, boxes=BOX)
+    short, _ = talk(server, head(f"Content-Length: {len(body) - 50}") + body)
+    assert short.startswith(b"HTTP/1.1 422 ")                     # what lies beyond it is not read as part of the form
+    for wrong in ("-1", "x"):
+        assert talk(server, head(f"Content-Length: {wrong}") + body)[0].startswith(b"HTTP/1.1 400 ")
+    with socket.create_connection(server.address) as line:        # more is announced than comes: the client goes away
+        line.sendall(head("Content-Length: 100000") + body[:100])
+    assert points_of(server, PNG)[0].shape == (5, 2)              # and the server goes on
+
+
+def png_bomb(width, height):
+    """A PNG of a few kilobytes that unfolds to that many grey pixels."""
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(1 + width)) for _ in range(height)) + packer.flush()
+    chunks = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(data)) + name + data
+                                             + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks)
+
+
+def memory(server):
+    """Peak resident memory of the server's process, bytes."""
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as lines:
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+@pytest.mark.parametrize("size", [(1001, 1000), (12_000, 12_000), (20_000, 20_000)])
+def test_pixels_are_counted_before_they_are_decoded(server, size):
+    bomb = png_bomb(*size)
+    before = memory(server)
+    status, answer = server.post(bomb)
+    assert status == 422 and "at most 1,000,000 pixels" in answer["error"]
+    assert memory(server) - before < 50_000_000 or size == (1001, 1000)
+
+
+def test_a_bomb_of_which_only_the_header_is_there(server):
+    start = png_bomb(1, 1)[:8] + b"\0\0\0\rIHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 6, 0, 0, 0)
+    assert server.post(start + struct.pack(">I", zlib.crc32(start[12:])) + PNG[33:])[0] == 422
