@@ -1,31 +1,44 @@
 """Contact sheets of what HDF5 files hold, with the targets drawn, so that anyone can check them by eye."""
 from pathlib import Path
 
+import numpy as np
+
+from deeplandmark.cascade.templates import render, template_folder
 from deeplandmark.faces.draw import contact_sheet
 from deeplandmark.faces.picture import write_picture
 
 
 def show_samples(plan, folder, sheet, each=12):
-    """Draws the first samples of every network of a level: one row of `each` a network, half of them mirrored."""
+    """Draws the first training samples of every network of a level: one row of `each` a network.
+
+    Windows are cut as the training net of the templates cuts them, poses drawn.
+    """
     images, landmarks = [], []
     for network in plan.networks:
-        for name, count in (("train_00.h5", each // 2), ("train_01.h5", each - each // 2)):
-            path = Path(folder, network.full_name, name)
-            if path.exists():
-                found = _read(path, count, network, plan.settings)
-                images += found[0]
-                landmarks += found[1]
-    if not images:
-        raise FileNotFoundError(f"{folder}: no training files of level {plan.level}")
+        data, landmark = _frozen(plan, folder, network, each) if plan.frozen else _cut(plan, folder, network)
+        in_frame = plan.settings.encoding.decode(landmark[:each].reshape(len(landmark[:each]), -1, 2))
+        images += list(data[:each, 0])
+        landmarks += [points_in_patch(network, points) for points in in_frame]
     write_picture(sheet, contact_sheet(images, landmarks, columns=each, scale=4 if plan.level > 1 else 3))
 
 
-def _read(path, count, network, settings):
+def _frozen(plan, folder, network, each):
+    """Samples of the first two files, of which the second has the mirrored faces."""
     import h5py                                                  # only training needs it
-    with h5py.File(path, "r") as file:
-        data, landmark = file["data"][:count, 0], file["landmark"][:count]
-    in_frame = settings.encoding.decode(landmark.reshape(len(landmark), -1, 2))
-    return list(data), [points_in_patch(network, points) for points in in_frame]
+    parts = []
+    for name in plan.files()[1:3]:
+        with h5py.File(Path(folder, network.full_name, name), "r") as file:
+            parts.append((file["data"][:each // 2], file["landmark"][:each // 2]))
+    return [np.concatenate(part) for part in zip(*parts)]
+
+
+def _cut(plan, folder, network):
+    """The first batch of the training net's data layer."""
+    from deeplandmark.caffe import TRAIN, Net                    # only who looks waits for torch
+    text = render(network, "train", folder=template_folder(), train=str(folder), seed=plan.seed)
+    net = Net(text.replace("shuffle: true", "shuffle: false"), TRAIN)
+    net.forward(end="data_train")
+    return net.blobs["data"].data, net.blobs["landmark"].data
 
 
 def points_in_patch(network, in_frame):

@@ -8,10 +8,13 @@ import pytest
 from fake_cascade import repeated_list, synthetic_list
 
 from deeplandmark import prepare as command
+from deeplandmark.caffe import TRAIN, Net
 from deeplandmark.cascade.prepare import Plan, prepare
-from deeplandmark.cascade.samples import Augmentation
+from deeplandmark.cascade.samples import Augmentation, Face, sample
 from deeplandmark.cascade.settings import PAPER_SETTINGS
+from deeplandmark.cascade.templates import render, template_folder
 from deeplandmark.faces.errors import ListError
+from deeplandmark.faces.picture_list import read_face, read_list
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +24,14 @@ def pictures(tmp_path_factory):
 
 
 def plan(level=2, **changes):
-    return replace(Plan(level, PAPER_SETTINGS, Augmentation(), shift=0.05, copies=2, seed=3), **changes)
+    return replace(Plan(level, PAPER_SETTINGS, Augmentation(), shift=0.05, copies=2, seed=3, frozen=True), **changes)
 
 
 def contents(folder, network="2_LE1"):
     found = {}
     for path in sorted((folder / network).glob("*.h5")):
         with h5py.File(path) as file:
-            found[path.name] = {name: np.asarray(file[name]) for name in ("data", "landmark")}
+            found[path.name] = {name: np.asarray(file[name]) for name in file}
     return found
 
 
@@ -43,6 +46,42 @@ def test_one_file_a_copy_and_one_for_the_held_back_faces(pictures, tmp_path):
         assert np.allclose(arrays["data"].mean((2, 3)), 0, atol=1e-5)
     assert (tmp_path / "2_LE1" / "train.txt").read_text().split() == [
         str(tmp_path / "2_LE1" / f"train_0{i}.h5") for i in (0, 1)]
+
+
+def test_wide_windows_hold_what_the_networks_see(pictures, tmp_path):
+    """Cut without a drawn pose, a stored window gives the patch that the cascade cuts out of the picture itself."""
+    fresh = plan(level=1, frozen=False)
+    assert prepare(fresh, pictures, tmp_path, jobs=1) == (12, [])
+    for network in fresh.networks:
+        values = contents(tmp_path, network.full_name)["train.h5"]
+        assert values["window"].dtype == np.uint8 and len(values["window"]) == 22      # 11 faces, and mirrored
+        text = render(network, "train", folder=template_folder(), train=str(tmp_path), variables={
+            "rotation": 0, "scale": 0, "shift": 0}).replace("shuffle: true", "")
+        net = Net(text, TRAIN)
+        net.forward(end="data_train")
+        annotation = read_list(pictures, 5)[0]
+        face = Face(read_face(annotation), annotation.bbox.as_array(), annotation.landmark_px)
+        seen, = sample(face, [network], PAPER_SETTINGS, face.points_px)
+        assert np.allclose(net.blobs["landmark"].data[0], seen["landmark"], atol=1e-6)
+        assert np.sqrt(np.square(net.blobs["data"].data[0] - seen["data"]).mean()) < 0.05      # of its deviation, 1
+
+
+def test_wide_windows_are_mirrored_and_know_where_the_level_before_would_begin(pictures, tmp_path):
+    prepare(plan(frozen=False), pictures, tmp_path, jobs=1)
+    left, right = (contents(tmp_path, name)["train.h5"] for name in ("2_LE1", "2_RE1"))
+    assert np.allclose(left["window"][0, 0], right["window"][1, 0, :, ::-1], atol=1)
+    assert np.allclose(left["landmark"], 0, atol=1e-6)             # the true point is in the middle
+    assert 0.1 < np.abs(left["start"]).max() <= 0.05 / 0.16 + 1e-6
+    assert np.allclose(left["extent"], [[-1.6, -1.6, 1.6, 1.6]], atol=0.1)
+
+
+def test_weights_that_it_starts_from_count(pictures, tmp_path):
+    (tmp_path / "1_F.caffemodel").write_bytes(b"one")
+    before = plan(start_from=str(tmp_path)).fingerprint(pictures)
+    (tmp_path / "2_LE1.caffemodel").write_bytes(b"its own")
+    assert plan(start_from=str(tmp_path)).fingerprint(pictures) == before
+    (tmp_path / "1_F.caffemodel").write_bytes(b"two")
+    assert plan(start_from=str(tmp_path)).fingerprint(pictures) != before
 
 
 def test_the_seed_decides_and_not_the_number_of_processes(pictures, tmp_path):

@@ -1,0 +1,99 @@
+"""HDF5PatchData: patches show what their landmarks say, under every pose that it draws."""
+import h5py
+import numpy as np
+import pytest
+
+import deeplandmark.caffe as caffe
+from deeplandmark.caffe.errors import NetError
+
+EXTENT = (-1.6, -1.6, 1.6, 1.6)
+
+
+def blob(x, y, size=64, width=0.12):
+    """A window (1, size, size) over EXTENT with a bright round blob at (x, y)."""
+    axis = (np.arange(size) + 0.5) / size * 3.2 - 1.6
+    distance = (axis[None] - x) ** 2 + (axis[:, None] - y) ** 2
+    return np.rint(255 * np.exp(-distance / (2 * width ** 2))).astype(np.uint8)[None]
+
+
+def write(folder, count=40, seed=0, **others):
+    rng = np.random.default_rng(seed)
+    landmark = rng.uniform(-0.2, 0.2, (count, 2)).astype(np.float32)
+    values = {"window": np.stack([blob(*point) for point in landmark]), "landmark": landmark,
+              "extent": np.tile(np.float32(EXTENT), (count, 1)), **others}
+    with h5py.File(folder / "a.h5", "w") as file:
+        for name, array in values.items():
+            file[name] = array
+    (folder / "list.txt").write_text(str(folder / "a.h5"))
+    return landmark
+
+
+def net(folder, extra="", seed=0, size="rows: 20 columns: 30", batch=40):
+    return caffe.Net(f"""layer {{ name: "d" type: "HDF5PatchData" top: "data" top: "landmark" hdf5_patch_data_param {{
+        source: "{folder / 'list.txt'}" batch_size: {batch} {size} {extra} }} }}""", caffe.TRAIN, seed=seed)
+
+
+def centres(patches):
+    """Where the blob of each patch is, in the units of its rectangle -1 .. 1: the middle of what is bright."""
+    bright = np.clip(patches[:, 0] - (patches[:, 0].max((1, 2), keepdims=True) * 0.3), 0, None)
+    rows, columns = patches.shape[2:]
+    x, y = ((np.arange(n) + 0.5) / n * 2 - 1 for n in (columns, rows))
+    total = bright.sum((1, 2))
+    return np.stack([(bright * x).sum((1, 2)) / total, (bright * y[:, None]).sum((1, 2)) / total], 1)
+
+
+@pytest.mark.parametrize("extra", ["", "shift: 0.3", "rotation: 40", "scale: 0.3", "rotation: 30 scale: 0.2 shift: 0.3",
+                                   "rotation: 30 shift: 0.2 light: 0.1 blur: 0.5"])
+def test_the_landmark_is_where_the_picture_shows_it(tmp_path, extra):
+    stored = write(tmp_path)
+    top = net(tmp_path, extra).forward()
+    assert np.abs(centres(top["data"]) - top["landmark"]).max() < 0.012        # a fifth of a pixel
+    assert np.allclose(top["landmark"], stored, atol=1e-6) == (extra == "")
+    assert np.allclose(top["data"].mean((1, 2, 3)), 0, atol=1e-5)
+    assert np.allclose(top["data"].std((1, 2, 3)), 1, atol=1e-4)
+
+
+def test_a_patch_of_another_rectangle(tmp_path):
+    stored = write(tmp_path)
+    top = net(tmp_path, "left: -1.2 right: 0.8 top: -0.5 bottom: 1", size="rows: 30 columns: 40").forward()
+    in_units = centres(top["data"]) * (1, 0.75) + (-0.2, 0.25)
+    assert np.abs(in_units - stored).max() < 0.012
+
+
+def test_start_is_the_middle_of_its_share(tmp_path):
+    start = np.random.default_rng(1).uniform(-0.3, 0.3, (40, 2)).astype(np.float32)
+    stored = write(tmp_path, start=start)
+    assert np.allclose(net(tmp_path, "start_share: 1").forward()["landmark"], stored - start, atol=1e-6)
+    half = net(tmp_path, "start_share: 0.5", batch=400).forward()["landmark"]
+    moved = np.abs(half - np.tile(stored, (10, 1))).max(1) > 1e-5
+    assert 150 < moved.sum() < 250
+    assert np.array_equal(half, net(tmp_path, "start_share: 0.5", batch=400).forward()["landmark"])
+
+
+def test_poses_fill_their_range_and_are_drawn_anew(tmp_path):
+    stored = write(tmp_path)
+    moving = net(tmp_path, "shift: 0.25", batch=400)
+    shift = np.tile(stored, (10, 1)) - moving.forward()["landmark"]
+    assert 0.23 < np.abs(shift).max() <= 0.25 and np.abs(shift.mean(0)).max() < 0.04
+    assert not np.allclose(shift[:40], np.tile(stored, (10, 1))[:40] - moving.forward()["landmark"][:40])
+
+
+def test_one_colour_becomes_zeros(tmp_path):
+    write(tmp_path, window=np.full((40, 1, 8, 8), 7, np.uint8))
+    assert not net(tmp_path).forward()["data"].any()
+
+
+@pytest.mark.parametrize("extra, size, message", [
+    ("", "rows: 0 columns: 3", "needs rows, columns"), ("left: 2", "rows: 3 columns: 3", "left < right"),
+    ("blur: 2", "rows: 3 columns: 3", "blur lie in 0 .. 1"), ("start_share: 0.5", "rows: 3 columns: 3", "start"),
+    ("rotation: -1", "rows: 3 columns: 3", "must not be negative")])
+def test_wrong_settings(tmp_path, extra, size, message):
+    write(tmp_path)
+    with pytest.raises(NetError, match=message):
+        net(tmp_path, extra, size=size)
+
+
+def test_wrong_files(tmp_path):
+    write(tmp_path, window=np.zeros((40, 8, 8), np.uint8))
+    with pytest.raises(NetError, match=r"window \(1, H, W\)"):
+        net(tmp_path)
