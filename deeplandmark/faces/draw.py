@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from .box import BBox
+
 # Okabe and Ito's colours, told apart by colour-blind eyes too; blue, green, red.
 POINT_COLOURS = ((0, 159, 230), (233, 180, 86), (66, 228, 240), (115, 158, 0), (167, 121, 204))
 BOX_COLOUR = (178, 114, 0)
@@ -43,6 +45,19 @@ def draw_face(image, landmark_px, bbox=None):
     """A colour copy of the picture with box and points."""
     image = as_colour(image) if bbox is None else draw_box(image, bbox, thickness=max(1, round(0.005 * image.shape[1])))
     return draw_points(image, landmark_px)
+
+
+def draw_faces(image, landmarks_px, boxes):
+    """A colour copy of the picture with n faces, each drawn in proportion to its own box.
+
+    landmarks_px (n, k, 2) and boxes (n, 4) as left, top, right, bottom, pixels.
+    """
+    image = as_colour(image)
+    for landmark_px, box in zip(landmarks_px, np.asarray(boxes, dtype=np.float64).reshape(-1, 4)):
+        width = box[2] - box[0]
+        image = draw_box(image, BBox(*box), thickness=max(1, round(0.012 * width)))
+        image = draw_points(image, landmark_px, radius=max(1.5, 0.022 * width))
+    return image
 
 
 def contact_sheet(images, landmarks=None, columns=8, scale=1.0, titles=None, boxes=None, gap=4):

@@ -1,5 +1,6 @@
 """Reading pictures with errors that say what is wrong."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 from .errors import PictureError
 
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+_JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe")
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 
 
@@ -22,14 +24,41 @@ def read_colour(path):
     return _decode(path, cv2.IMREAD_COLOR)
 
 
+def read_upright(path):
+    """A picture of any make as uint8 (h, w, 3), blue green red: turned as its EXIF orientation says, 16 bits brought down
+    to 8, transparent parts over white. Errors as `read_grey`."""
+    image = read_colour(path)
+    if Path(path).suffix.lower() in _JPEG_SUFFIXES:
+        return image  # has no transparency
+    whole = _decode(path, cv2.IMREAD_UNCHANGED)
+    return _over_white(whole, image) if whole.ndim == 3 and whole.shape[2] == 4 else image
+
+
 def write_picture(path, image):
-    """Writes a picture; its suffix says of which kind. Raises OSError naming the file when that does not work."""
+    """Writes a picture; its suffix says of which kind. It appears under its name only when whole. Raises OSError naming
+    the file when that does not work."""
+    path = Path(path)
     try:
-        written = cv2.imwrite(str(path), image)
+        _, data = cv2.imencode(path.suffix, image)
     except cv2.error:
         raise OSError(f"{path}: OpenCV writes no pictures of this kind (try .png or .jpg)") from None
-    if not written:
-        raise OSError(f"{path}: cannot be written")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(data.tobytes())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _over_white(whole, image):
+    """`image` mixed with white where `whole`, the same picture as its file holds it (h, w, 4), is transparent."""
+    if whole.dtype == np.uint16:
+        whole = (whole >> 8).astype(np.uint8)
+    if whole.dtype != np.uint8 or not np.array_equal(whole[..., :3], image):
+        return image  # OpenCV turned it by its orientation, or changed its colours: its transparency lies elsewhere
+    opacity = whole[..., 3:].astype(np.float32) / 255
+    return np.rint(image * opacity + 255 * (1 - opacity)).astype(np.uint8)
 
 
 def _decode(path, flag):

@@ -1,0 +1,60 @@
+"""From a detector's kind of box to the kind the cascade was trained on.
+
+Every detector frames a face in its own way: with or without forehead, chin, ears. The landmark cascade knows one way,
+that of its training list (square, from the brows to below the mouth). The map between the two moves each edge by a fixed
+fraction of the detector's box; the fractions are medians over the training list, measured by
+`python -m deeplandmark.faces.detection.fit_boxes`.
+"""
+
+import numpy as np
+
+# Detector: how far left, top, right and bottom edge move, in widths (left, right) and heights (top, bottom) of its box.
+BOX_MAPS = {
+    "haar": (0.095, 0.179, -0.122, -0.042),
+    "points": (0.0, 0.0, 0.0, 0.0),
+    # Not measured, for want of its model file: the identity. Measure it with `fit_boxes --detector FILE.onnx`.
+    "yunet": (0.0, 0.0, 0.0, 0.0),
+}
+
+
+def to_list_boxes(detector, boxes):
+    """Boxes (n, 4) of the detector of that name as boxes of the training list's kind, float64 (n, 4)."""
+    return move_edges(boxes, BOX_MAPS[detector])
+
+
+def move_edges(boxes, edge_shifts):
+    """Boxes (n, 4) with left, top, right and bottom moved by fractions of their own width and height, float64 (n, 4)."""
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    return boxes + np.asarray(edge_shifts) * _sides(boxes)
+
+
+def fit_edge_shifts(boxes, truth):
+    """The four fractions for `move_edges` that bring detected boxes (n, 4) to their faces' list boxes truth (n, 4).
+
+    Returns (fractions (4,), what is left: float64 (n, 4), fractions of the list box's sides). Medians minimise the sum of
+    absolute deviations, so a few wrong pairs do not matter. Raises ValueError without boxes.
+    """
+    boxes, truth = (np.asarray(array, np.float64).reshape(-1, 4) for array in (boxes, truth))
+    if not len(boxes):
+        raise ValueError("no boxes to fit a map to")
+    edge_shifts = np.median((truth - boxes) / _sides(boxes), axis=0)
+    return edge_shifts, (move_edges(boxes, edge_shifts) - truth) / _sides(truth)
+
+
+def boxes_of_points(points_px):
+    """The list's kind of box around facial points (n, k, 2), float64 (n, 4): for tracking, where the last picture's
+    points say where the face is."""
+    return to_list_boxes("points", squares_of_points(points_px))
+
+
+def squares_of_points(points_px):
+    """Squares (n, 4) about the mean of the points (n, k, 2), with a side of 4 root mean square distances from it: they
+    turn with the head only about their centre, so that a tilted head keeps its size."""
+    points_px = np.asarray(points_px, np.float64)
+    centre = points_px.mean(axis=1)
+    spread = np.sqrt(np.square(points_px - centre[:, None]).sum(axis=2).mean(axis=1))
+    return np.concatenate([centre - 2 * spread[:, None], centre + 2 * spread[:, None]], axis=1)
+
+
+def _sides(boxes):
+    return np.tile(boxes[:, 2:] - boxes[:, :2], 2)

@@ -1,0 +1,97 @@
+"""Measure the map from a detector's boxes to the training list's: the rows of box_map.py.
+
+examples:
+  python -m deeplandmark.faces.detection.fit_boxes --data dataset/train
+  python -m deeplandmark.faces.detection.fit_boxes --data dataset/train --detector face_detection_yunet.onnx --limit 500
+"""
+
+import argparse
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import cv2
+import numpy as np
+
+from ..archive import open_archive
+from ..errors import FacesError, PictureError
+from ..picture import read_colour
+from ..picture_list import read_list
+from ..progress import progress
+from . import load_detector
+from .box_map import fit_edge_shifts, squares_of_points
+
+# A found box is of the labelled face when their centres lie no further apart than this, in widths of the label.
+_SAME_FACE = 0.25
+
+
+def main(arguments=None):
+    """Returns the exit status."""
+    args = _parser().parse_args(arguments)
+    try:
+        _run(args)
+    except (FacesError, ValueError) as error:
+        print(f"fit_boxes: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("fit_boxes: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def training_part(data):
+    """The faces of the training list that networks are trained on: all but every tenth."""
+    faces = read_list(open_archive(data).train_list, problems=[])
+    return [face for i, face in enumerate(faces) if i % 10 != 9]
+
+
+def paired_boxes(detector, faces, threads):
+    """Boxes (n, 4) as the detector frames them and the list's (n, 4), of those faces that it finds."""
+    cv2.setNumThreads(1)
+    with ThreadPoolExecutor(threads) as pool:
+        found = pool.map(partial(_nearest, detector), faces)
+        pairs = [pair for pair in progress(found, len(faces), "finding faces", "picture") if pair is not None]
+    return np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
+
+
+def _nearest(detector, face):
+    try:
+        boxes = detector.find(read_colour(face.path)).boxes.astype(np.float64)
+    except PictureError:
+        return None
+    if not len(boxes):
+        return None
+    distance = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - face.bbox.centre).max(axis=1)
+    nearest = int(distance.argmin())
+    return (boxes[nearest], face.bbox.as_array()) if distance[nearest] < _SAME_FACE * face.bbox.width else None
+
+
+def _run(args):
+    faces = training_part(args.data)
+    truth = np.array([face.bbox.as_array() for face in faces])
+    _print("points", squares_of_points(np.array([face.landmark_px for face in faces])), truth, len(faces))
+    detector = load_detector(args.detector)
+    chosen = faces[::-(-len(faces) // args.limit)]
+    _print(detector.name, *paired_boxes(detector, chosen, args.threads), len(chosen))
+
+
+def _print(name, boxes, truth, total):
+    edge_shifts, left_over = fit_edge_shifts(boxes, truth)
+    row = ", ".join(f"{value:.3f}" for value in edge_shifts)
+    typical, most = np.percentile(np.abs(left_over), (50, 95), axis=0)
+    print(f'"{name}": ({row}),  # {len(boxes)} of {total} faces; left over, in sides of the list\'s box: '
+          f"median {np.round(typical, 3)}, 95 % within {np.round(most, 3)}")
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.faces.detection.fit_boxes", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="of the archive, with trainImageList.txt")
+    parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, or a FaceDetectorYN model file")
+    parser.add_argument("--limit", type=int, default=2000, metavar="N", help="pictures to look at (default 2000)")
+    parser.add_argument("--threads", type=int, default=2, metavar="N")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
