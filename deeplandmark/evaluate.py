@@ -7,9 +7,11 @@ from pathlib import Path
 from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.evaluation import evaluate, spread
 from deeplandmark.cascade.model_folder import default_model
-from deeplandmark.cascade.report import save_json, save_report, table
+from deeplandmark.cascade.report import save_json, save_report
+from deeplandmark.cascade.report_table import table
 from deeplandmark.faces.archive import TEST_LIST, open_archive
 from deeplandmark.faces.errors import FacesError, ListError
+from deeplandmark.faces.imglab import read_imglab
 from deeplandmark.faces.picture_list import read_list, too_many_bad
 
 DATA_VARIABLE, DATA_FOLDER = "DEEPLANDMARK_DATA", "dataset/train"
@@ -17,6 +19,7 @@ _EXAMPLES = """examples:
   python -m deeplandmark.evaluate
   python -m deeplandmark.evaluate --model model --data dataset/train --out result
   python -m deeplandmark.evaluate --images pictures --list pictures/faces.txt --json table.json --limit 200
+  python -m deeplandmark.evaluate --list faces68/labels.xml
 """
 
 
@@ -25,12 +28,13 @@ def get_args_parser():
                                      epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", metavar="DIR", help="model folder, ours or the original's; default: the published "
                         "weights of the package, else model/")
-    parser.add_argument("--list", metavar="FILE", help=f"faces; default: {TEST_LIST} of --images or --data")
+    parser.add_argument("--list", metavar="FILE", help="faces: a list in the archive's format, or imglab's .xml with "
+                        f"68 points; default: {TEST_LIST} of --images or --data")
     parser.add_argument("--images", metavar="DIR", help="folder the list's paths start at; default: the list's own")
     parser.add_argument("--data", metavar="DIR", help="folder of the archive; default: the variable "
                         f"{DATA_VARIABLE} when it is a folder, else {DATA_FOLDER}")
     parser.add_argument("--json", metavar="FILE", help="write the table as JSON; errors are fractions of the box width")
-    parser.add_argument("--out", metavar="DIR", help="write table, histograms, curves and sample pictures there")
+    parser.add_argument("--out", metavar="DIR", help="write table, curves, histograms and drawn faces there")
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help="only N faces, spread evenly over the list")
     return parser
 
@@ -51,6 +55,7 @@ def main(arguments=None):
 
 def _run(options):
     list_path, annotations, problems = _read_faces(options)
+    _make_folders(options)
     model = options.model or default_model()
     result = evaluate(_load(model), annotations, problems)
     for problem in result.problems:
@@ -63,6 +68,15 @@ def _run(options):
         save_report(result, options.out, title)
 
 
+def _make_folders(options):
+    """Before minutes of work rather than after them."""
+    for folder in (options.out, options.json and Path(options.json).parent):
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+    if options.json and Path(options.json).is_dir():
+        raise ListError(f"--json {options.json}: is a folder")
+
+
 def _load(model):
     from deeplandmark.cascade.cascade import Cascade  # late: --help and a wrong list need no torch
     return Cascade.load(model)
@@ -72,7 +86,8 @@ def _read_faces(options):
     """(path of the list, annotations, problems), cut to --limit."""
     list_path = Path(options.list) if options.list else _default_list(options)
     problems = []
-    annotations = read_list(list_path, problems=problems, folder=options.images)
+    read = read_imglab if list_path.suffix.lower() == ".xml" else read_list
+    annotations = read(list_path, problems=problems, folder=options.images)
     too_many_bad(problems, len(annotations) + len(problems))
     if options.limit is None:
         return list_path, annotations, problems

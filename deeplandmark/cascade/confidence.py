@@ -81,6 +81,11 @@ def point_confidence(levels_px, spread_px, box_width, weights=None):
     return sigmoid(logit(found, weights[count - 1]))
 
 
+def face_confidence(confidence):
+    """The confidence (n,) of whole faces from that of their points (n, k): the mean, the expected share of good points."""
+    return np.asarray(confidence).mean(axis=1)
+
+
 def logit(found, weights):
     """Logarithm of the odds (n, k) of features (n, k, 2L - 1)."""
     logs = np.log(EPSILON + found)

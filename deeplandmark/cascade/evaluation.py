@@ -2,16 +2,19 @@
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from os.path import commonpath
 
 import numpy as np
 
-from deeplandmark.cascade.metrics import detection_error, interocular_error
+from deeplandmark.cascade.confidence import WITHIN, face_confidence
+from deeplandmark.cascade.metrics import detection_error, interocular_error, rejection_curve, reliability
 from deeplandmark.faces.errors import ListError, PictureError
 from deeplandmark.faces.picture_list import Problem, read_face, too_many_bad
 from deeplandmark.faces.progress import progress
 
-_AHEAD = 16  # pictures decoded before they are needed
+_AHEAD = 16        # pictures decoded before they are needed
+_MOST_SUBSETS = 8  # more folders than that are no collections of pictures, but e.g. a folder a person
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,42 @@ class Evaluation:
     def first_interocular_errors(self):
         """float64 (n, k), or None."""
         return None if self.first is None else interocular_error(self.first, self.truth)
+
+    @property
+    def reliability(self):
+        """`metrics.Reliability` of the points' confidence, right meaning within WITHIN; None without confidence."""
+        return None if self.confidence is None else reliability(self.confidence, ~self._wrong)
+
+    def rejection(self, rejected):
+        """Share of failures (points further off than WITHIN) among the faces kept when the least confident are
+        rejected: float64 (m,) for shares `rejected` (m,) of the faces; None without confidence."""
+        if self.confidence is None:
+            return None
+        return rejection_curve(face_confidence(self.confidence), self._wrong, rejected)
+
+    def best_rejection(self, rejected):
+        """As `rejection`, were the faces with most failures known and rejected first."""
+        return rejection_curve(-self._wrong.mean(axis=1), self._wrong, rejected)
+
+    @property
+    def subsets(self):
+        """{name: Evaluation} of the parts of the list whose pictures lie in different folders, named by the first
+        folder in which their paths differ; empty when there is one, or more than a few."""
+        folders = [face.path.parent.absolute() for face in self.annotations]
+        common = commonpath(folders)
+        names = np.array([(*folder.relative_to(common).parts, ".")[0] for folder in folders])
+        found = sorted(set(names))
+        return {name: self._part(names == name) for name in found} if 1 < len(found) <= _MOST_SUBSETS else {}
+
+    def _part(self, chosen):
+        return replace(self, annotations=tuple(face for face, yes in zip(self.annotations, chosen) if yes), problems=(),
+                       predicted=self.predicted[chosen], first=None if self.first is None else self.first[chosen],
+                       confidence=None if self.confidence is None else self.confidence[chosen])
+
+    @property
+    def _wrong(self):
+        # An error that is not a number is wrong, too.
+        return ~(self.errors[:, -1] <= WITHIN)
 
     def _errors(self, points_px):
         return detection_error(points_px, self.truth, [face.bbox.width for face in self.annotations])

@@ -1,4 +1,4 @@
-"""How good points are: detection error, failures, cumulative curves; and how true confidences. Plain functions of arrays.
+"""How good points are: detection error, failures, cumulative curves; how true confidences are. Functions of arrays.
 
 Two normalisers are in use, and a number means nothing without the name of its own: the width of the face box (the
 paper's) and the distance between the two eye points (other papers').

@@ -1,132 +1,81 @@
-"""The report of an evaluation: the table as text and as JSON, and the folder `result/` with its pictures."""
+"""The report of an evaluation: its numbers as JSON, and the folder `result/` with table and pictures."""
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from deeplandmark.cascade.metrics import BOX_WIDTH, FAILURE, INTEROCULAR, INTEROCULAR_FAILURE, failure_rate
-from deeplandmark.cascade.published import ORIGINAL, PAPER, READ_OFF, ROWS, VALIDATION_FACES
+from deeplandmark.cascade.report_table import REJECTED, interocular_summaries, summaries, table
 from deeplandmark.faces import POINT_NAMES
-
-_LABEL, _COLUMN = 26, 14  # characters
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Mean error (k,) and share of failures (k,) of one level, both as fractions of one normaliser."""
-    name: str
-    mean: np.ndarray
-    failure: np.ndarray
-
-
-def summaries(evaluation):
-    """A Summary of F alone (where known) and of every level, in box widths."""
-    return _summaries(evaluation.first_errors, evaluation.errors, FAILURE)
-
-
-def interocular_summaries(evaluation):
-    """As `summaries`, in distances between the eyes."""
-    return _summaries(evaluation.first_interocular_errors, evaluation.interocular_errors, INTEROCULAR_FAILURE)
 
 
 def as_json(evaluation):
-    """{"n": faces, "levels": {"1": {"mean": [k], "failure": [k]}, ...}, "ms_per_face": x}; fractions of the box width.
-    Network F alone is no level and stands in the text only."""
-    levels = {str(i): {"mean": level.mean.tolist(), "failure": level.failure.tolist()}
-              for i, level in enumerate(_summaries(None, evaluation.errors, FAILURE), 1)}
-    return {"n": len(evaluation), "levels": levels, "ms_per_face": evaluation.ms_per_face}
+    """{"n": faces, "levels": {"1": {"mean": [k], "failure": [k]}, ...}, "ms_per_face": x}, and more where it is known.
 
-
-def table(evaluation, title=""):
-    """The text: this cascade beside the original and the paper, then with the other normaliser, then the time."""
-    points = evaluation.truth.shape[1]
-    lines = [title] if title else []
-    lines += [f"n = {len(evaluation)} faces", "",
-              f"Mean error in % of the {BOX_WIDTH}; in brackets failures, % of faces above {100 * FAILURE:g} %",
-              *_rows(summaries(evaluation), points)]
-    if points == len(POINT_NAMES):
-        lines += _published_rows() + [""] + _notes(evaluation)
-    lines += ["", f"The same in % of the {INTEROCULAR}; in brackets failures, "
-                  f"% of faces above {100 * INTEROCULAR_FAILURE:g} %",
-              *_rows(interocular_summaries(evaluation), points), "",
-              f"{evaluation.ms_per_face:.1f} ms per face, mean of one face at a time, without decoding the picture"]
-    if evaluation.problems:
-        lines.append(f"{len(evaluation.problems)} bad lines of the list skipped; first: {evaluation.problems[0]}")
-    return "\n".join(lines) + "\n"
+    Errors of "levels" and "subsets" are fractions of the box width. "interocular" has the same levels in distances
+    between the eyes (five points only), "subsets" the same for each folder of pictures, "confidence" the expected
+    calibration error, the reliability diagram's bins and the share of failures without the least confident faces.
+    Network F alone is no level and stands in the text only.
+    """
+    found = {"n": len(evaluation), "levels": _levels(summaries(evaluation), evaluation),
+             "ms_per_face": evaluation.ms_per_face}
+    if evaluation.truth.shape[1] == len(POINT_NAMES):
+        found["interocular"] = {"levels": _levels(interocular_summaries(evaluation), evaluation)}
+    if evaluation.subsets:
+        found["subsets"] = {name: {"n": len(part), "levels": _levels(summaries(part), part)}
+                            for name, part in evaluation.subsets.items()}
+    if evaluation.confidence is not None:
+        found["confidence"] = _confidence(evaluation)
+    return found
 
 
 def save_json(evaluation, file):
-    """Writes `as_json` to a file, which appears only when whole."""
+    """Writes `as_json` to a file, which appears only when whole; its folder is made."""
     _write(Path(file), json.dumps(as_json(evaluation), indent=1, allow_nan=False) + "\n")
 
 
 def save_report(evaluation, folder, title=""):
-    """Writes table.txt, table.json, histograms.png, cumulative.png, samples.png and worst.png into `folder`, which is
-    made. Returns their paths. Needs matplotlib."""
-    from deeplandmark.cascade import report_curves, report_faces
+    """Writes table.txt, table.json, curves (each as .png and .svg) and sheets of faces into `folder`, which is made.
+    Returns their paths. Needs matplotlib."""
+    from deeplandmark.cascade import report_confidence, report_curves, report_faces
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "table.txt", table(evaluation, title))
     save_json(evaluation, folder / "table.json")
-    report_curves.draw_histograms(evaluation, folder / "histograms.png")
-    report_curves.draw_cumulative(evaluation, folder / "cumulative.png")
+    figures = {"histograms": report_curves.draw_histograms(evaluation),
+               "cumulative": report_curves.draw_cumulative(evaluation)}
+    if evaluation.confidence is not None:
+        figures["confidence"] = report_confidence.draw_confidence(evaluation)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=110)
+        figure.set_layout_engine("none")                         # the layout found for the PNG is the SVG's, too
+        figure.savefig(folder / f"{name}.svg")
     report_faces.draw_samples(evaluation, folder / "samples.png")
     report_faces.draw_worst(evaluation, folder / "worst.png")
-    return [folder / name for name in ("table.txt", "table.json", "histograms.png", "cumulative.png", "samples.png",
-                                       "worst.png")]
+    return [folder / name for name in ("table.txt", "table.json", "samples.png", "worst.png",
+                                       *(f"{name}.{suffix}" for name in figures for suffix in ("png", "svg")))]
 
 
-def point_names(count):
-    """Names for `count` points; points 1, 2, ... when they are not the usual five."""
-    return POINT_NAMES if count == len(POINT_NAMES) else tuple(f"point {i + 1}" for i in range(count))
+def _levels(rows, evaluation):
+    """Of summaries, those of the levels; without F alone."""
+    return {str(i): {"mean": _numbers(row.mean), "failure": _numbers(row.failure)}
+            for i, row in enumerate(rows[-evaluation.level_count:], 1)}
 
 
-def _summaries(first_errors, errors, threshold):
-    rows = [] if first_errors is None else [_summary("F alone", first_errors, threshold)]
-    return rows + [_summary(f"level {i + 1}", errors[:, i], threshold) for i in range(errors.shape[1])]
+def _confidence(evaluation):
+    found = evaluation.reliability
+    bins = [{"from": edges[0], "to": edges[1], "n": int(count), "confidence": confidence, "right": right}
+            for edges, count, confidence, right in zip(found.edges.tolist(), found.count, found.confidence.tolist(),
+                                                       found.right.tolist())]
+    failure, kept = evaluation.rejection([0.0, REJECTED]).tolist()
+    return {"expected_calibration_error": found.expected_calibration_error, "bins": bins, "failure": failure,
+            "failure_after_rejection": {f"{REJECTED:g}": kept}}
 
 
-def _summary(name, errors, threshold):
-    # Faces whose two eyes are one point have no inter-ocular error; with the box width every error is a number.
-    known = errors[~np.isnan(errors).any(axis=1)]
-    if not len(known):
-        return Summary(name, np.full(errors.shape[1], np.nan), np.full(errors.shape[1], np.nan))
-    return Summary(name, known.mean(axis=0), failure_rate(known, threshold))
-
-
-def _rows(found, points):
-    if points > len(POINT_NAMES):  # the table would be too wide
-        return ["".ljust(_LABEL) + "mean".rjust(_COLUMN),
-                *(_row(f"this cascade, {row.name}", [], [], 100 * row.mean.mean(), 100 * row.failure.mean())
-                  for row in found)]
-    heads = [name.replace(" corner", "") for name in point_names(points)] + ["mean"]
-    return ["".ljust(_LABEL) + "".join(head.rjust(_COLUMN) for head in heads),
-            *(_row(f"this cascade, {row.name}", 100 * row.mean, 100 * row.failure, 100 * row.mean.mean(),
-                   100 * row.failure.mean()) for row in found)]
-
-
-def _published_rows():
-    return [_row(row.name + ("" if row.measured else " *"), row.mean, row.failure, row.mean_of_all, row.failure_of_all)
-            for row in ROWS]
-
-
-def _row(name, mean, failure, mean_of_all, failure_of_all):
-    cells = [_cell(*pair) for pair in zip([*mean, mean_of_all], [*failure, failure_of_all])]
-    return name.ljust(_LABEL) + "".join(cell.rjust(_COLUMN) for cell in cells)
-
-
-def _cell(mean, failure):
-    return f"{mean:.2f} ({failure:.1f})"
-
-
-def _notes(evaluation):
-    notes = [f"original: {ORIGINAL}", f"* {PAPER};", f"  read off the figure, +-{READ_OFF:g}"]
-    if len(evaluation) + len(evaluation.problems) != VALIDATION_FACES:
-        notes.append(f"Both hold for the paper's {VALIDATION_FACES} validation pictures, not for this run's faces.")
-    return notes
+def _numbers(values):
+    """JSON knows no NaN, which the distance between the eyes may give."""
+    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def _write(file, text):

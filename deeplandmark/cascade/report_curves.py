@@ -1,29 +1,30 @@
-"""Error histograms and cumulative error curves of an evaluation (matplotlib, imported only here and only when drawing).
+"""Error histograms and cumulative error curves of an evaluation (needs matplotlib).
 
-Errors are fractions of the width of the face box, drawn in per cent.
+The functions return figures; errors are fractions of the width of the face box, drawn in per cent.
 """
 import numpy as np
 
+from deeplandmark.cascade.figures import BLUE, GREEN, GREY, ORANGE, VERMILION, new_figure
 from deeplandmark.cascade.metrics import BOX_WIDTH, FAILURE, cumulative_curve, failure_rate
 from deeplandmark.cascade.published import VALIDATION_FACES, row
-from deeplandmark.cascade.report import point_names
+from deeplandmark.cascade.report_table import point_names
 from deeplandmark.faces import POINT_NAMES
 
-# Okabe and Ito's colours, told apart with any colour vision; curves differ in their dashes too.
-_FIRST, _LEVELS, _LIMIT = "#888888", ("#E69F00", "#0072B2", "#009E73"), "#D55E00"
-_FIRST_DASH, _DASHES = ":", ("--", "-.", "-")
+_FIRST, _LEVELS, _LIMIT = GREY, (ORANGE, BLUE, GREEN), VERMILION
+_FIRST_DASH, _DASHES = ":", ("--", "-.", "-")  # curves differ in more than their colours
+_MARKERS = {"original": "s", "paper": "D"}
 _WIDEST = 10.0   # per cent; what lies beyond is counted in the last bar
 _MOST_POINTS = 8  # more are drawn as their mean only
 
 
-def draw_histograms(evaluation, file):
+def draw_histograms(evaluation):
     """One row a level, one column a point: how many faces have which error."""
     errors = 100 * evaluation.errors
     names = point_names(errors.shape[2])
     if errors.shape[2] > _MOST_POINTS:
         errors, names = errors.mean(axis=2, keepdims=True), ("mean of all points",)
     levels, columns = errors.shape[1:]
-    figure, axes = _figure(levels, columns, (2.7 * columns + 0.6, 2.3 * levels + 0.8), sharey="row")
+    figure, axes = new_figure(levels, columns, (2.7 * columns + 0.6, 2.3 * levels + 0.8), sharey="row")
     for i in range(levels):
         for j, name in enumerate(names):
             _histogram(axes[i][j], errors[:, i, j], f"level {i + 1}, {name}", _LEVELS[i % 3])
@@ -32,10 +33,10 @@ def draw_histograms(evaluation, file):
         axis.set_xlabel("error, % of box width")
     figure.suptitle(f"Errors of {len(evaluation)} faces in % of the {BOX_WIDTH}; dashed: the limit of a failure, "
                     f"{100 * FAILURE:g} %; last bar: {_WIDEST:g} % and more", fontsize=11, wrap=True)
-    figure.savefig(file, dpi=110)
+    return figure
 
 
-def draw_cumulative(evaluation, file):
+def draw_cumulative(evaluation):
     """One panel for all points together and one for each point: the share of faces up to each error, at every level,
     with the shares of the original and the paper at the limit of a failure as text."""
     names = point_names(evaluation.errors.shape[2])
@@ -44,19 +45,20 @@ def draw_cumulative(evaluation, file):
         panels += [(name, slice(j, j + 1), j) for j, name in enumerate(names)]
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure, axes = _figure(rows, columns, (4.4 * columns, 3.7 * rows + 0.9))
+    figure, axes = new_figure(rows, columns, (4.4 * columns, 3.7 * rows + 0.9))
     for axis, (name, points, j) in zip(axes.ravel(), panels):
         _cumulative(axis, evaluation, points)
         axis.set_title(name, fontsize=11)
         if len(names) == len(POINT_NAMES):
             _published_text(axis, evaluation, points, j)
+            _published_marks(axis, evaluation.level_count, j)
     for axis in axes.ravel()[len(panels):]:
         axis.set_axis_off()
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=10)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=7, fontsize=10)
     figure.suptitle(f"Share of {len(evaluation)} faces with an error up to x % of the {BOX_WIDTH}; in the frames "
                     f"the share up to {100 * FAILURE:g} %,\nbeside the original's and the paper's on the paper's "
                     f"{VALIDATION_FACES} validation pictures", fontsize=11)
-    figure.savefig(file, dpi=110)
+    return figure
 
 
 def _histogram(axis, errors, title, colour):
@@ -98,6 +100,15 @@ def _published_text(axis, evaluation, points, j):
               family="monospace", bbox={"facecolor": "white", "edgecolor": "#cccccc", "alpha": 0.9})
 
 
+def _published_marks(axis, level, j):
+    """The original's and the paper's share at the limit of a failure, at the level this cascade ends with."""
+    for who, marker in _MARKERS.items():
+        share = _published_share(who, level, j)
+        if share is not None:
+            axis.plot(100 * FAILURE, share, marker, color=_LIMIT, markerfacecolor="white", linestyle="none", zorder=3,
+                      label=f"{who}, level {level}")
+
+
 def _share_text(share):
     return "-".rjust(8) if share is None or np.isnan(share) else f"{share:.1f}".rjust(8)
 
@@ -107,13 +118,3 @@ def _published_share(who, level, j):
     if found is None:
         return None
     return 100 - (found.failure_of_all if j is None else found.failure[j])
-
-
-def _figure(rows, columns, size, **options):
-    """Figure without a window, and its axes as an array (rows, columns)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)

@@ -62,19 +62,19 @@ def test_spread_over_the_list():
 @pytest.fixture
 def fake_load(monkeypatch):
     def use(list_path):
-        monkeypatch.setattr(command, "_load", lambda model: FakeCascade(faces_of(list_path)))
+        monkeypatch.setattr(command, "_load", lambda model: FakeCascade(faces_of(list_path), (0.02,)))
     return use
 
 
 def test_the_command(tmp_path, fake_load, capsys):
     list_path = synthetic_list(tmp_path, 3)
     fake_load(list_path)
-    assert command.main(["--model", "m", "--data", str(tmp_path), "--json", str(tmp_path / "t.json"), "--limit", "2",
-                         "--out", str(tmp_path / "result")]) == 0
+    assert command.main(["--model", "m", "--data", str(tmp_path), "--json", str(tmp_path / "new" / "t.json"),
+                         "--limit", "2", "--out", str(tmp_path / "result")]) == 0
     printed = capsys.readouterr()
     assert printed.err == "" and "n = 2 faces" in printed.out and "paper, level 3" in printed.out
     assert (tmp_path / "result" / "table.txt").read_text() == printed.out
-    assert json.loads((tmp_path / "t.json").read_text()) == json.loads((tmp_path / "result/table.json").read_text())
+    assert json.loads((tmp_path / "new" / "t.json").read_text()) == json.loads((tmp_path / "result/table.json").read_text())
 
 
 def test_images_of_a_list_elsewhere(tmp_path, fake_load, capsys):
@@ -90,6 +90,10 @@ def test_images_of_a_list_elsewhere(tmp_path, fake_load, capsys):
 @pytest.mark.parametrize("arguments, text", [
     (["--model", "m", "--list", "none.txt"], "none.txt: cannot be read"),
     (["--model", "m", "--data", "none"], "none: not a folder"),
+    (["--model", "m", "--data", ".", "--json", "."], "--json .: is a folder"),
+    (["--model", "m", "--data", ".", "--json", "0.png/t.json"], "0.png"),
+    (["--model", "m", "--data", ".", "--out", "0.png"], "0.png"),
+    (["--model", "m", "--list", "none.xml"], "none.xml: cannot be read"),
     (["--model", "m"], "give --list and --images, or --data"),
     (["--data", "."], "neither the package's published weights nor model/1_F.prototxt"),
 ])

@@ -1,6 +1,8 @@
 """The table's numbers are the JSON's, and the report folder holds what it should."""
 import json
 import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,7 +11,8 @@ from fake_cascade import FakeCascade, faces_of, repeated_list, synthetic_list
 
 from deeplandmark.cascade.evaluation import evaluate
 from deeplandmark.cascade.published import ROWS, row
-from deeplandmark.cascade.report import as_json, save_json, save_report, table
+from deeplandmark.cascade.report import as_json, save_json, save_report
+from deeplandmark.cascade.report_table import table
 
 CELL = re.compile(r"(\d+\.\d+) \((\d+\.\d+)\)")
 
@@ -19,7 +22,7 @@ def result(tmp_path_factory):
     faces = faces_of(synthetic_list(tmp_path_factory.mktemp("faces"), 4))
     found = evaluate(FakeCascade(faces), faces)
     noise = np.random.default_rng(0).normal(0, 6, found.predicted.shape)
-    return type(found)(found.annotations, found.predicted + noise, found.first, found.confidence, 1.5)
+    return type(found)(found.annotations, found.predicted + noise, found.first, found.confidence * 0.9, 1.5)
 
 
 def cells(text, start):
@@ -32,9 +35,10 @@ def test_json_follows_the_schema(result, tmp_path):
     save_json(result, tmp_path / "sub" / "table.json")
     written = json.loads((tmp_path / "sub" / "table.json").read_text())
     assert written == as_json(result)
-    assert list(written) == ["n", "levels", "ms_per_face"] and written["n"] == 4 and written["ms_per_face"] == 1.5
-    assert list(written["levels"]) == ["1", "2", "3"]
-    for level in written["levels"].values():
+    assert list(written) == ["n", "levels", "ms_per_face", "interocular", "confidence"]
+    assert written["n"] == 4 and written["ms_per_face"] == 1.5
+    assert list(written["levels"]) == list(written["interocular"]["levels"]) == ["1", "2", "3"]
+    for level in [*written["levels"].values(), *written["interocular"]["levels"].values()]:
         assert list(level) == ["mean", "failure"] and len(level["mean"]) == len(level["failure"]) == 5
 
 
@@ -54,6 +58,45 @@ def test_the_table_fits_and_names_its_normalisers(result):
     assert "% of the distance between the eyes; in brackets failures, % of faces above 10 %" in text
     assert "not for this run's faces" in text and "1.5 ms per face" in text
     np.testing.assert_allclose(cells(text, "this cascade, F alone"), [[6, 100]] * 6, atol=1e-9)
+
+
+def test_two_folders_are_two_subsets(result):
+    folders = ("first", "second/deeper", "second", "second")
+    faces = [replace(face, path=face.path.parent / folder / face.path.name)
+             for face, folder in zip(result.annotations, folders)]
+    divided = replace(result, annotations=tuple(faces))
+    assert {name: len(part) for name, part in divided.subsets.items()} == {"first": 1, "second": 3}
+    found = as_json(divided)["subsets"]
+    assert found["second"]["n"] == 3
+    np.testing.assert_allclose(found["second"]["levels"]["3"]["mean"], result.errors[1:, 2].mean(0))
+    expected = 100 * result.errors[1:, 2].mean(0)
+    np.testing.assert_allclose(cells(table(divided), "second (n = 3)")[:5, 0], expected, atol=0.006)
+    assert not result.subsets and "subsets" not in as_json(result)
+    many = [replace(face, path=face.path.parent / str(i % 9) / "a") for i, face in enumerate(result.annotations * 3)]
+    assert not replace(result, annotations=tuple(many)).subsets
+
+
+def test_confidence_is_measured_against_what_came_true(result):
+    right = result.errors[:, 2] <= 0.05
+    assert 0 < right.mean() < 1
+    written = as_json(result)["confidence"]
+    assert written["expected_calibration_error"] == pytest.approx(abs(0.9 - right.mean()))
+    (only,) = written["bins"]
+    assert only["n"] == 20 and only["right"] == pytest.approx(right.mean())
+    assert only["from"] <= only["confidence"] <= only["to"]
+    assert written["failure"] == pytest.approx(1 - right.mean())
+    told = replace(result, confidence=np.where(right, 0.9, 0.1))
+    worst_first = np.sort(right.mean(1))
+    np.testing.assert_allclose(told.rejection([0.25, 0.5]), [1 - worst_first[1:].mean(), 1 - worst_first[2:].mean()])
+    np.testing.assert_allclose(told.rejection([0.25, 0.5]), told.best_rejection([0.25, 0.5]))
+    assert "expected calibration error" in table(told) and "confidence" not in as_json(replace(result, confidence=None))
+
+
+def test_eyes_on_one_spot_are_null_in_json(result):
+    eyeless = [replace(face, landmark_px=np.repeat(face.landmark_px[:1], 5, axis=0)) for face in result.annotations]
+    found = as_json(replace(result, annotations=tuple(eyeless)))
+    assert found["interocular"]["levels"]["1"]["mean"] == [None] * 5
+    json.dumps(found, allow_nan=False)
 
 
 def test_published_rows(result):
@@ -78,15 +121,19 @@ def test_a_cascade_of_fewer_levels(tmp_path, offsets, first):
 
 def test_the_folder(result, tmp_path):
     paths = save_report(result, tmp_path / "result", "a title")
-    assert {path.name for path in paths} == {"table.txt", "table.json", "histograms.png", "cumulative.png",
-                                             "samples.png", "worst.png"}
+    figures = {f"{name}.{suffix}" for name in ("histograms", "cumulative", "confidence") for suffix in ("png", "svg")}
+    assert {path.name for path in paths} == {"table.txt", "table.json", "samples.png", "worst.png"} | figures
     assert (tmp_path / "result" / "table.txt").read_text() == table(result, "a title")
     assert json.loads((tmp_path / "result" / "table.json").read_text()) == as_json(result)
     for path in paths[2:]:
-        assert min(cv2.imread(str(path)).shape[:2]) > 200
+        if path.suffix == ".svg":
+            assert ElementTree.parse(path).getroot().tag.endswith("svg")
+        else:
+            assert min(cv2.imread(str(path)).shape[:2]) > 200
 
 
 def test_few_faces_and_repeated_lines(tmp_path):
     faces = faces_of(repeated_list(tmp_path, 3))
     found = evaluate(FakeCascade(faces, (0.01,), None), faces)
-    assert len(save_report(found, tmp_path / "result")) == 6
+    paths = save_report(replace(found, confidence=None), tmp_path / "result")
+    assert len(paths) == 8 and all(path.exists() for path in paths)
