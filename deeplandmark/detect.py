@@ -1,0 +1,139 @@
+"""Find faces and their points in pictures, folders, videos or a camera's picture.
+
+examples:
+  python -m deeplandmark.detect photo.jpg --out drawn
+  python -m deeplandmark.detect pictures --json faces.jsonl --resume
+  python -m deeplandmark.detect photo.jpg --boxes 84,92,161,169 --json -
+  python -m deeplandmark.detect film.mp4 --csv points.csv --out drawn
+  python -m deeplandmark.detect --camera 0
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+
+from deeplandmark.arguments import whole_number
+from deeplandmark.detecting.arguments import add_finder_arguments, load_finder
+from deeplandmark.detecting.batch import work_through
+from deeplandmark.detecting.drawings import Drawings
+from deeplandmark.detecting.row_file import RowFile, RowStream
+from deeplandmark.detecting.rows import CSV, JSON_LINES
+from deeplandmark.detecting.sources import sources
+from deeplandmark.detecting.video_run import VideoRun
+from deeplandmark.faces.errors import FacesError
+
+
+def main(arguments=None):
+    """Returns the exit status: 1 when a file was bad or the run could not go on, 130 after Ctrl-C."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _check(parser, options)
+    try:
+        return _run(options)
+    except BrokenPipeError:  # whoever read our lines has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (FacesError, ValueError, OSError, ImportError) as error:
+        print(f"detect: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("detect: interrupted" + ("; the same command with --resume goes on" if _can_resume(options) else ""),
+              file=sys.stderr)
+        return 130
+
+
+def _run(options):
+    drawings = None if options.out is None else Drawings(options.out, options.pictures)
+    finder = load_finder(options)
+    rows = _rows(options, len(finder.cascade.settings.points))
+    videos = VideoRun(finder, rows, options.every, not options.raw)
+    try:
+        if options.camera is not None:
+            status = _camera(options, videos, drawings)
+        else:
+            status = _files(options, finder, rows, videos, drawings)
+    except BaseException:
+        for each in rows:
+            each.close()
+        raise
+    for each in rows:
+        each.finish()
+    return status
+
+
+def _files(options, finder, rows, videos, drawings):
+    total = sum(1 for _ in sources(options.pictures, options.out))
+
+    def read(source):
+        located = finder.read(source.path)
+        if drawings is not None and located.problem is None:
+            drawings.draw(located)
+        return replace(located, image=None)
+
+    def take(located):
+        for each in rows:
+            each.write(located)
+
+    def is_done(source):
+        return options.resume and (all(each.is_done(source.path) for each in rows) if rows else
+                                   drawings.path_of(source.path).exists())
+
+    def take_video(source, rate):
+        return videos.file(source.path, None if drawings is None else drawings.path_of(source.path), rate)
+
+    summary = work_through(sources(options.pictures, options.out), total, read, take, options.threads, "detect", is_done,
+                           take_video)
+    return 1 if summary.bad else 0
+
+
+def _camera(options, videos, drawings):
+    drawn = None if drawings is None else drawings.path_of(f"camera{options.camera}.mp4")
+    rate = videos.camera(options.camera, drawn)
+    print(f"detect: {rate.done:,} frames, {rate.per_second:.1f} a second", file=sys.stderr)
+    return 0
+
+
+def _rows(options, points):
+    """Where rows go: the files that were named, or stdout when nothing was."""
+    if not (options.json or options.csv or options.out or options.camera is not None):
+        return [RowStream(JSON_LINES, points)]
+    named = [(options.json, JSON_LINES), (options.csv, CSV)]
+    return [RowStream(layout, points) if name == "-" else RowFile(name, layout, points, options.resume)
+            for name, layout in named if name]
+
+
+def _check(parser, options):
+    if bool(options.pictures) == (options.camera is not None):
+        parser.error("name pictures, folders or videos, or a --camera")
+    if options.boxes and options.boxes_file:
+        parser.error("--boxes or --boxes-file, not both")
+    if options.json == options.csv == "-":
+        parser.error("only one of --json and --csv can go to stdout")
+    if options.resume and not _can_resume(options):
+        parser.error("--resume needs --json FILE, --csv FILE or --out DIR to go on with, and none of them on stdout")
+
+
+def _can_resume(options):
+    return options.camera is None and "-" not in (options.json, options.csv) and any((options.json, options.csv,
+                                                                                      options.out))
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.detect", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="picture, video, folder of pictures, or glob")
+    parser.add_argument("--camera", type=whole_number(), metavar="N", help="look at camera N instead (0 is the first)")
+    add_finder_arguments(parser)
+    parser.add_argument("--json", metavar="FILE", help="one JSON object a face and line; - is stdout, and the default "
+                        "when neither --csv nor --out is given")
+    parser.add_argument("--csv", metavar="FILE", help="the same as a table; - is stdout")
+    parser.add_argument("--out", metavar="DIR", help="pictures and videos with boxes and points drawn go there")
+    parser.add_argument("--resume", action="store_true", help="go on where a run with the same files was stopped")
+    parser.add_argument("--every", type=whole_number(1), default=1, metavar="N", help="only each Nth frame of a video")
+    parser.add_argument("--raw", action="store_true", help="do not steady the points of a video")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

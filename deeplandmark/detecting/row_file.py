@@ -1,0 +1,113 @@
+"""A file of rows that appears under its name when it is whole, and that a run which was stopped can go on with."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+class RowFile:
+    """Rows go to FILE.part, and each finished picture, with the length of FILE.part by then, to FILE.part.done; `finish`
+    makes FILE of the first. Rows alone would not do: a picture without a face leaves none.
+
+    Parameters
+    ----------
+    path : where the rows end up
+    layout : Layout
+        JSON lines or CSV, see rows.py.
+    points : int
+        Points of a face.
+    resume : bool
+        Go on with FILE.part, or else with FILE.
+    """
+
+    def __init__(self, path, layout, points, resume=False):
+        self.path, self._layout, self._header = Path(path), layout, layout.header(points)
+        self._part = self.path.with_name(self.path.name + ".part")
+        self._journal_path = self.path.with_name(self.path.name + ".part.done")
+        self._done = set()  # hashes: a million names would take ten times the memory
+        if resume:
+            self._take_up()
+        self._rows = self._part.open("ab" if resume else "wb")
+        self._journal = self._journal_path.open("a" if resume else "w", encoding="utf-8")
+        if not self._rows.tell():
+            self._rows.write(self._header.encode("utf-8", "surrogateescape"))
+
+    def is_done(self, picture):
+        return hash(picture) in self._done
+
+    def write(self, located, frame=None):
+        """All rows of a picture, or of a frame of a video; see `end`."""
+        if self.is_done(located.path):
+            return
+        self._rows.write(self._layout.rows(located, frame).encode("utf-8", "surrogateescape"))
+        if frame is None:
+            self.end(located.path)
+
+    def end(self, picture):
+        """The picture or video is finished: what comes later does not touch its rows."""
+        self._rows.flush()
+        self._journal.write(json.dumps([self._rows.tell(), picture]) + "\n")  # after the rows: those are whole
+        self._journal.flush()
+
+    def finish(self):
+        self.close()
+        os.replace(self._part, self.path)
+        self._journal_path.unlink()
+
+    def close(self):
+        self._rows.close()
+        self._journal.close()
+
+    def _take_up(self):
+        if not self._part.exists() and self.path.exists():
+            self._take_up_whole()
+        elif self._part.exists():
+            finished = _read_journal(self._journal_path)
+            self._done = {hash(picture) for _, picture in finished}
+            whole = finished[-1][0] if finished else 0
+            os.truncate(self._part, min(whole, self._part.stat().st_size))
+
+    def _take_up_whole(self):
+        """A finished file: every picture that it has rows of is done."""
+        with self.path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            pictures = dict.fromkeys(self._layout.pictures(file))
+        size = self.path.stat().st_size
+        self._journal_path.write_text("".join(json.dumps([size, picture]) + "\n" for picture in pictures), encoding="utf-8")
+        copy = self._part.with_name(self._part.name + ".copy")
+        shutil.copyfile(self.path, copy)
+        os.replace(copy, self._part)
+        self._done = {hash(picture) for picture in pictures}
+
+
+class RowStream:
+    """Rows on stdout."""
+
+    def __init__(self, layout, points, stream=None):
+        self._stream, self._layout = stream or sys.stdout, layout
+        self._stream.write(layout.header(points))
+
+    def is_done(self, picture):
+        return False
+
+    def write(self, located, frame=None):
+        self._stream.write(self._layout.rows(located, frame))
+        self._stream.flush()
+
+    def end(self, picture):
+        pass
+
+    def finish(self):
+        pass
+
+    def close(self):
+        pass
+
+
+def _read_journal(path):
+    """[(length of the rows by then, picture)], without a last line that is not whole."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]

@@ -1,0 +1,60 @@
+"""Rows of results: one face a row, as JSON lines or CSV."""
+
+import csv
+import io
+import json
+from typing import Callable, NamedTuple
+
+import numpy as np
+
+
+class Layout(NamedTuple):
+    """How rows are written."""
+    header: Callable    # (points of a face) -> the first line, "" for none
+    rows: Callable      # (Located, number of the frame or None) -> text, whole lines
+    pictures: Callable  # (open text file) -> the picture of every row
+
+
+def json_rows(located, frame=None):
+    """The faces of a picture as text, one JSON object a line.
+
+    `{"picture": path, "box": [left, top, right, bottom], "points": [[x, y], ...], "confidence": [...], "score": number or
+    null}`; a face of a video has `"frame": number` after `"picture"`. Pixels with two decimals.
+    """
+    lines = []
+    for i in range(len(located.boxes)):
+        row = {"picture": located.path, **({} if frame is None else {"frame": frame}),
+               "box": _rounded(located.boxes[i], 2), "points": _rounded(located.points[i], 2),
+               "confidence": _rounded(located.confidence[i], 3), "score": _score(located.scores[i])}
+        lines.append(json.dumps(row) + "\n")
+    return "".join(lines)
+
+
+def csv_rows(located, frame=None):
+    """The same as CSV; `csv_header` says what the columns are."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for i in range(len(located.boxes)):
+        writer.writerow([located.path, frame, *_rounded(located.boxes[i], 2), *_rounded(located.points[i].ravel(), 2),
+                         *_rounded(located.confidence[i], 3), _score(located.scores[i])])
+    return text.getvalue()
+
+
+def csv_header(points):
+    """The first line: x and y of every point in order, then their confidences. `frame` is empty for pictures."""
+    places = [f"{axis}{i}" for i in range(1, points + 1) for axis in "xy"]
+    columns = ["picture", "frame", "left", "top", "right", "bottom", *places,
+               *(f"confidence{i}" for i in range(1, points + 1)), "score"]
+    return ",".join(columns) + "\n"
+
+
+def _rounded(values, digits):
+    return np.round(np.asarray(values, np.float64), digits).tolist()
+
+
+def _score(score):
+    return round(float(score), 3) if np.isfinite(score) else None
+
+
+JSON_LINES = Layout(lambda points: "", json_rows, lambda file: (json.loads(line)["picture"] for line in file))
+CSV = Layout(csv_header, csv_rows, lambda file: (row["picture"] for row in csv.DictReader(file)))

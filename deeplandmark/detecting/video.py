@@ -1,0 +1,105 @@
+"""Videos and cameras, frame by frame, in and out (OpenCV; sound is not kept)."""
+
+import os
+import sys
+from pathlib import Path
+
+import cv2
+
+from deeplandmark.faces.errors import PictureError
+
+USUAL_RATE = 25.0  # frames a second, where a file or camera does not say
+
+
+class VideoReader:
+    """
+    Parameters
+    ----------
+    source : path of a file, or the number of a camera
+    every : int
+        Only each such frame, from the first.
+
+    Raises
+    ------
+    PictureError
+        When it cannot be opened, or has no frame.
+    """
+
+    def __init__(self, source, every=1):
+        self.every = every
+        self._capture = cv2.VideoCapture(source)
+        opened, self._first = self._capture.read() if self._capture.isOpened() else (False, None)
+        if not opened:
+            self._capture.release()
+            if isinstance(source, int):
+                raise PictureError(f"camera {source}: there is none, or another program uses it")
+            raise PictureError(f"{source}: not a video that OpenCV can read")
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = (rate if 0 < rate < 1000 else USUAL_RATE) / every
+        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.count = -(-int(count) // every) if 0 < count < 1e9 else None  # as the file says; None for a camera
+
+    def __iter__(self):
+        """Pairs (number of the frame in the video, uint8 (h, w, 3))."""
+        number, image = 0, self._first
+        while image is not None:
+            yield number, image
+            image = self._next()
+            number += self.every
+
+    def _next(self):
+        for _ in range(self.every - 1):
+            if not self._capture.grab():
+                return None
+        return self._capture.read()[1]
+
+    def close(self):
+        self._capture.release()
+
+
+class VideoWriter:
+    """An .mp4 that appears under its name when `finish` is called, and not at all when `drop` is."""
+
+    def __init__(self, path, rate):
+        self.path, self._rate, self._writer = Path(path), rate, None
+        self._part = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part.mp4")
+
+    def write(self, image):
+        """The next frame; all have the size of the first. Raises OSError when nothing can be written there."""
+        if self._writer is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter_fourcc(*"mp4v"), self._rate,
+                                           image.shape[1::-1])
+            if not self._writer.isOpened():
+                raise OSError(f"{self.path}: this OpenCV cannot write a video there")
+        self._writer.write(image)
+
+    def finish(self):
+        if self._writer is not None:
+            self._writer.release()
+            os.replace(self._part, self.path)
+
+    def drop(self):
+        if self._writer is not None:
+            self._writer.release()
+            self._part.unlink(missing_ok=True)
+
+
+class Window:
+    """Shows frames; `closed` once the user pressed q or Escape. None of it where there is no screen."""
+
+    def __init__(self, title):
+        self._title, self._there, self.closed = title, has_screen(), False
+
+    def show(self, image):
+        if self._there:
+            cv2.imshow(self._title, image)
+            self.closed = cv2.waitKey(1) & 0xFF in (ord("q"), 27)
+
+
+def has_screen():
+    """Whether windows can be opened: OpenCV's headless build cannot, and its others abort without a display."""
+    gui = next((line for line in cv2.getBuildInformation().splitlines() if line.strip().startswith("GUI:")), "")
+    if gui.split()[-1:] in ([], ["NONE"]):
+        return False
+    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
