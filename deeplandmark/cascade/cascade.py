@@ -1,17 +1,18 @@
 """The cascade at work: a picture and face boxes in, facial points out."""
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from deeplandmark.cascade.frames import frames_of, see, windows_of
-from deeplandmark.cascade.model_folder import default_model
-from deeplandmark.cascade.settings import CascadeSettings
-from deeplandmark.faces.box import reproject
+from deeplandmark.cascade.many import in_order
+from deeplandmark.cascade.model_folder import MARK, ONNX_FILE, default_model, fingerprint
+from deeplandmark.cascade.onnx_engine import OnnxEngine
+from deeplandmark.faces.errors import PictureError
+from deeplandmark.faces.picture import read_grey
 
-# Disagreement of the two networks of a point at which its confidence has fallen to 1/e, fraction of the box width.
-DISAGREEMENT = 0.05
+BACKENDS = ("onnx", "torch")
 
 
 @dataclass(frozen=True)
@@ -23,50 +24,70 @@ class Faces:
     points : (n, k, 2)
         The last level's.
     confidence : (n, k)
-        0..1, falling with the disagreement of the two networks of a point. Not calibrated: it ranks, it does not promise.
+        0..1, how probable it is that a point lies within 5 % of the box width of the truth (see confidence.py).
     levels : (n, L, k, 2)
         After each level.
     first : (n, k, 2)
         Network F alone.
+    spread : (n, L, k)
+        Mean distance of a point's networks from their average at each level, pixels.
     """
     points: np.ndarray
     confidence: np.ndarray
     levels: np.ndarray
     first: np.ndarray
+    spread: np.ndarray
 
 
 class Cascade:
-    """The networks of a model folder.
+    """Finds facial points. `Cascade.load()` makes one; it may be used by several threads at once.
 
-    `Cascade.load(folder)` makes one. It may be used by several threads at once.
+    Attributes
+    ----------
+    settings : CascadeSettings
+    levels : list of int, those there are
+    backend : "onnx" or "torch"
     """
 
-    def __init__(self, settings, modules):
-        self.settings = settings
-        self._modules = modules                                  # Network -> callable: (n, 1, h, w) -> (n, num_output)
-        self.levels = sorted({network.level for network in modules})
+    def __init__(self, engine, backend):
+        self._engine, self.backend = engine, backend
+        self.settings, self.levels = engine.settings, engine.levels
 
     @classmethod
-    def load(cls, folder=None):
-        """Reads a model folder, ours or a saved one of the original (needs the extra [train]).
+    def load(cls, path=None, backend=None, threads=1):
+        """Reads an exported cascade (.onnx) or a model folder, ours or a saved one of the original.
 
-        Without a folder: the published weights of the package.
-
-        Networks that are not there are done without as long as F is there and a level is whole: the original has no EN
-        and NM, and a cascade whose level 3 is not yet trained ends at level 2.
+        Parameters
+        ----------
+        path : path, optional
+            By default the published weights of the package.
+        backend : "onnx" or "torch", optional
+            How a folder is run. By default by its `cascade.onnx`, if it has one that was made of these very networks, else
+            by torch, network by network, which is slower and needs the extra [train].
+        threads : int
+            Threads that ONNX Runtime may use within one call. One by default: a single face gains little from more, and
+            with several calls at once, as in `predict_many`, they would only be in each other's way. For many faces a
+            call take as many as there are cores. torch has `torch.set_num_threads`.
 
         Raises
         ------
         ValueError
-            If the folder holds no cascade, naming the file that is missing or wrong.
+            If there is no cascade, naming the file that is missing or wrong.
+        ImportError
+            If torch is needed and not installed.
         """
-        from deeplandmark.cascade.torch_networks import load_network   # only this needs torch
-        folder = Path(folder or default_model())
-        if not folder.joinpath("1_F.prototxt").exists():
-            raise ValueError(f"{folder} is not a model folder: it has no 1_F.prototxt")
-        settings = CascadeSettings.load(folder)
-        modules = {network: load_network(network, folder) for network in _present(settings, folder)}
-        return cls(settings, modules)
+        if backend not in (None, *BACKENDS):
+            raise ValueError(f"backend {backend!r} is unknown (known: {', '.join(BACKENDS)})")
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, found {threads}")
+        path = Path(path or default_model())
+        if path.is_dir():
+            return _load_folder(cls, path, backend, threads)
+        if backend == "torch":
+            raise ValueError(f"{path} is not a folder: torch runs model folders")
+        if not path.exists():
+            raise ValueError(f"{path}: neither a model folder nor an exported cascade is there")
+        return cls(OnnxEngine(path, threads), "onnx")
 
     def predict(self, image, boxes, level=3):
         """The points after a level (or the last one there is): float32 (n, k, 2), pixels, x then y."""
@@ -95,64 +116,77 @@ class Cascade:
         image, boxes = _grey(image), _checked(boxes)
         if level < 1:
             raise ValueError(f"levels begin at 1, found {level}")
-        points_px = np.zeros((len(boxes), len(self.settings.points), 2))
-        levels, first, spread = [], None, np.zeros(points_px.shape[:2])
-        for number in (n for n in self.levels if n <= level):
-            answers = self._run_level(number, image, boxes, points_px)
-            points_px, spread = _average(answers, points_px.shape)
-            first = answers[0][1] if first is None else first
-            levels.append(points_px)
-        confidence = np.exp(-spread / DISAGREEMENT / np.maximum(boxes[:, 2] - boxes[:, 0], 1e-9)[:, None])
-        stacked = np.stack(levels, axis=1)
-        return Faces(*(array.astype(np.float32) for array in (points_px, confidence, stacked, first)))
+        levels, spread, confidence, first = (np.asarray(array, np.float32)
+                                             for array in self._engine.run(image, boxes, level))
+        return Faces(np.ascontiguousarray(levels[:, -1]), confidence, levels, first, spread)
 
-    def _run_level(self, level, image, boxes, points_px):
-        """[(network, (n, its points, 2) in pixels)] of every network of a level."""
-        answers = []
-        for network, module in self._modules.items():
-            if network.level != level:
-                continue
-            windows = windows_of(network, boxes, points_px)
-            data = np.array([see(network, image, window, self.settings) for window in windows], np.float32)
-            output = module(data.reshape(-1, 1, *network.size)).reshape(len(boxes), len(network.points), 2)
-            in_frame = self.settings.encoding.decode(output.astype(np.float64))
-            answers.append((network, reproject(frames_of(network, boxes, windows), in_frame)))
-        return answers
+    def locate_many(self, pictures, level=3, jobs=None, errors="raise"):
+        """Finds the points of the faces of many pictures, which are read and worked on ahead in threads.
+
+        Parameters
+        ----------
+        pictures : iterable of (path or uint8 array, boxes)
+            Taken from as needed: however many there are, only a few are in memory.
+        level : int
+        jobs : int, optional
+            Pictures worked on at the same time; by default as many as there are cores.
+        errors : "raise" or "yield"
+            What happens to a picture that cannot be read or used: its error is raised, or yielded in its place.
+
+        Yields
+        ------
+        Faces, in the order of the pictures; with errors="yield" also PictureError and ValueError objects.
+        """
+        if errors not in ("raise", "yield"):
+            raise ValueError(f"errors is 'raise' or 'yield', found {errors!r}")
+
+        def work(item):
+            try:
+                picture, boxes = item
+                return self.locate(picture if isinstance(picture, np.ndarray) else read_grey(picture), boxes, level)
+            except (PictureError, ValueError) as error:
+                if errors == "raise":
+                    raise
+                return error
+        return in_order(work, pictures, jobs)
+
+    def predict_many(self, pictures, level=3, jobs=None, errors="raise"):
+        """As `locate_many`, but yields just the points, float32 (n, k, 2)."""
+        for found in self.locate_many(pictures, level, jobs, errors):
+            yield found.points if isinstance(found, Faces) else found
 
 
-def _present(settings, folder):
-    """The networks whose files are there; a level 2 or 3 must be whole, and no level may be left out."""
-    present = []
-    for level in (1, 2, 3):
-        networks = settings.of_level(level)
-        there = [network for network in networks if folder.joinpath(f"{network.full_name}.prototxt").exists()]
-        if level > 1 and len(there) != len(networks):
-            if there:
-                missing = next(network.full_name for network in networks if network not in there)
-                raise ValueError(f"{folder}: level {level} is not whole, {missing}.prototxt is missing")
-            break
-        present += there
-    return present
+def _load_folder(cls, folder, backend, threads):
+    """The Cascade of a model folder, by its cascade.onnx where that belongs to its networks."""
+    path = folder / ONNX_FILE
+    if backend != "torch" and path.exists():
+        engine = OnnxEngine(path, threads)
+        # A folder may hold the exported cascade and nothing else.
+        if not (folder / MARK).exists() or engine.fingerprint == fingerprint(folder):
+            return cls(engine, "onnx")
+        _stale(f"{path} was made of other networks than the folder holds; `python -m deeplandmark.export --model {folder} "
+               f"{path}` makes it anew", backend)
+    elif backend == "onnx":
+        raise ValueError(f"{path} is missing; `python -m deeplandmark.export --model {folder} {path}` makes it")
+    try:
+        from deeplandmark.cascade.torch_networks import TorchEngine, load_modules        # only this needs torch
+    except ImportError as error:
+        raise ImportError(f"{folder}: its networks need torch ({error}): install deeplandmark[train], or use an exported "
+                          "cascade (.onnx)") from None
+    return cls(TorchEngine(*load_modules(folder)), "torch")
 
 
-def _average(answers, shape):
-    """Mean (n, k, 2) over the networks that see a point, and their mean distance (n, k) from it."""
-    total, count = np.zeros(shape), np.zeros(shape[1])
-    for network, points_px in answers:
-        total[:, network.points] += points_px
-        count[list(network.points)] += 1
-    mean = total / count[:, None]
-    distance = np.zeros(shape[:2])
-    for network, points_px in answers:
-        distance[:, network.points] += np.linalg.norm(points_px - mean[:, network.points], axis=2)
-    return mean, distance / count
+def _stale(message, backend):
+    if backend == "onnx":
+        raise ValueError(message)
+    warnings.warn(message + "; torch is used until then", stacklevel=4)
 
 
 def _grey(image):
     image = np.asarray(image)
     if image.dtype != np.uint8 or not (image.ndim == 2 or image.ndim == 3 and image.shape[2] == 3) or not image.size:
         raise ValueError(f"a picture is uint8 (h, w) or (h, w, 3); found {image.dtype} {image.shape}")
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return np.ascontiguousarray(image) if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
 
 
 def _checked(boxes):

@@ -1,9 +1,11 @@
-"""Which model a command uses when it is not told."""
+"""Which model a command uses when it is not told, and what a model folder holds."""
+import hashlib
 from pathlib import Path
 
 import deeplandmark
 
-MARK = "1_F.prototxt"  # every model folder, ours and the original's, has network F
+MARK = "1_F.prototxt"       # every model folder, ours and the original's, has network F
+ONNX_FILE = "cascade.onnx"  # the whole folder as one graph, made by `python -m deeplandmark.export`
 
 
 class NoModelError(ValueError):
@@ -24,3 +26,16 @@ def default_model():
             return folder
     raise NoModelError(f"no model: neither the package's published weights nor model/{MARK} is there; "
                        "give one with --model, or train one with ./bootstrap.sh")
+
+
+def fingerprint(folder):
+    """A hash of the networks and settings of a model folder: an exported model carries that of the folder it was made of."""
+    digest = hashlib.sha256()
+    for path in sorted([*Path(folder).glob("[0-9]_*.prototxt"), *Path(folder).glob("[0-9]_*.caffemodel"),
+                        *Path(folder).glob("cascade.json")]):
+        content = path.read_bytes()
+        if path.suffix != ".caffemodel":
+            content = content.replace(b"\r\n", b"\n")            # git may have written the text in Windows' way
+        digest.update(f"{path.name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()

@@ -50,12 +50,16 @@ class CascadeSettings:
 
     def save(self, folder):
         """Writes cascade.json into a model folder; it appears only when whole."""
+        path = Path(folder, FILE_NAME)
+        path.with_suffix(".part").write_text(self.to_json() + "\n", encoding="utf-8")
+        path.with_suffix(".part").replace(path)
+
+    def to_json(self):
+        """The text of cascade.json."""
         values = {"format": FORMAT, "normalisation": "each patch: (x - mean) / std", **asdict(self)}
         if self.confidence is None:
             del values["confidence"]
-        path = Path(folder, FILE_NAME)
-        path.with_suffix(".part").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-        path.with_suffix(".part").replace(path)
+        return json.dumps(values, indent=1)
 
     @classmethod
     def load(cls, folder):
@@ -67,17 +71,20 @@ class CascadeSettings:
             If the file is damaged or of a newer format.
         """
         path = Path(folder, FILE_NAME)
-        if not path.exists():
-            return ORIGINAL_SETTINGS
+        return cls.from_json(path.read_bytes(), path) if path.exists() else ORIGINAL_SETTINGS
+
+    @classmethod
+    def from_json(cls, text, where):
+        """The settings from what `to_json` wrote, str or bytes; `where` is named in errors."""
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(text)
             if values["format"] != FORMAT:
                 raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
             points = Points(tuple(values["points"]["names"]), tuple(values["points"]["mirror"]))
             return cls(points, tuple(_network(network) for network in values["networks"]), values["cutting"],
                        Encoding(**values["encoding"]), read_weights(values.get("confidence"), len(points)))
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: not a cascade's settings ({error})") from None
+            raise ValueError(f"{where}: not a cascade's settings ({error})") from None
 
 
 def patch_extent(network, settings):

@@ -1,31 +1,130 @@
-"""Networks of a model folder as functions of numpy arrays, run by torch."""
+"""Networks of a model folder in torch, and the cascade run by them: for training, and as a cross-check of the ONNX one."""
+from collections import namedtuple
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.module import to_torch
+from deeplandmark.cascade.confidence import point_confidence
+from deeplandmark.cascade.frames import frames_of, see, windows_of
+from deeplandmark.cascade.model_folder import MARK
+from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.faces.box import reproject
 
 PREDICTION = "fc2"      # the blob that holds the answer; the original's deploy nets have `landmark` as an output, too
 
+Found = namedtuple("Found", "levels spread confidence first")
 
-def load_network(network, folder):
-    """Callable float32 (n, 1, rows, columns) -> float32 (n, num_output) of a network in a model folder.
+
+class TorchEngine:
+    """Runs a cascade network by network, the windows cut by NumPy.
+
+    Parameters
+    ----------
+    settings : CascadeSettings
+    modules : dict of Network to NetModule
+
+    Attributes
+    ----------
+    levels : list of int, those there are
+    """
+
+    def __init__(self, settings, modules):
+        self.settings, self._modules = settings, modules
+        self.levels = sorted({network.level for network in modules})
+
+    def run(self, image, boxes, level):
+        """Found for a grey picture and boxes (n, 4) float64: levels (n, L, k, 2) and spread (n, L, k) in pixels,
+        confidence (n, k), first (n, k, 2)."""
+        points_px = np.zeros((len(boxes), len(self.settings.points), 2))
+        levels, spreads, first = [], [], None
+        for number in (n for n in self.levels if n <= level):
+            answers = self._run_level(number, image, boxes, points_px)
+            points_px, spread = average(answers, points_px.shape)
+            first = answers[0][1] if first is None else first
+            levels.append(points_px)
+            spreads.append(spread)
+        levels, spreads = np.stack(levels, axis=1), np.stack(spreads, axis=1)
+        confidence = point_confidence(levels, spreads, boxes[:, 2] - boxes[:, 0], self.settings.confidence)
+        return Found(levels, spreads, confidence, first)
+
+    def _run_level(self, level, image, boxes, points_px):
+        """[(network, (n, its points, 2) in pixels)] of every network of a level."""
+        answers = []
+        for network, module in self._modules.items():
+            if network.level != level:
+                continue
+            windows = windows_of(network, boxes, points_px)
+            data = np.array([see(network, image, window, self.settings) for window in windows], np.float32)
+            output = run_network(module, data.reshape(-1, 1, *network.size))
+            output = output.reshape(len(boxes), len(network.points), 2)
+            in_frame = self.settings.encoding.decode(output.astype(np.float64))
+            answers.append((network, reproject(frames_of(network, boxes, windows), in_frame)))
+        return answers
+
+
+def load_modules(folder):
+    """(CascadeSettings, dict of Network to NetModule) of a model folder, ours or a saved one of the original.
+
+    Networks that are not there are done without as long as F is there and a level is whole: the original has no EN
+    and NM, and a cascade whose level 3 is not yet trained ends at level 2.
 
     Raises
     ------
-    CaffeError (a ValueError)
-        If its files are missing, damaged, or do not fit together.
+    ValueError
+        If the folder holds no cascade, naming the file that is missing or wrong (a CaffeError where it is a net's).
     """
+    folder = Path(folder)
+    if not folder.joinpath(MARK).exists():
+        raise ValueError(f"{folder} is not a model folder: it has no {MARK}")
+    settings = CascadeSettings.load(folder)
+    return settings, {network: _load_network(network, folder) for network in _present(settings, folder)}
+
+
+def run_network(module, data):
+    """A network's answers float32 (n, num_output) to inputs float32 (n, 1, rows, columns)."""
+    with torch.inference_mode():
+        output = module(data=torch.from_numpy(np.ascontiguousarray(data)))
+    return (output[PREDICTION] if PREDICTION in output else next(iter(output.values()))).numpy()
+
+
+def average(answers, shape):
+    """Mean (n, k, 2) over the networks that see a point, and their mean distance (n, k) from it.
+
+    answers : list of (Network, (n, its points, 2)); shape : (n, k, 2)
+    """
+    total, count = np.zeros(shape), np.zeros(shape[1])
+    for network, points_px in answers:
+        total[:, network.points] += points_px
+        count[list(network.points)] += 1
+    mean = total / count[:, None]
+    distance = np.zeros(shape[:2])
+    for network, points_px in answers:
+        distance[:, network.points] += np.linalg.norm(points_px - mean[:, network.points], axis=2)
+    return mean, distance / count
+
+
+def _load_network(network, folder):
     stem = folder / network.full_name
     module = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel")
-    shape = (1, 1, *network.size)
+    shape = run_network(module, np.zeros((1, 1, *network.size), np.float32)).shape
+    if shape != (1, network.num_output):
+        raise CaffeError(f"{stem}.prototxt: its output has shape {shape}, expected (1, {network.num_output})")
+    return module
 
-    def run(data):
-        with torch.inference_mode():
-            output = module(data=torch.from_numpy(np.ascontiguousarray(data)))
-        return (output[PREDICTION] if PREDICTION in output else next(iter(output.values()))).numpy()
 
-    answer = run(np.zeros(shape, np.float32))
-    if answer.shape != (1, network.num_output):
-        raise CaffeError(f"{stem}.prototxt: its output has shape {answer.shape}, expected (1, {network.num_output})")
-    return run
+def _present(settings, folder):
+    """The networks whose files are there; a level 2 or 3 must be whole, and no level may be left out."""
+    present = []
+    for level in (1, 2, 3):
+        networks = settings.of_level(level)
+        there = [network for network in networks if folder.joinpath(f"{network.full_name}.prototxt").exists()]
+        if level > 1 and len(there) != len(networks):
+            if there:
+                missing = next(network.full_name for network in networks if network not in there)
+                raise ValueError(f"{folder}: level {level} is not whole, {missing}.prototxt is missing")
+            break
+        present += there
+    return present

@@ -30,6 +30,12 @@ class GraphBuilder:
         self.nodes, self.constants, self.tops = [], {}, []
         self._taken, self._known, self._prefix = set(), {}, ""
 
+    def inner(self):
+        """A builder for a graph inside a node; none of its names is one of ours."""
+        inner = GraphBuilder()
+        inner._taken, inner._prefix, inner.tops = self._taken, self._prefix, self.tops
+        return inner
+
     def begin_layer(self, name, tops):
         """Everything made from now on is named after this layer."""
         self._prefix, self.tops = name or "layer", tops
@@ -98,7 +104,7 @@ class GraphBuilder:
     def _constant(self, array, key, name):
         if key is None or key not in self._known:
             name = self.reserve(name)
-            self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            self.constants[name] = numpy_helper.from_array(np.array(array, order="C"), name)
             if key is None:
                 return name
             self._known[key] = name

@@ -1,0 +1,132 @@
+"""A model folder as one ONNX model that needs nothing but ONNX Runtime."""
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from deeplandmark.caffe.files import write_bytes
+from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder
+from deeplandmark.cascade.model_folder import fingerprint
+from deeplandmark.cascade.onnx.levels import OUTPUTS, Cascade, Faces, Level
+from deeplandmark.cascade.onnx.stacks import Stack, alike
+from deeplandmark.cascade.onnx.windows import Places, read_picture
+from deeplandmark.cascade.onnx_engine import FORMAT
+from deeplandmark.cascade.torch_networks import load_modules
+
+_IR_VERSION = 8                  # the one of opset 17
+
+
+def export_cascade(folder, onnx_file=None, mirror=False):
+    """The cascade of a model folder as one ONNX model (opset 17), checked by onnx.checker.
+
+    Inputs
+        image, uint8 (h, w), grey; boxes, float32 (n, 4): left, top, right, bottom in pixels; level, int64 (), the last level
+        to run, by default all.
+    Outputs, float32
+        levels (n, L, k, 2), points after each level, pixels; confidence (n, k); spread (n, L, k), pixels, how far the
+        networks of a point are apart; first (n, k, 2), network F alone.
+    Metadata
+        deeplandmark: format of the model; settings: cascade.json; fingerprint of the model folder; mirror: 0 or 1.
+
+    Parameters
+    ----------
+    folder : path
+    onnx_file : path, optional
+        Where the model is written, whole or not at all.
+    mirror : bool
+        Each face is looked at as it is and mirrored, and the answers are averaged: twice the work.
+
+    Returns
+    -------
+    onnx.ModelProto
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no cascade, or one that cannot be exported: the original's, whose windows are cut by
+        cv2.resize on rounded pixels.
+    """
+    settings, modules = load_modules(Path(folder))
+    if settings.cutting != "area":
+        raise ValueError(f"{folder}: windows cut by the rule {settings.cutting!r} cannot be exported, only by 'area'; "
+                         "PyTorch runs this cascade")
+    model = _build(settings, modules, mirror)
+    metadata = {"deeplandmark": str(FORMAT), "settings": settings.to_json(), "fingerprint": fingerprint(folder),
+                "mirror": str(int(mirror)), "levels": " ".join(map(str, sorted({n.level for n in modules})))}
+    helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    if onnx_file is not None:
+        write_bytes(onnx_file, model.SerializeToString(deterministic=True))
+    return model
+
+
+def _build(settings, modules, mirror):
+    b = GraphBuilder()
+    for name in ("image", "boxes", "level", "first", *OUTPUTS):
+        b.reserve(name)
+    b.begin_layer("faces", [])
+    cascade = Cascade(settings, _levels(settings, modules), mirror)
+    results = cascade.run(b, read_picture(b, "image"), _faces(b, mirror), "level")
+    outputs = dict(zip((*OUTPUTS, "first"), results))
+    for name, result in outputs.items():
+        b.nodes.append(helper.make_node("Identity", [result], [name], name=f"{name}/output"))
+    points = len(settings.points)
+    shapes = {"levels": ["n", "levels", points, 2], "confidence": ["n", points], "spread": ["n", "levels", points],
+              "first": ["n", points, 2]}
+    last = helper.make_tensor("level", TensorProto.INT64, [], [cascade.levels[-1].number])
+    graph = helper.make_graph(
+        b.nodes, "cascade",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["h", "w"]),
+         helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["n", 4]),
+         helper.make_tensor_value_info("level", TensorProto.INT64, [])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
+        [last, *b.constants.values()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION,
+                             producer_name="deeplandmark")
+
+
+def _faces(b, mirror):
+    """The boxes as corners and sizes; for mirrored faces the right corner and a negative width, to be counted from there."""
+    left, top, right, bottom = b.node("Split", "boxes", outputs=4, axis=1)
+    width, height = b.node("Sub", right, left), b.node("Sub", bottom, top)
+    corner, size = (b.node("Concat", *pair, axis=1) for pair in ((left, top), (width, height)))
+    # Without faces there is no longest side, and a pixel does.
+    longest = b.node("ReduceMax", b.node("Concat", b.node("Reshape", size, b.constant([-1])), b.constant([1.0]), axis=0),
+                     keepdims=0)
+    if mirror:
+        corner = b.node("Concat", corner, b.node("Concat", right, top, axis=1), axis=0)
+        size = b.node("Concat", size, b.node("Mul", size, b.constant([[-1.0, 1.0]])), axis=0)
+    return Faces(*(b.node("Unsqueeze", value, b.constant([1])) for value in (corner, size)), longest)
+
+
+def _levels(settings, modules):
+    return [_level(number, {network: modules[network] for network in settings.of_level(number) if network in modules})
+            for number in sorted({network.level for network in modules})]
+
+
+def _level(number, modules):
+    groups = alike(modules)
+    if number == 1:
+        places = [Places([[network] for group in groups for network in group])]
+    else:
+        places = [place for group in groups for place in _around_points(group)]
+    stacks = [[Stack(mine, [modules[network].graph for network in mine]) for mine in _in_order(place, groups)]
+              for place in places]
+    return Level(number, places, stacks)
+
+
+def _around_points(group):
+    """Places of networks of levels 2 and 3 of one structure: one for all points where each has as many networks."""
+    by_point = {}
+    for network in group:
+        by_point.setdefault(network.points[0], []).append(network)
+    if len({len(networks) for networks in by_point.values()}) == 1:
+        return [Places([list(slot) for slot in zip(*by_point.values())])]
+    return [Places([[network]]) for network in group]
+
+
+def _in_order(places, groups):
+    """The networks of `places` by structure, in the order in which their patches lie."""
+    networks = [network for slot in places.slots for network in slot]
+    return [mine for group in groups if (mine := [network for network in networks if network in group])]

@@ -1,0 +1,183 @@
+"""The levels of the cascade as nodes, one inside the other: a level that is not asked for is not run.
+
+Points and their geometry have the axes (n, k, 2): faces, points, x and y in pixels.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from deeplandmark.cascade.confidence import DISAGREEMENT, EPSILON
+from deeplandmark.cascade.onnx.stacks import run_stack
+from deeplandmark.cascade.onnx.subgraphs import choice
+from deeplandmark.cascade.onnx.windows import cut_patches, split
+
+OUTPUTS = ("levels", "spread", "confidence")
+_FLAT = 1e-6            # deviation below which a patch counts as one colour, as in cutting.normalise
+
+
+@dataclass(frozen=True)
+class Level:
+    """The networks of a level, arranged.
+
+    Attributes
+    ----------
+    number : int
+    places : list of Places
+    stacks : list of lists of Stack, for each of `places`
+    """
+    number: int
+    places: list
+    stacks: list
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Names of what is known of the faces before level 1.
+
+    corner, size : (n, 1, 2) of the boxes; mirrored faces have their right corner and a negative width
+    longest : () the longest side
+    """
+    corner: str
+    size: str
+    longest: str
+
+
+class Cascade:
+    """Writes the levels.
+
+    Parameters
+    ----------
+    settings : CascadeSettings
+    levels : list of Level
+    mirror : bool
+        Each face is there twice, the second half of the faces mirrored; the answers are the means of both.
+    """
+
+    def __init__(self, settings, levels, mirror):
+        self.settings, self.levels, self.mirror = settings, levels, mirror
+
+    def run(self, b, picture, faces, wanted):
+        """The names of levels (n, L, k, 2), spread (n, L, k), confidence (n, k) and first (n, k, 2)."""
+        points, spread, first = self._level(b, self.levels[0], picture, faces, None)
+        rest = self._rest(b, 1, picture, faces, wanted, [points], [spread])
+        b.begin_layer("first", [])
+        return [*rest, self._unmirrored(b, first, axis=1)]
+
+    def _rest(self, b, done, picture, faces, wanted, points, spreads):
+        """What comes after `done` levels: the next one if it is wanted, else the outputs."""
+        if done == len(self.levels):
+            return self._outputs(b, faces, points, spreads)
+
+        def go_on(b):
+            found, spread = self._level(b, self.levels[done], picture, faces, points[-1])
+            return self._rest(b, done + 1, picture, faces, wanted, [*points, found], [*spreads, spread])
+        more = b.node("Greater", wanted, b.constant(np.int64(self.levels[done - 1].number)))
+        return choice(b, more, go_on, lambda b: self._outputs(b, faces, points, spreads), len(OUTPUTS))
+
+    def _level(self, b, level, picture, faces, before):
+        """Points and spread after a level; after level 1 also the points of F."""
+        observed, spots = [], []
+        for number, (places, stacks) in enumerate(zip(level.places, level.stacks)):
+            b.begin_layer(f"level{level.number}" if number == 0 else f"level{level.number}.{number}", [])
+            anchor = faces.corner if level.number == 1 else _chosen(b, before, [n.points[0] for n in places.slots[0]])
+            anchor, size = (b.node("Unsqueeze", value, b.constant([3])) for value in (anchor, faces.size))
+            patches = cut_patches(b, picture, places, anchor, size, faces.longest, self.mirror)
+            for stack in stacks:
+                answers = run_stack(b, stack, _seen(b, places, patches, stack))
+                count = sum(len(network.points) for network in stack.networks)
+                observed.append(b.node("Reshape", answers, b.constant([0, count, 2])))
+                spots += stack.networks
+        b.begin_layer(f"level{level.number}/points", [])
+        return self._combined(b, faces, before, observed, spots)
+
+    def _combined(self, b, faces, before, answers, networks):
+        """Means of what the networks say: answers (n, points, 2) of each stack, networks all of them in order."""
+        count = len(self.settings.points)
+        sees = np.concatenate([np.eye(count)[list(network.points)] for network in networks])              # (O, k)
+        mean = sees / sees.sum(0)
+        parts = [mean, np.eye(len(sees)) - mean @ sees.T]
+        if before is None:
+            parts.append(sees * np.concatenate([[[n.name == "F"]] * len(n.points) for n in networks]))
+        scale, shift = self._decoding(networks)
+        found = answers[0] if len(answers) == 1 else b.node("Concat", *answers, axis=1)
+        # As one matrix, because ONNX Runtime multiplies no stack of none.
+        found = b.node("Reshape", b.node("Transpose", found, perm=[0, 2, 1]), b.constant([-1, len(sees)]))
+        found = b.node("MatMul", found, b.constant(scale * np.hstack(parts)))
+        found = b.node("Add", found, b.constant(shift.T @ np.hstack(parts)))
+        found = b.node("Reshape", found, b.constant([-1, 2, sum(part.shape[1] for part in parts)]))
+        found = b.node("Mul", found, b.node("Transpose", faces.size, perm=[0, 2, 1]))                     # pixels
+        moved, apart, *own = split(b, found, [part.shape[1] for part in parts], 2)                        # (n, 2, .)
+        spread = b.node("MatMul", b.node("ReduceL2", apart, axes=[1], keepdims=0), b.constant(mean))
+        origin = faces.corner if before is None else before
+        points, *first = (b.node("Add", origin, b.node("Transpose", part, perm=[0, 2, 1])) for part in (moved, *own))
+        return points, spread, *first
+
+    def _decoding(self, networks):
+        """An answer times scale plus shift (O, 1) is a place in the box, from its corner or from the point before."""
+        encoding, scale, shift = self.settings.encoding, [], []
+        for network in networks:
+            extent, start = (1.0, 0.0) if network.level == 1 else (2 * network.half_side, -network.half_side)
+            scale += [[extent / encoding.scale]] * len(network.points)
+            shift += [[start + extent * encoding.centre]] * len(network.points)
+        return np.array(scale), np.array(shift)
+
+    def _outputs(self, b, faces, points, spreads):
+        b.begin_layer(f"after{len(points)}", [])
+        levels = self._unmirrored(b, _stacked(b, points))
+        spread = self._unmirrored(b, _stacked(b, spreads))
+        return levels, spread, self._confidence(b, faces, levels, spread, len(points))
+
+    def _confidence(self, b, faces, levels, spread, count):
+        """The formula of cascade/confidence.py: (n, k)."""
+        width = self._half(b, b.node("Gather", faces.size, b.constant([0]), axis=2))                      # (n, 1, 1)
+        weights = self.settings.confidence
+        if weights is None or len(weights) < count:
+            last = b.node("Div", b.node("Squeeze", _cut(b, spread, count - 1, count), b.constant([1])),
+                          b.node("Squeeze", width, b.constant([2])))
+            return b.node("Exp", b.node("Mul", last, -1 / DISAGREEMENT))
+        found = spread
+        if count > 1:
+            moved = b.node("Sub", _cut(b, levels, 1, count), _cut(b, levels, 0, count - 1))
+            found = b.node("Concat", spread, b.node("ReduceL2", moved, axes=[3], keepdims=0), axis=1)
+        logs = b.node("Log", b.node("Add", b.node("Div", found, width), EPSILON))                         # (n, 2L-1, k)
+        fitted = weights[count - 1]
+        own = b.node("Mul", logs, b.constant(np.array(fitted.own).T))
+        face = b.node("Mul", b.node("ReduceMean", logs, axes=[2], keepdims=1), b.constant(np.array(fitted.face).T))
+        total = b.node("ReduceSum", b.node("Add", own, face), b.constant([1]), keepdims=0)
+        return b.node("Sigmoid", b.node("Add", total, b.constant(np.array(fitted.bias))))
+
+    def _half(self, b, value):
+        """Of twice as many faces the first half, which is not mirrored."""
+        return b.node("Split", value, outputs=2, axis=0)[0] if self.mirror else value
+
+    def _unmirrored(self, b, value, axis=2):
+        """Mean over both halves of (2n, L, k, ...), the second with the points it has in the unmirrored picture."""
+        if not self.mirror:
+            return value
+        plain, mirrored = b.node("Split", value, outputs=2, axis=0)
+        back = b.node("Gather", mirrored, b.constant(list(self.settings.points.mirror)), axis=axis)
+        return b.node("Mul", b.node("Add", plain, back), 0.5)
+
+
+def _chosen(b, points, chosen):
+    """Some of the points (n, k, 2)."""
+    return b.node("Gather", points, b.constant(chosen), axis=1)
+
+
+def _seen(b, places, patches, stack):
+    """The input (n, G, rows, columns) of a stack: its slots' patches, each normalised by itself."""
+    mine = [patch for slot, patch in zip(places.slots, patches) if slot[0] in stack.networks]
+    patch = mine[0] if len(mine) == 1 else b.node("Concat", *mine, axis=1)
+    centred = b.node("Sub", patch, b.node("ReduceMean", patch, axes=[2, 3]))
+    norm = b.node("ReduceL2", centred, axes=[2, 3])
+    cells = np.sqrt(float(np.prod(stack.size)))
+    flat = b.node("Less", norm, _FLAT * cells)
+    return b.node("Mul", centred, b.node("Where", flat, 1.0, b.node("Div", cells, norm)))
+
+
+def _stacked(b, values):
+    return b.node("Concat", *(b.node("Unsqueeze", value, b.constant([1])) for value in values), axis=1)
+
+
+def _cut(b, value, start, stop):
+    return b.node("Slice", value, b.constant([start]), b.constant([stop]), b.constant([1]))

@@ -1,0 +1,113 @@
+"""Networks of equal structure side by side: their answers from one chain of nodes instead of one each.
+
+Maps of G networks lie in one tensor (n, G * maps, rows, columns), so that a convolution of all is one with groups.
+"""
+from collections import defaultdict
+from dataclasses import dataclass
+
+from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.onnx.builder import Value
+from deeplandmark.caffe.onnx.registry import find_exporter
+from deeplandmark.caffe.onnx.shapes import find_batch_axes, is_source, trace
+from deeplandmark.cascade.onnx.layers import Maps, operation
+
+PREDICTION = "fc2"      # the blob that holds the answer; nets without one have a single output
+
+
+@dataclass(frozen=True)
+class Stack:
+    """G networks of one structure.
+
+    Attributes
+    ----------
+    networks : list of Network
+    graphs : list of Graph, one of each network, with its weights
+    """
+    networks: list
+    graphs: list
+
+    @property
+    def size(self):
+        """(rows, columns) of the input."""
+        return self.networks[0].size
+
+
+def alike(modules):
+    """Networks grouped by structure: lists of Network, in the order of `modules` (dict of Network to NetModule)."""
+    groups = defaultdict(list)
+    for network, module in modules.items():
+        groups[_structure(network, module.graph)].append(network)
+    return list(groups.values())
+
+
+def run_stack(b, stack, x):
+    """Adds the nodes of a stack; x (n, G, rows, columns) to its answers (n, G, num_output)."""
+    chain = _chain(stack.graphs)
+    if chain is None:
+        return _one_by_one(b, stack, x)
+    maps = Maps(x, len(stack.graphs), 1, *stack.size)
+    for name, run in chain:
+        b.begin_layer(f"{stack.networks[0].full_name}/{name}", [])
+        maps = run(b, maps)
+    return maps.answers(b)
+
+
+def _structure(network, graph):
+    definitions = tuple(_definition(node.layer.param) for node in graph.nodes)
+    return network.size, network.num_output, definitions, tuple(map(str, graph.blob_shapes))
+
+
+def _definition(param):
+    copy = type(param)()
+    copy.CopyFrom(param)
+    return copy.SerializeToString(deterministic=True)
+
+
+def _chain(graphs):
+    """[(layer name, operation)] when every layer feeds just the next and has a stacked form, else None."""
+    steps, before = [], None
+    for nodes in zip(*(graph.nodes for graph in graphs)):
+        node = nodes[0]
+        if is_source(node):
+            before = node.tops if before is None else before    # the original's MemoryData has a second top, unused
+            continue
+        run = operation([each.layer for each in nodes])
+        if run is None or before is None or node.bottoms != before[:1] or len(node.tops) != 1:
+            return None
+        steps.append((node.type, node.name, run))
+        before = node.tops
+    return [(name, run) for _, name, run in _pooled_first(steps)]
+
+
+def _pooled_first(steps):
+    """Moves tanh behind absolute values and maxima: |tanh x| = tanh |x|, max tanh = tanh max, on a quarter of the numbers."""
+    steps = list(steps)
+    for end in range(len(steps), 1, -1):
+        for i in range(end - 1):
+            if steps[i][0] == "TanH" and steps[i + 1][0] in ("AbsVal", "Pooling"):
+                steps[i], steps[i + 1] = steps[i + 1], steps[i]
+    return steps
+
+
+def _one_by_one(b, stack, x):
+    """Nets that are no chain: each by itself, layer by layer, with the exporters of deeplandmark.caffe."""
+    parts = [b.node("Slice", x, *(b.constant([k]) for k in (g, g + 1, 1))) for g in range(len(stack.graphs))]
+    answers = [_run_net(b, graph, network, part) for graph, network, part in zip(stack.graphs, stack.networks, parts)]
+    return b.node("Concat", *answers, axis=1)
+
+
+def _run_net(b, graph, network, x):
+    values = [None] * len(graph.blob_names)
+    for node, tops in zip(graph.nodes, trace(graph, find_batch_axes(graph))):
+        b.begin_layer(f"{network.full_name}/{node.name}", tops)
+        if is_source(node):
+            values[node.tops[0]] = Value(x, tops[0])
+            continue
+        try:
+            names = find_exporter(node.layer)(b, node.layer, *(values[blob] for blob in node.bottoms))
+        except NetError as error:
+            raise error.at(file=graph.file, line=node.line, layer=node.name)
+        for blob, name, shape in zip(node.tops, [names] if isinstance(names, str) else names, tops):
+            values[blob] = Value(name, shape)
+    output = next((i for i in graph.outputs if graph.blob_names[i] == PREDICTION), graph.outputs[0])
+    return b.node("Reshape", values[output], b.constant([0, 1, network.num_output]))
