@@ -16,11 +16,12 @@ from dataclasses import replace
 from deeplandmark.arguments import whole_number
 from deeplandmark.detecting.arguments import add_finder_arguments, load_finder
 from deeplandmark.detecting.batch import work_through
-from deeplandmark.detecting.drawings import Drawings
-from deeplandmark.detecting.row_file import RowFile, RowStream
+from deeplandmark.detecting.result_folder import ResultFolder
+from deeplandmark.detecting.row_file import RowFile, RowStream, finished
 from deeplandmark.detecting.rows import CSV, JSON_LINES
 from deeplandmark.detecting.sources import sources
 from deeplandmark.detecting.video_run import VideoRun
+from deeplandmark.faces.draw import draw_faces
 from deeplandmark.faces.errors import FacesError
 
 
@@ -44,57 +45,48 @@ def main(arguments=None):
 
 
 def _run(options):
-    drawings = None if options.out is None else Drawings(options.out, options.pictures)
+    folder = None if options.out is None else ResultFolder(options.out, options.pictures)
     finder = load_finder(options)
-    rows = _rows(options, len(finder.cascade.settings.points))
-    videos = VideoRun(finder, rows, options.every, not options.raw)
-    try:
+    with finished(_row_files(options, len(finder.cascade.settings.points))) as row_files:
+        videos = VideoRun(finder, row_files, options.every, not options.raw)
         if options.camera is not None:
-            status = _camera(options, videos, drawings)
-        else:
-            status = _files(options, finder, rows, videos, drawings)
-    except BaseException:
-        for each in rows:
-            each.close()
-        raise
-    for each in rows:
-        each.finish()
-    return status
+            return _camera(options, videos, folder)
+        return _files(options, finder, row_files, videos, folder)
 
 
-def _files(options, finder, rows, videos, drawings):
-    total = sum(1 for _ in sources(options.pictures, options.out))
-
+def _files(options, finder, row_files, videos, folder):
     def read(source):
         located = finder.read(source.path)
-        if drawings is not None and located.problem is None:
-            drawings.draw(located)
+        if folder is not None and located.problem is None:
+            folder.write(folder.path_of(source.path), draw_faces(located.image, located.points, located.boxes))
         return replace(located, image=None)
 
     def take(located):
-        for each in rows:
-            each.write(located)
+        for rows in row_files:
+            rows.write(located)
 
     def is_done(source):
-        return options.resume and (all(each.is_done(source.path) for each in rows) if rows else
-                                   drawings.path_of(source.path).exists())
+        if not options.resume:
+            return False
+        return all(rows.is_done(source.path) for rows in row_files) if row_files else folder.path_of(source.path).exists()
 
     def take_video(source, rate):
-        return videos.file(source.path, None if drawings is None else drawings.path_of(source.path), rate)
+        return videos.file(source.path, None if folder is None else folder.path_of(source.path), rate)
 
-    summary = work_through(sources(options.pictures, options.out), total, read, take, options.threads, "detect", is_done,
+    named = options.pictures, options.out
+    summary = work_through(sources(*named), sum(1 for _ in sources(*named)), read, take, options.threads, "detect", is_done,
                            take_video)
     return 1 if summary.bad else 0
 
 
-def _camera(options, videos, drawings):
-    drawn = None if drawings is None else drawings.path_of(f"camera{options.camera}.mp4")
+def _camera(options, videos, folder):
+    drawn = None if folder is None else folder.path_of(f"camera{options.camera}.mp4")
     rate = videos.camera(options.camera, drawn)
     print(f"detect: {rate.done:,} frames, {rate.per_second:.1f} a second", file=sys.stderr)
     return 0
 
 
-def _rows(options, points):
+def _row_files(options, points):
     """Where rows go: the files that were named, or stdout when nothing was."""
     if not (options.json or options.csv or options.out or options.camera is not None):
         return [RowStream(JSON_LINES, points)]

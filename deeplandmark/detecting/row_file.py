@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -52,11 +53,13 @@ class RowFile:
         self._journal.flush()
 
     def finish(self):
+        """Everything was worked through: the file appears."""
         self.close()
         os.replace(self._part, self.path)
         self._journal_path.unlink()
 
     def close(self):
+        """Leaves what there is for --resume."""
         self._rows.close()
         self._journal.close()
 
@@ -79,6 +82,19 @@ class RowFile:
         shutil.copyfile(self.path, copy)
         os.replace(copy, self._part)
         self._done = {hash(picture) for picture in pictures}
+
+
+@contextmanager
+def finished(row_files):
+    """Finishes them all at the end, or closes them when something goes wrong."""
+    try:
+        yield row_files
+    except BaseException:
+        for rows in row_files:
+            rows.close()
+        raise
+    for rows in row_files:
+        rows.finish()
 
 
 class RowStream:

@@ -1,0 +1,115 @@
+"""Cut faces out of pictures, turned and scaled so that their points lie where a template wants them.
+
+examples:
+  python -m deeplandmark.align pictures --out aligned
+  python -m deeplandmark.align photo.jpg --out aligned --size 224 --max-faces 1
+  python -m deeplandmark.align pictures --out aligned --template passport.json --transforms transforms.jsonl --resume
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+
+from deeplandmark.detecting.arguments import add_finder_arguments, load_finder
+from deeplandmark.detecting.batch import work_through
+from deeplandmark.detecting.result_folder import ResultFolder
+from deeplandmark.detecting.row_file import RowFile, finished
+from deeplandmark.detecting.rows import JSON_LINES, json_rows
+from deeplandmark.detecting.sources import sources
+from deeplandmark.faces.alignment import ARCFACE, crop_aligned, read_template, similarity_to
+from deeplandmark.faces.errors import FacesError
+
+
+def main(arguments=None):
+    """Returns the exit status: 1 when a file was bad or the run could not go on, 130 after Ctrl-C."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.resume and not options.transforms:
+        parser.error("--resume goes by --transforms FILE")
+    try:
+        return _run(options)
+    except (FacesError, ValueError, OSError, ImportError) as error:
+        print(f"align: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("align: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(options):
+    template = _template(options)
+    folder = ResultFolder(options.out, options.pictures)
+    finder = load_finder(options)
+    points = len(finder.cascade.settings.points)
+    if points != len(template.points):
+        raise FacesError(f"the template has {len(template.points)} points, the model {points}")
+    layout = JSON_LINES._replace(rows=lambda located, frame: _transform_rows(located, template, folder))
+    row_files = [RowFile(options.transforms, layout, points, options.resume)] if options.transforms else []
+
+    def read(source):
+        located = finder.read(source.path)
+        if located.problem is None:
+            _write_crops(located, template, folder)
+        return replace(located, image=None)
+
+    def take(located):
+        for rows in row_files:
+            rows.write(located)
+
+    def is_done(source):
+        return any(rows.is_done(source.path) for rows in row_files)
+
+    with finished(row_files):
+        named = options.pictures, options.out
+        summary = work_through(sources(*named), sum(1 for _ in sources(*named)), read, take, options.threads, "align", is_done)
+    return 1 if summary.bad else 0
+
+
+def _template(options):
+    template = ARCFACE if options.template == "arcface" else read_template(options.template)
+    return template if options.size is None else template.resized(*options.size)
+
+
+def _write_crops(located, template, folder):
+    for number, points in enumerate(located.points, 1):
+        crop = crop_aligned(located.image, similarity_to(points, template.points), template.size)
+        folder.write(folder.numbered(located.path, number), crop)
+
+
+def _transform_rows(located, template, folder):
+    """`detect`'s rows, each with the crop's path and the matrix that takes the picture's pixels to the crop's."""
+    lines = []
+    for number, line in enumerate(json_rows(located).splitlines(), 1):
+        matrix = similarity_to(located.points[number - 1], template.points)
+        lines.append(json.dumps({**json.loads(line), "crop": str(folder.numbered(located.path, number)),
+                                 "matrix": matrix.round(6).tolist()}) + "\n")
+    return "".join(lines)
+
+
+def _size(text):
+    try:
+        sides = [int(side) for side in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or min(sides) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: 224, or width x height as 96x112")
+    return sides[0], sides[-1]
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.align", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture, folder of pictures, or glob")
+    parser.add_argument("--out", required=True, metavar="DIR", help="crops go there: photo.jpg gives photo_1.jpg ...")
+    parser.add_argument("--template", default="arcface", metavar="FILE", help='arcface (default: 112 x 112), or a JSON file '
+                        '{"size": [width, height], "points": [[x, y], ...]}')
+    parser.add_argument("--size", type=_size, metavar="WxH", help="size of the crops; the template is scaled to fit")
+    parser.add_argument("--transforms", metavar="FILE", help="also write detect's rows with crop and matrix, JSON lines")
+    parser.add_argument("--resume", action="store_true", help="go on where a run with the same --transforms was stopped")
+    add_finder_arguments(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
