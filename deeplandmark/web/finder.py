@@ -30,11 +30,12 @@ class Finder:
         """The answer to an Upload, ready for JSON: see `openapi.py`. Raises Refusal 422 for a picture it cannot use."""
         started = time.perf_counter()
         image = decode(upload.data, self.limits.pixels)
-        boxes, scores = upload.boxes, None
-        if boxes is None:
+        if upload.boxes is None:
             boxes, scores = (values[:self.limits.faces] for values in self._detector.detect(image))
+        else:
+            boxes, scores = upload.boxes, [None] * len(upload.boxes)
         found = self._cascade.locate(image, boxes, upload.level)
-        return {"faces": [self._face(found, i, boxes[i], None if scores is None else scores[i]) for i in range(len(boxes))],
+        return {"faces": [_face(found, i, boxes[i], score) for i, score in enumerate(scores)],
                 "ms": round(1000 * (time.perf_counter() - started), 1),
                 "width": image.shape[1], "height": image.shape[0]}
 
@@ -52,11 +53,11 @@ class Finder:
         """Ends the threads once their work is done; what still waits is dropped."""
         self.pool.shutdown(wait=False, cancel_futures=True)
 
-    @staticmethod
-    def _face(found, i, box, score):
-        return {"box": _rounded(box, 2), "points": _rounded(found.points[i], 2),
-                "confidence": _rounded(found.confidence[i], 4), "score": None if score is None else _rounded(score, 4),
-                "levels": _rounded(found.levels[i], 2)}
+
+def _face(found, i, box, score):
+    return {"box": _rounded(box, 2), "points": _rounded(found.points[i], 2),
+            "confidence": _rounded(found.confidence[i], 4), "score": None if score is None else _rounded(score, 4),
+            "levels": _rounded(found.levels[i], 2)}
 
 
 def _rounded(values, digits):

@@ -10,7 +10,7 @@ def openapi(limits):
     return {
         "openapi": "3.1.0",
         "info": {"title": "deeplandmark", "version": "1",
-                 "description": "Facial points by a cascade of small convolutional networks. Nothing that is sent is kept."},
+                 "description": "Facial points by a cascade of small convolutional networks. Nothing sent is kept."},
         "paths": {"/api/landmarks": {"post": _landmarks(limits)}, "/api/model": {"get": _model()}},
         "components": {"schemas": {"Upload": _upload(limits), "Found": _found(), "Face": _face(), "Model": _described(),
                                    "Error": _object({"error": {"type": "string", "description": "one line"}})}},
@@ -43,11 +43,13 @@ def _upload(limits):
     return {
         "type": "object", "required": ["image"], "additionalProperties": False,
         "properties": {
-            "image": {"type": "string", "contentMediaType": "application/octet-stream", "description": "the picture's file"},
+            "image": {"type": "string", "contentMediaType": "application/octet-stream",
+                      "description": "the picture's file"},
             "boxes": {"type": "string", "examples": ["[[84, 92, 161, 169]]", "84,92,161,169"],
                       "description": f"face boxes: left, top, right, bottom; at most {limits.faces}. "
                                      "Without them faces are looked for"},
-            "level": {"type": "integer", "minimum": 1, "maximum": 3, "default": 3, "description": "the last level to run"},
+            "level": {"type": "integer", "minimum": 1, "maximum": 3, "default": 3,
+                      "description": "the last level to run"},
         },
     }
 

@@ -88,7 +88,8 @@ async def _checked(items, limits):
     for name in FIELDS[1:]:
         if any(isinstance(value, UploadFile) for value in texts[name]):
             raise Refusal(422, f"field {name!r} must be text, not a file")
-    return Upload(await texts["image"][0].read(), parse_boxes(texts["boxes"], limits.faces), _parse_level(texts["level"]))
+    boxes, level = parse_boxes(texts["boxes"], limits.faces), _parse_level(texts["level"])
+    return Upload(await texts["image"][0].read(), boxes, level)
 
 
 def _parse_level(texts):
@@ -137,4 +138,5 @@ def _boxes_of(text):
 
 
 def _no_box(text):
-    return Refusal(422, f"field 'boxes' must be left,top,right,bottom or [[left,top,right,bottom], ...], found {text[:60]!r}")
+    return Refusal(422, "field 'boxes' must be left,top,right,bottom or [[left,top,right,bottom], ...], "
+                        f"found {text[:60]!r}")

@@ -1,8 +1,8 @@
 """The endpoint over real HTTP: what it answers, and what it refuses."""
+import http.client
 import json
 import socket
 import struct
-import time
 import zlib
 
 import cv2
@@ -107,11 +107,13 @@ def test_exif_orientation(server, orientation, stored):
 
 # ---------------------------------------------------------------------------------------------------------- refusals
 @pytest.mark.parametrize("fields, says", [
-    ({"level": "4"}, "'level' must be 1, 2 or 3"), ({"level": "two"}, "'level' must be"), ({"level": ["1", "2"]}, "'level'"),
+    ({"level": "4"}, "'level' must be 1, 2 or 3"), ({"level": "two"}, "'level' must be"),
+    ({"level": ["1", "2"]}, "'level'"),
     ({"levle": "2"}, "unknown field 'levle' (known: image, boxes, level)"),
     ({"boxes": "1,2,3"}, "'boxes' must be left,top,right,bottom"), ({"boxes": "[[1,2,3,4],5]"}, "'boxes' must be"),
     ({"boxes": '[["1",2,3,4]]'}, "'boxes' must be"), ({"boxes": "[" * 50000}, "'boxes' must be"),
-    ({"boxes": "null"}, "'boxes' must be"), ({"boxes": "9,9,3,20"}, "has no area"), ({"boxes": "NaN,0,9,9"}, "has no area"),
+    ({"boxes": "null"}, "'boxes' must be"), ({"boxes": "9,9,3,20"}, "has no area"),
+    ({"boxes": "NaN,0,9,9"}, "has no area"),
     ({"boxes": "0,0,1e999,9"}, "has no area"), ({"boxes": str([[0, 0, 9, 9]] * 101)}, "at most 100 boxes"),
     ({"boxes": "1" * 70000}, "maximum size")])
 def test_wrong_fields(server, fields, says):
@@ -144,26 +146,28 @@ def test_no_form(server, headers, body, says):
 
 def test_other_methods_and_places(server):
     assert server.get("/api/landmarks")[0] == 405
-    assert server.get("/nowhere")[0] == server.get("/static/../app.py")[0] == server.get("/static/%2e%2e/app.py")[0] == 404
+    for path in ("/nowhere", "/static/../app.py", "/static/%2e%2e/app.py", "/static/"):
+        assert server.get(path)[0] == 404
 
 
 # ------------------------------------------------------------------------------------------------------------ limits
 def head(*lines):
-    return "\r\n".join(["POST /api/landmarks HTTP/1.1", "Host: x", f"Content-Type: multipart/form-data; boundary={BOUNDARY}",
-                        *lines, "", ""]).encode()
+    form = f"Content-Type: multipart/form-data; boundary={BOUNDARY}"
+    return "\r\n".join(["POST /api/landmarks HTTP/1.1", "Host: x", form, *lines, "", ""]).encode()
 
 
-def talk(server, sent, seconds=20):
-    """What comes back for raw bytes, and after how long; the connection stays open on this side."""
-    with socket.create_connection(server.address, timeout=seconds) as line:
-        started = time.monotonic()
+def talk(server, sent):
+    """(status, body) that come back for raw bytes; the connection stays open on this side."""
+    with socket.create_connection(server.address, timeout=60) as line:
         line.sendall(sent)
-        return line.recv(65536), time.monotonic() - started
+        response = http.client.HTTPResponse(line)
+        response.begin()
+        return response.status, response.read()
 
 
 def test_a_declared_length_is_refused_before_anything_is_sent(server):
-    answer, seconds = talk(server, head("Content-Length: 99999999999"))
-    assert answer.startswith(b"HTTP/1.1 413 ") and b"at most 2,000,000 bytes" in answer and seconds < 5
+    status, answer = talk(server, head("Content-Length: 99999999999"))
+    assert status == 413 and b"at most 2,000,000 bytes" in answer
 
 
 def test_a_large_upload_is_told_so_even_to_clients_that_send_it_all_first(server):
@@ -176,24 +180,24 @@ def test_an_endless_chunked_body_is_refused_on_the_way(server):
     piece = b"186a0\r\n" + bytes(100_000) + b"\r\n"
     start = multipart(PNG).rsplit(b"\r\n--", 1)[0]
     sent = head("Transfer-Encoding: chunked") + f"{len(start):x}\r\n".encode() + start + b"\r\n" + 25 * piece
-    assert talk(server, sent)[0].startswith(b"HTTP/1.1 413 ")
+    assert talk(server, sent)[0] == 413
 
 
 def test_a_length_that_lies(server):
     body = multipart(PNG, boxes=BOX)
-    short, _ = talk(server, head(f"Content-Length: {len(body) - 50}") + body)
-    assert short.startswith(b"HTTP/1.1 422 ")                     # what lies beyond it is not read as part of the form
+    status, _ = talk(server, head(f"Content-Length: {len(body) - 50}") + body)
+    assert status == 422                                          # what lies beyond it is not read as part of the form
     for wrong in ("-1", "x"):
-        assert talk(server, head(f"Content-Length: {wrong}") + body)[0].startswith(b"HTTP/1.1 400 ")
+        assert talk(server, head(f"Content-Length: {wrong}") + body)[0] == 400
     with socket.create_connection(server.address) as line:        # more is announced than comes: the client goes away
         line.sendall(head("Content-Length: 100000") + body[:100])
     assert points_of(server, PNG)[0].shape == (5, 2)              # and the server goes on
 
 
 def png_bomb(width, height):
-    """A PNG of a few kilobytes that unfolds to that many grey pixels."""
-    packer = zlib.compressobj(9)
-    rows = b"".join(packer.compress(bytes(1 + width)) for _ in range(height)) + packer.flush()
+    """A small PNG that unfolds to that many black pixels."""
+    packer = zlib.compressobj(1)
+    rows = b"".join(packer.compress(bytes(100 * (1 + width))) for _ in range(height // 100)) + packer.flush()
     chunks = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(data)) + name + data
                                              + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks)
@@ -205,15 +209,15 @@ def memory(server):
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
-@pytest.mark.parametrize("size", [(1001, 1000), (12_000, 12_000), (20_000, 20_000)])
-def test_pixels_are_counted_before_they_are_decoded(server, size):
-    bomb = png_bomb(*size)
-    before = memory(server)
-    status, answer = server.post(bomb)
-    assert status == 422 and "at most 1,000,000 pixels" in answer["error"]
-    assert memory(server) - before < 50_000_000 or size == (1001, 1000)
+def test_pixels_are_counted_before_they_are_decoded(server):
+    assert server.post(png_bomb(1000, 1000))[0] == 200
+    status, answer = server.post(png_bomb(1001, 1000))
+    assert status == 422 and "at most 1,000,000 pixels, found 1001 x 1000 = 1,001,000" in answer["error"]
+    before, bomb = memory(server), png_bomb(12_000, 12_000)
+    assert len(bomb) < 2_000_000 and server.post(bomb)[0] == 422
+    assert memory(server) - before < 50_000_000                   # unfolded it has 144 MB at least
 
 
 def test_a_bomb_of_which_only_the_header_is_there(server):
-    start = png_bomb(1, 1)[:8] + b"\0\0\0\rIHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 6, 0, 0, 0)
+    start = PNG[:8] + b"\0\0\0\rIHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 6, 0, 0, 0)
     assert server.post(start + struct.pack(">I", zlib.crc32(start[12:])) + PNG[33:])[0] == 422

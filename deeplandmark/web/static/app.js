@@ -20,7 +20,8 @@ const scene = new Scene(part("canvas"), part("stage"));
 const closeups = new Closeups(part("closeups"));
 const player = new Player(showPosition, showLevel);
 const camera = new Camera(showFrame);
-const byHand = new BoxByHand(scene, { stage: part("stage"), button: part("drag"), form: part("box") }, (box) => find([box]));
+const byHand = new BoxByHand(scene, { stage: part("stage"), button: part("drag"), form: part("box") },
+                             (box) => find([box]));
 let model;
 
 start();
@@ -37,13 +38,15 @@ async function start() {
   part("replay").addEventListener("click", () => player.play(model.levels.length));
   part("faces").addEventListener("change", (event) => select(Number(event.target.value)));
   part("save-json").addEventListener("click", () => saveJson(now.answer, now.name));
-  part("save-picture").addEventListener("click", () => savePicture(now.picture, now.answer, model, scene.state, now.name));
+  part("save-picture").addEventListener("click", () => {
+    savePicture(now.picture, now.answer, model, scene.state, now.name);
+  });
 }
 
 function makeLevels() {
   model.levels.forEach((level, i) => {
-    const input = Object.assign(document.createElement("input"),
-                                { type: "radio", name: "level", id: `level-${level}`, value: i + 1, className: "unseen" });
+    const input = Object.assign(document.createElement("input"), { type: "radio", name: "level", className: "unseen" });
+    Object.assign(input, { id: `level-${level}`, value: i + 1 });
     const label = Object.assign(document.createElement("label"), { htmlFor: input.id, textContent: level });
     input.addEventListener("change", () => player.go(i + 1));
     part("levels").append(input, label);
@@ -68,7 +71,10 @@ async function find(boxes) {
     if (file.size > model.limits.bytes) {
       throw new Error(`The file has ${megabytes(file.size)}; at most ${megabytes(model.limits.bytes)} are taken.`);
     }
-    const [answer, picture] = await Promise.all([findLandmarks(file, { boxes, signal: request.signal }), decode(file)]);
+    const decoding = decode(file);
+    decoding.catch(() => {});                                     // what the server says of a bad file comes first
+    const answer = await findLandmarks(file, { boxes, signal: request.signal });
+    const picture = await decoding;
     if (now.request === request) show(answer, picture);
   } catch (error) {
     if (error.name !== "AbortError" && now.request === request) showError(error);
@@ -77,7 +83,7 @@ async function find(boxes) {
 }
 
 function decode(file) {
-  return createImageBitmap(file).catch(() => { throw new Error("This browser cannot show the file: is it a picture?"); });
+  return createImageBitmap(file).catch(() => { throw new Error("This browser cannot show the file."); });
 }
 
 function show(answer, picture) {

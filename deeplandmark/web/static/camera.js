@@ -17,7 +17,8 @@ export class Camera {
       throw new Error("Browsers give the webcam only to pages on this machine (localhost) or over https.");
     }
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: LONGEST }, facingMode: "user" } });
+      const video = { width: { ideal: LONGEST }, facingMode: "user" };
+      this.stream = await navigator.mediaDevices.getUserMedia({ video });
     } catch (error) {
       throw new Error(`No webcam: ${error.message || error.name}.`);
     }

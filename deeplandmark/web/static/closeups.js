@@ -30,10 +30,11 @@ export class Closeups {
     const text = document.createElement("span");
     canvas.width = canvas.height = PIXELS;
     canvas.setAttribute("aria-hidden", "true");
-    text.textContent = `${name}`;
+    text.textContent = name;
     item.append(canvas, text);
     const [left, top] = middle.map((value) => (value + 0.5 - this.half) * scale);
-    return { item, middle, context: canvas.getContext("2d"), picture, from: [left, top, 2 * this.half * scale, 2 * this.half * scale] };
+    const side = 2 * this.half * scale;
+    return { item, middle, picture, context: canvas.getContext("2d"), from: [left, top, side, side] };
   }
 
   drawTile({ context, picture, from, middle }, i, point, position) {

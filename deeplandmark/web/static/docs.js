@@ -16,12 +16,14 @@ for (const [path, methods] of Object.entries(description.paths)) {
 }
 
 function sectionOf(title, operation) {
-  const section = make("section", make("h2", make("code", title)), make("p", operation.summary), make("p", operation.description ?? ""));
+  const section = make("section", make("h2", make("code", title)), make("p", operation.summary));
+  if (operation.description) section.append(make("p", operation.description));
   for (const [type, { schema }] of Object.entries(operation.requestBody?.content ?? {})) {
     section.append(make("h3", `Fields, ${type}`), fields(resolve(schema)));
   }
-  section.append(make("h3", "Answers"), table(["status", "meaning", "holds"], Object.entries(operation.responses).map(
-    ([status, { description, content }]) => [status, description, make("code", typeOf(content["application/json"].schema))])));
+  const answers = Object.entries(operation.responses).map(([status, { description, content }]) => (
+    [status, description, make("code", typeOf(content["application/json"].schema))]));
+  section.append(make("h3", "Answers"), table(["status", "meaning", "holds"], answers));
   for (const name of schemasOf(operation.responses)) {
     section.append(make("h3", name), fields(description.components.schemas[name]));
   }
@@ -44,8 +46,10 @@ function schemasOf(responses) {
 }
 
 function fields(schema) {
-  return table(["name", "kind", "meaning"], Object.entries(schema.properties).map(([name, field]) => [
-    make("code", name), `${typeOf(field)}${schema.required.includes(name) ? "" : ", optional"}`, field.description ?? ""]));
+  return table(["name", "kind", "meaning"], Object.entries(schema.properties).map(([name, field]) => {
+    const optional = schema.required.includes(name) ? "" : ", optional";
+    return [make("code", name), typeOf(field) + optional, field.description ?? ""];
+  }));
 }
 
 function typeOf(schema) {

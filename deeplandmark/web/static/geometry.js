@@ -15,7 +15,8 @@ function windowsOf(face, model, stage) {
   const [left, top, right, bottom] = face.box;
   const size = [right - left, bottom - top];
   if (stage === 0) {                                              // level 1 sees the whole face
-    return face.points.map(() => ({ centre: [(left + right) / 2, (top + bottom) / 2], half: [size[0] / 2, size[1] / 2] }));
+    const window = { centre: [(left + right) / 2, (top + bottom) / 2], half: size.map((side) => side / 2) };
+    return face.points.map(() => window);
   }
   const share = model.half_sides[model.levels[stage]];
   return face.levels[stage - 1].map((centre) => ({ centre, half: [size[0] * share, size[1] * share] }));

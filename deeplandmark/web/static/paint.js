@@ -55,7 +55,8 @@ function paintCorners(context, box, scale, unit) {
   const [left, top, right, bottom] = box.map((value) => place(value, scale));
   const arm = 0.16 * (right - left);
   const path = new Path2D();
-  for (const [x, y, dx, dy] of [[left, top, 1, 1], [right, top, -1, 1], [right, bottom, -1, -1], [left, bottom, 1, -1]]) {
+  const corners = [[left, top, 1, 1], [right, top, -1, 1], [right, bottom, -1, -1], [left, bottom, 1, -1]];
+  for (const [x, y, dx, dy] of corners) {
     path.moveTo(x + dx * arm, y);
     path.lineTo(x, y);
     path.lineTo(x, y + dy * arm);

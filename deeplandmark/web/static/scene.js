@@ -38,7 +38,8 @@ export class Scene {
     const context = this.canvas.getContext("2d");
     context.drawImage(this.base, 0, 0);
     if (this.answer) {
-      paintFaces(context, this.answer, this.model, { scale: this.canvas.width / this.answer.width, unit: this.unit, ...this.state });
+      const scale = this.canvas.width / this.answer.width;
+      paintFaces(context, this.answer, this.model, { scale, unit: this.unit, ...this.state });
     }
     if (this.band) {
       context.setLineDash([6 * this.unit, 4 * this.unit]);
@@ -58,7 +59,8 @@ export class Scene {
 
   setBand(from, to) {                                             // a box being dragged, picture pixels, or nothing
     const scale = this.canvas.width / (this.answer?.width ?? this.picture?.width ?? 1);
-    this.band = from && [(from[0] + 0.5) * scale, (from[1] + 0.5) * scale, (to[0] - from[0]) * scale, (to[1] - from[1]) * scale];
+    const corner = from?.map((value) => (value + 0.5) * scale);
+    this.band = from && [...corner, (to[0] - from[0]) * scale, (to[1] - from[1]) * scale];
     this.draw();
   }
 }

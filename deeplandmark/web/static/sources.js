@@ -23,7 +23,7 @@ export function listen({ input, sample, stage }, onFile, onError) {
   addEventListener("drop", (event) => {
     event.preventDefault();
     stage.classList.remove("over");
-    if (!take(event.dataTransfer.files)) onError(new Error("That is no file. Save the picture first, then drop it here."));
+    if (!take(event.dataTransfer.files)) onError(new Error("That is no file. Save the picture, then drop it here."));
   });
 
   function take(files) {
