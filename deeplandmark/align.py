@@ -17,10 +17,12 @@ from deeplandmark.detecting.result_folder import ResultFolder
 from deeplandmark.detecting.row_file import RowFile, finished
 from deeplandmark.detecting.rows import JSON_LINES, json_rows
 from deeplandmark.detecting.sources import sources
+from deeplandmark.extras import explained
 from deeplandmark.faces.alignment import ARCFACE, crop_aligned, read_template, similarity_to
 from deeplandmark.faces.errors import FacesError
 
 
+@explained
 def main(arguments=None):
     """Returns the exit status: 1 when a file was bad or the run could not go on, 130 after Ctrl-C."""
     parser = _parser()
@@ -29,7 +31,7 @@ def main(arguments=None):
         parser.error("--resume goes by --transforms FILE")
     try:
         return _run(options)
-    except (FacesError, ValueError, OSError, ImportError) as error:
+    except (FacesError, ValueError, OSError) as error:
         print(f"align: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -11,8 +11,10 @@ from dataclasses import asdict
 
 from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.processes import reexec_keeping_memory
+from deeplandmark.extras import explained
 
 
+@explained
 def main(arguments=None):
     args = _parser().parse_args(arguments)
     reexec_keeping_memory(args.threads)

@@ -21,10 +21,12 @@ from deeplandmark.detecting.row_file import RowFile, RowStream, finished
 from deeplandmark.detecting.rows import CSV, JSON_LINES
 from deeplandmark.detecting.sources import sources
 from deeplandmark.detecting.video_run import VideoRun
+from deeplandmark.extras import explained
 from deeplandmark.faces.draw import draw_faces
 from deeplandmark.faces.errors import FacesError
 
 
+@explained
 def main(arguments=None):
     """Returns the exit status: 1 when a file was bad or the run could not go on, 130 after Ctrl-C."""
     parser = _parser()
@@ -35,7 +37,7 @@ def main(arguments=None):
     except BrokenPipeError:  # whoever read our lines has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (FacesError, ValueError, OSError, ImportError) as error:
+    except (FacesError, ValueError, OSError) as error:
         print(f"detect: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -11,10 +11,12 @@ import sys
 
 from deeplandmark.arguments import positive, whole_number
 from deeplandmark.cascade.templates import RECIPES, VARIANTS, check_nets, generate
+from deeplandmark.extras import explained
 
 ABLATIONS = ("s0", "s3", "s4", "s5", "s6", "s7")
 
 
+@explained
 def main(arguments=None):
     args = _parser().parse_args(arguments)
     try:

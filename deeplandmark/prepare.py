@@ -16,10 +16,12 @@ from deeplandmark.cascade.prepare import Plan, prepare
 from deeplandmark.cascade.samples import AUGMENTATION, default_shift
 from deeplandmark.cascade.settings import SETTINGS
 from deeplandmark.cascade.sheet import show_samples
+from deeplandmark.extras import explained
 from deeplandmark.faces.archive import open_archive
 from deeplandmark.faces.errors import FacesError
 
 
+@explained
 def main(arguments=None):
     args = _parser().parse_args(arguments)
     try:

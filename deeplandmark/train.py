@@ -13,8 +13,10 @@ import time
 
 from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.progress_line import duration
+from deeplandmark.extras import explained
 
 
+@explained
 def main(arguments=None):
     args = _parser().parse_args(arguments)
     from deeplandmark.caffe.errors import CaffeError             # after --help: torch takes seconds to load

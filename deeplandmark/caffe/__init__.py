@@ -1,5 +1,8 @@
 """Caffe without Caffe, under pycaffe's names: `import deeplandmark.caffe as caffe`."""
-from deeplandmark.caffe import layers, proto
+try:
+    from deeplandmark.caffe import layers, proto
+except ModuleNotFoundError as error:                             # the name makes `python -m deeplandmark.caffe` one line
+    raise ImportError(f'deeplandmark.caffe needs {error.name}: pip install "deeplandmark[train]"', name=__name__) from None
 from deeplandmark.caffe.log import Log                           # noqa: F401  (loaded first: `log` is a function below)
 from deeplandmark.caffe.errors import CaffeError, FileFormatError, NetError, PrototxtError, SolverError
 from deeplandmark.caffe.layers import layer_type_list

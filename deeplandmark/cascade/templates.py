@@ -10,8 +10,10 @@ RECIPES = ("fast", "full")
 
 
 def template_folder():
-    """The folder of the templates: prototxt/ of the checkout."""
-    return Path(__file__).resolve().parents[2] / "prototxt"
+    """The folder of the templates: prototxt/ of a clone, which setup.py installs inside the package."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "templates"
+    return installed if installed.is_dir() else package.parent / "prototxt"
 
 
 def render(network, kind, *, folder, variant="paper", structure=None, recipe="fast", effort=1.0, seed=1,

@@ -1,0 +1,65 @@
+"""`deeplandmark VERB ...`, or `python -m deeplandmark VERB ...`: every command under one name."""
+import sys
+from importlib import import_module
+
+from deeplandmark.extras import refuse
+
+# What each verb does, by what it is for.
+VERBS = {
+    "Faces in pictures": {
+        "detect": "find faces and their points in pictures, folders, videos or a camera's view",
+        "align": "cut faces out, turned and scaled to a template such as ArcFace's",
+        "serve": "a web page and an endpoint that find points in uploaded pictures"},
+    "A cascade": {
+        "evaluate": "measure a cascade on a list of faces, beside the original and the paper",
+        "export": "write a cascade as one ONNX file",
+        "calibrate": "fit how sure a cascade is of each point"},
+    "Training": {
+        "find_data": "find the training pictures, or download them",
+        "synthesize": "draw synthetic faces with exact points",
+        "generate": "write the networks' prototxt files from the templates",
+        "prepare": "make a level's HDF5 samples",
+        "train": "train the networks of a level",
+        "view_loss": "draw the losses of a training, point out unusual networks",
+        "ablate": "train the paper's variants of F and compare them",
+        "benchmark": "measure how long a training step takes"},
+    "Caffe": {
+        "caffe": "the `caffe` program for any net: train, test, time, and its tools"},
+}
+MODULES = {"caffe": "deeplandmark.caffe.commands"}              # of the verbs that are not deeplandmark/VERB.py
+_EXAMPLES = """examples:
+  deeplandmark detect photo.jpg --out drawn
+  deeplandmark evaluate --help
+  deeplandmark caffe time --model net.prototxt"""
+
+
+def main(arguments=None):
+    """Runs the verb named first with the other arguments; returns its exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage(), file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    verb = arguments[0].replace("-", "_")
+    if not any(verb in verbs for verbs in VERBS.values()):
+        print(f"deeplandmark: unknown verb {arguments[0]} (--help shows all of them)", file=sys.stderr)
+        return 2
+    return _run(verb, arguments[1:])
+
+
+def usage():
+    """The text of --help."""
+    lines = ["usage: deeplandmark VERB ...          (VERB --help says more)", "", "Five facial points, and Caffe nets."]
+    for title, verbs in VERBS.items():
+        lines += ["", f"{title}:", *(f"  {verb:12s}{what}" for verb, what in verbs.items())]
+    return "\n".join([*lines, "", _EXAMPLES])
+
+
+def _run(verb, arguments):
+    try:                                                         # only now: --help shall not wait for what a verb needs
+        return import_module(MODULES.get(verb, f"deeplandmark.{verb}")).main(arguments)
+    except ImportError as error:
+        return refuse(verb, error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""What to install when a module is missing: the extras of setup.cfg and the modules that they bring."""
+import sys
+from functools import wraps
+from pathlib import Path
+
+MODULES = {"torch": "train", "h5py": "train", "onnx": "train", "google": "train", "jinja2": "train",
+           "matplotlib": "train", "tqdm": "train", "lmdb": "train",
+           "starlette": "web", "uvicorn": "web", "python_multipart": "web", "PIL": "web"}
+
+
+def install(extra):
+    """The command that installs an extra."""
+    return f'pip install "deeplandmark[{extra}]" (in a clone: pip install ".[{extra}]")'
+
+
+def advice(error):
+    """One line about an ImportError that an extra would have prevented; None for any other."""
+    if "deeplandmark[" in str(error):                            # it says so itself
+        return " ".join(str(error).split())
+    module = (error.name or "").partition(".")[0]
+    return f"{module} is not installed: {install(MODULES[module])}" if module in MODULES else None
+
+
+def explained(main):
+    """Decorates the main of a command: a missing extra is one line on stderr and status 1."""
+    @wraps(main)
+    def command(arguments=None):
+        try:
+            return main(arguments)
+        except ImportError as error:
+            return refuse(Path(main.__globals__["__file__"]).stem, error)
+    return command
+
+
+def refuse(command, error):
+    """Says on stderr what a command is missing and returns its status; raises an ImportError that no extra explains."""
+    if advice(error) is None:
+        raise error
+    print(f"{command}: {advice(error)}", file=sys.stderr)
+    return 1

@@ -1,0 +1,135 @@
+"""The commands where extras are not installed: every --help, and one line that says what to install."""
+import configparser
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deeplandmark.__main__ import VERBS, main
+from deeplandmark.extras import MODULES, advice
+
+ROOT = Path(__file__).parents[1]
+DISTRIBUTIONS = {"google": "protobuf", "python_multipart": "python-multipart", "PIL": "pillow"}   # where names differ
+NAMES = [verb for verbs in VERBS.values() for verb in verbs]
+
+# Runs verbs in a process in which no module of an extra can be found.
+WITHOUT_EXTRAS = """
+import contextlib, io, json, sys
+from deeplandmark.extras import MODULES
+
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in MODULES:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Hide())
+from deeplandmark.__main__ import main
+found = []
+for arguments in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(arguments)
+        except SystemExit as stop:
+            status = stop.code
+    found.append([status, out.getvalue(), err.getvalue()])
+json.dump(found, sys.stdout)
+"""
+
+
+def without_extras(commands, folder):
+    """[status, stdout, stderr] of each command."""
+    process = subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS, json.dumps(commands)], cwd=folder, text=True,
+                             capture_output=True, env={"PYTHONPATH": str(ROOT), "PATH": ""}, timeout=120)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
+
+
+def test_every_help_without_extras(tmp_path):
+    for verb, (status, out, err) in zip(NAMES, without_extras([[verb, "--help"] for verb in NAMES], tmp_path)):
+        if verb in ("caffe", "ablate"):                          # whose verbs and trials come from modules that need torch
+            assert status == 1 and err.count("\n") == 1 and 'pip install "deeplandmark[train]"' in err, (verb, err)
+        else:
+            assert status == 0 and "usage: " in out and not err, (verb, err)
+
+
+USES = {"generate": (), "prepare": ("1", "--data", "faces", "--jobs", "1"), "train": ("1",), "view_loss": ("log",),
+        "benchmark": (), "ablate": ("recipe", "--data", "faces"), "caffe": ("time", "--model", "net.prototxt"),
+        "calibrate": ("--data", "faces", "--model", "old"), "evaluate": ("--data", "faces", "--model", "old"),
+        "detect": ("faces/synthetic", "--model", "old"), "align": ("faces/synthetic", "--model", "old", "--out", "out"),
+        "export": ("--model", "old", "cascade.onnx"), "serve": ("--port", "0")}
+
+
+def test_every_use_without_its_extra_is_one_line(tmp_path):
+    """`old` is a model folder with networks alone, which only torch can run."""
+    main(["synthesize", str(tmp_path / "faces"), "--train", "12", "--test", "2", "--jobs", "1"])
+    (tmp_path / "log").mkdir()
+    (tmp_path / "old").mkdir()
+    for path in (ROOT / "deeplandmark" / "published").glob("[0-9c]*"):
+        if path.suffix != ".onnx":
+            (tmp_path / "old" / path.name).symlink_to(path)
+    verbs = [verb for verb in NAMES if verb in USES]
+    for verb, (status, _, err) in zip(verbs, without_extras([[verb, *USES[verb]] for verb in verbs], tmp_path)):
+        extra = "web" if verb == "serve" else "train"
+        assert status == 1 and err.count("\n") == 1 and err.startswith(f"{verb}: "), (verb, err)
+        assert f'pip install "deeplandmark[{extra}]"' in err, (verb, err)
+
+
+def test_what_needs_no_extra_works_without(tmp_path):
+    results = without_extras([["synthesize", "faces", "--train", "2", "--test", "2", "--jobs", "1"],
+                              ["find-data", "--data", "faces"]], tmp_path)
+    assert [status for status, _, _ in results] == [0, 0], results
+    assert results[1][1] == "faces\n"
+
+
+@pytest.mark.parametrize("module, arguments", [("jinja2", ["generate", "--out", "out"]), ("matplotlib", ["view_loss", "log"]),
+                                               ("h5py", ["prepare", "1", "--data", "faces", "--jobs", "1"])])
+def test_one_missing_module_is_named(module, arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main(["synthesize", "faces", "--train", "12", "--test", "2", "--jobs", "1"])
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "1_F.log").write_text("I1121 10:00:00.000000     1 solver.cpp:228] Iteration 0, loss = 0.5\n"
+                                              "I1121 10:00:01.000000     1 solver.cpp:228] Iteration 20, loss = 0.4\n")
+    for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    capsys.readouterr()
+    assert main(arguments) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"{arguments[0]}: {module} is not installed: pip install ") and err.count("\n") == 1
+
+
+def test_a_module_alone_says_what_python_m_caffe_needs(tmp_path):
+    code = WITHOUT_EXTRAS.split("from deeplandmark.__main__")[0] + """
+import runpy
+sys.argv = ["caffe"]
+runpy._run_module_as_main("deeplandmark.caffe")
+"""
+    process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True,
+                             env={"PYTHONPATH": str(ROOT), "PATH": ""})
+    assert process.returncode == 1 and process.stderr.count("\n") == 1
+    assert 'deeplandmark.caffe needs torch: pip install "deeplandmark[train]"' in process.stderr
+
+
+def test_the_table_is_that_of_setup_cfg():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    for extra in ("train", "web"):
+        names = {re.match(r"[\w-]+", line)[0] for line in config["options.extras_require"][extra].split()}
+        assert names == {DISTRIBUTIONS.get(module, module) for module, its in MODULES.items() if its == extra}
+    assert "<" not in config["options.extras_require"]["train"] + config["options.extras_require"]["web"]
+
+
+def test_another_import_error_is_not_explained_away(monkeypatch):
+    error = ImportError("cannot import name 'x'", name="deeplandmark.cascade.cascade")
+    assert advice(error) is None
+
+    def fail(arguments):
+        raise error
+    monkeypatch.setattr(importlib.import_module("deeplandmark.train"), "main", fail)
+    with pytest.raises(ImportError, match="cannot import name 'x'"):
+        main(["train"])
