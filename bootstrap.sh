@@ -81,8 +81,20 @@ environment() {
 
 python() { "${DEEPLANDMARK_PYTHON:-.venv/bin/python}" "$@"; }
 
+# The page is tested in Chromium where apt can install it; elsewhere those tests are skipped.
+browser() {
+  command -v chromium >/dev/null && command -v chromedriver >/dev/null && return 0
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    echo "browser: installing chromium by apt (a minute or two)" >&2
+    DEBIAN_FRONTEND=noninteractive timeout 300 bash -c 'apt-get update -qq &&
+      apt-get install -y -qq --no-install-recommends chromium chromium-driver' </dev/null &>/dev/null && return 0
+  fi
+  echo "bootstrap.sh: SKIPPED: the tests in a browser; they need chromium (apt install chromium chromium-driver)" >&2
+}
+
 if [ -n "$testing" ]; then
-  environment train,dev
+  environment train,web,dev
+  browser
   python -m pytest "$@"
   exit
 fi
