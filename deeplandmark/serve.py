@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 from deeplandmark.arguments import whole_number
+from deeplandmark.extras import explained
 from deeplandmark.web.limits import Limits
 
 _EXAMPLES = """examples:
@@ -20,10 +21,13 @@ def get_args_parser():
     parser = argparse.ArgumentParser(prog="python -m deeplandmark.serve", description=__doc__.split(": ", 1)[1],
                                      epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     limits = Limits()
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1: this machine only)")
+    parser.add_argument("--host", default="127.0.0.1",
+                        help="address to listen at (default 127.0.0.1: this machine only)")
     parser.add_argument("--port", type=_port, default=8000, help="default 8000; 0 takes a free one")
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "
                         "else model/")
+    parser.add_argument("--detector", metavar="KIND", default="haar", help="what finds faces: haar (default; "
+                        "comes with OpenCV), or the path of a FaceDetectorYN model (.onnx)")
     parser.add_argument("--threads", type=whole_number(1), default=os.cpu_count() or 1, metavar="N",
                         help="pictures worked on at a time (default: one a core)")
     parser.add_argument("--max-bytes", type=whole_number(1), default=limits.bytes, metavar="N",
@@ -33,15 +37,13 @@ def get_args_parser():
     return parser
 
 
+@explained
 def main(arguments=None):
     """Returns the exit status."""
     options = get_args_parser().parse_args(arguments)
     try:
         _serve(options)
-    except ModuleNotFoundError as error:
-        print(f"serve: {error}; the page needs the extra [web]: pip install 'deeplandmark[web]'", file=sys.stderr)
-        return 1
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError) as error:
         print(f"serve: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -56,14 +58,23 @@ def _serve(options):
 
     from deeplandmark.cascade.cascade import Cascade
     from deeplandmark.web.app import create_app
-    from deeplandmark.web.detection import Detector
     from deeplandmark.web.finder import Finder
     with _listen(options.host, options.port) as listener:
-        app = create_app(Finder(Cascade.load(options.model), Detector(), limits, options.threads))
-        server = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="error",
-                                               access_log=False, server_header=False))
+        detector = _load_detector(options.detector)
+        finder = Finder(Cascade.load(options.model), detector, limits, options.threads)
+        config = uvicorn.Config(create_app(finder), http="h11", ws="none", lifespan="on", log_level="error",
+                                access_log=False, server_header=False)
         print(f"serving on {_url(listener)}  (Ctrl-C stops)", flush=True)
-        server.run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _load_detector(kind):
+    from deeplandmark.faces.detection import load_detector
+    from deeplandmark.faces.errors import FacesError
+    try:
+        return load_detector(kind)
+    except FacesError as error:
+        raise ValueError(error) from None
 
 
 def _set_up_libraries(limits):
