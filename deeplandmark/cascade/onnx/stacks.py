@@ -9,7 +9,8 @@ from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.onnx.builder import Value
 from deeplandmark.caffe.onnx.registry import find_exporter
 from deeplandmark.caffe.onnx.shapes import find_batch_axes, is_source, trace
-from deeplandmark.cascade.onnx.layers import Maps, operation
+from deeplandmark.cascade.onnx.layers import operation, windows_beside_each_other
+from deeplandmark.cascade.onnx.maps import Planes
 
 PREDICTION = "fc2"      # the blob that holds the answer; nets without one have a single output
 
@@ -45,11 +46,11 @@ def run_stack(b, stack, x):
     chain = _chain(stack.graphs)
     if chain is None:
         return _one_by_one(b, stack, x)
-    maps = Maps(x, len(stack.graphs), 1, *stack.size)
+    maps = Planes(x, len(stack.graphs), 1, *stack.size)
     for name, run in chain:
         b.begin_layer(f"{stack.networks[0].full_name}/{name}", [])
         maps = run(b, maps)
-    return maps.answers(b)
+    return maps.vectors(b).answers(b)
 
 
 def _structure(network, graph):
@@ -65,28 +66,37 @@ def _definition(param):
 
 def _chain(graphs):
     """[(layer name, operation)] when every layer feeds just the next and has a stacked form, else None."""
-    steps, before = [], None
+    layers, before = [], None
     for nodes in zip(*(graph.nodes for graph in graphs)):
         node = nodes[0]
-        if is_source(node):
-            before = node.tops if before is None else before    # the original's MemoryData has a second top, unused
-            continue
-        run = operation([each.layer for each in nodes])
-        if run is None or before is None or node.bottoms != before[:1] or len(node.tops) != 1:
-            return None
-        steps.append((node.type, node.name, run))
+        if not is_source(node):
+            if node.bottoms != before or len(node.tops) != 1:
+                return None
+            layers.append([each.layer for each in nodes])
         before = node.tops
-    return [(name, run) for _, name, run in _pooled_first(steps)]
+    layers = _pooled_first(layers)
+    steps = [(equal[0].name, operation(equal, _pooled(layers[i + 1:]))) for i, equal in enumerate(layers)]
+    return None if any(run is None for _, run in steps) else steps
 
 
-def _pooled_first(steps):
+def _pooled_first(layers):
     """Moves tanh behind absolute values and maxima: |tanh x| = tanh |x|, max tanh = tanh max, on a quarter of the numbers."""
-    steps = list(steps)
-    for end in range(len(steps), 1, -1):
-        for i in range(end - 1):
-            if steps[i][0] == "TanH" and steps[i + 1][0] in ("AbsVal", "Pooling"):
-                steps[i], steps[i + 1] = steps[i + 1], steps[i]
-    return steps
+    layers, moved = list(layers), True
+    while moved:
+        moved = False
+        for i in range(len(layers) - 1):
+            one, other = layers[i][0], layers[i + 1][0]
+            if one.param.type == "TanH" and (other.param.type == "AbsVal" or windows_beside_each_other(other)):
+                layers[i:i + 2], moved = [layers[i + 1], layers[i]], True
+    return layers
+
+
+def _pooled(layers):
+    """The windows in which a result will be pooled after functions of single numbers, or None."""
+    for equal in layers:
+        if equal[0].param.type not in ("AbsVal", "TanH", "ReLU", "Sigmoid", "Dropout"):
+            return windows_beside_each_other(equal[0])
+    return None
 
 
 def _one_by_one(b, stack, x):

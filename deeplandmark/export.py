@@ -1,0 +1,46 @@
+"""Write the whole cascade as one ONNX model: picture and boxes in, points out.
+
+examples:
+  python -m deeplandmark.export cascade.onnx
+  python -m deeplandmark.export --model model cascade.onnx --mirror
+  python -m deeplandmark.export --model model model/cascade.onnx     # beside the networks: Cascade.load("model") runs it
+
+The model needs ONNX Runtime and nothing else; `Cascade.load("cascade.onnx")` reads it.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+from deeplandmark.cascade.model_folder import default_model
+
+
+def main(arguments=None):
+    """Returns the exit status."""
+    args = _parser().parse_args(arguments)
+    try:
+        folder = Path(args.model or default_model())
+        from deeplandmark.cascade.onnx import export_cascade       # after --help: torch takes seconds to load
+        export_cascade(folder, args.file, args.mirror)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"export: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("export: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    print(f"{args.file}: the cascade of {folder}, {Path(args.file).stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.export", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", help="the model to write, by custom *.onnx")
+    parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, else "
+                        "model/")
+    parser.add_argument("--mirror", action="store_true", help="look at each face mirrored, too, and average: slower, "
+                        "a little better")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
