@@ -4,12 +4,12 @@ import argparse
 import os
 import sys
 
-from deeplandmark.caffe import loss_curves, loss_plots
-from deeplandmark.caffe.errors import CaffeError
+from deeplandmark.extras import explained
 
 _EXAMPLES = """examples:
   python -m deeplandmark.view_loss log
   python -m deeplandmark.view_loss caffe-logs --out curves --svg
+  python -m deeplandmark.view_loss log --tensorboard runs && tensorboard --logdir runs
 """
 
 
@@ -19,11 +19,16 @@ def get_args_parser():
     parser.add_argument("folder", nargs="?", default="log", help="folder with one NETWORK.log each, Caffe's or ours")
     parser.add_argument("--out", metavar="DIR", help="where pictures and CSV go; default: FOLDER/curves")
     parser.add_argument("--svg", action="store_true", help="write SVG beside PNG")
+    parser.add_argument("--tensorboard", metavar="DIR", help="also write TensorBoard scalars there, a run for each "
+                        "network (needs the extra [tensorboard])")
     return parser
 
 
+@explained
 def main(arguments=None):
     options = get_args_parser().parse_args(arguments)
+    from deeplandmark.caffe import loss_curves, loss_plots, loss_tensorboard     # after --help: torch takes seconds to load
+    from deeplandmark.caffe.errors import CaffeError
     out_dir = options.out or os.path.join(options.folder, "curves")
     try:
         curves, unreadable = loss_curves.read_folder(options.folder)
@@ -33,12 +38,18 @@ def main(arguments=None):
             return 1
         remarks = loss_curves.unusual(curves)
         loss_curves.write_csv(curves, remarks, out_dir)
+        if options.tensorboard:
+            loss_tensorboard.write_tensorboard(curves, options.tensorboard)
         loss_plots.draw(curves, remarks, out_dir, ("png", "svg") if options.svg else ("png",))
     except (CaffeError, OSError) as error:
         print(f"view_loss: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("view_loss: interrupted", file=sys.stderr)
+        return 130
     print(loss_curves.table(curves, remarks))
-    print(f"{len(curves)} networks, {len(remarks)} unusual; pictures and CSV in {out_dir}")
+    print(f"{len(curves)} networks, {len(remarks)} unusual; pictures and CSV in {out_dir}; all together in overview.png "
+          "and losses.csv")
     return 0
 
 

@@ -14,6 +14,7 @@ from deeplandmark.caffe.parse_log import parse_log
 DIVERGED = 2.0        # last loss this many times the lowest, and above the first one
 NOT_FALLING = 0.95    # last test loss as a fraction of the first one, at least
 STUCK = 2.5           # test loss as a multiple of the median of its level, or of its sibling's
+MOST_ROWS = 150       # of a network in losses.csv, so that the file stays small
 FLAT = 0.005          # a test loss that moves less than this fraction over three quarters of the run is flat
 _NAME = re.compile(r"(?P<level>\d+)_(?P<point>[A-Za-z]+)(?P<number>\d*)$")
 
@@ -150,16 +151,40 @@ def _among_siblings(curve, curves):
 
 
 def write_csv(curves, remarks, out_dir):
-    """Write `<name>.csv` for each curve (iteration, train_loss, smoothed_loss, test_loss) and `summary.csv`."""
+    """Write `<name>.csv` for each curve (iteration, train_loss, smoothed_loss, test_loss), `losses.csv` with the curves
+    of all networks, at most MOST_ROWS rows each, spread evenly, and `summary.csv`."""
     os.makedirs(out_dir, exist_ok=True)
+    together = []
     for curve in curves:
-        columns = [dict(zip(curve.train_iter, curve.train_loss)), dict(zip(curve.smoothed_iter, curve.smoothed_loss)),
-                   dict(zip(curve.test_iter, curve.test_loss))]
-        rows = [[i, *(column.get(i, "") for column in columns)] for i in sorted(set().union(*columns))]
-        _write(os.path.join(out_dir, f"{file_stem(curve.name)}.csv"),
-               ["iteration", "train_loss", "smoothed_loss", "test_loss"], rows)
+        rows = _rows(curve)
+        _write(os.path.join(out_dir, f"{file_stem(curve.name)}.csv"), COLUMNS, rows)
+        together += [[curve.name, *row] for row in thinned(rows, MOST_ROWS)]
+    _write(os.path.join(out_dir, "losses.csv"), ["network", *COLUMNS], together)
     _write(os.path.join(out_dir, "summary.csv"), ["network", *SUMMARY, "remarks"],
            [[curve.name, *summary(curve), "; ".join(remarks.get(curve.name, []))] for curve in curves])
+
+
+COLUMNS = ("iteration", "train_loss", "smoothed_loss", "test_loss")
+
+
+def _rows(curve):
+    columns = [dict(zip(curve.train_iter, curve.train_loss)), dict(zip(curve.smoothed_iter, curve.smoothed_loss)),
+               dict(zip(curve.test_iter, curve.test_loss))]
+    return [[i, *(column.get(i, "") for column in columns)] for i in sorted(set().union(*columns))]
+
+
+def thinned(rows, most):
+    """At most `most` rows: half of them spread evenly over all, half over those with a test loss; all when they fit."""
+    if len(rows) <= most:
+        return rows
+    tested = [i for i, row in enumerate(rows) if row[-1] != ""]
+    kept = {*_spread(range(len(rows)), most // 2), *_spread(tested, most // 2)}
+    return [rows[i] for i in sorted(kept)]
+
+
+def _spread(items, most):
+    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
+    return [items[i] for i in places]
 
 
 SUMMARY = ("iterations", "final_train_loss", "final_test_loss", "best_test_loss", "best_iteration", "finished")

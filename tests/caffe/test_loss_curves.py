@@ -2,13 +2,16 @@
 
 import csv
 import math
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import cv2
+import numpy as np
 import pytest
 
 from deeplandmark import view_loss
-from deeplandmark.caffe.loss_curves import read_folder, unusual
+from deeplandmark.caffe import loss_plots, loss_tensorboard
+from deeplandmark.caffe.loss_curves import read_folder, thinned, unusual
 
 HEADER = "I20261121 00:35:46.183374 18697 solver.cpp:239] "
 
@@ -76,6 +79,52 @@ def test_command(level2, tmp_path, capsys):
     assert len(rows) == 21 and float(rows[0]["test_loss"]) == pytest.approx(0.0572)
     summary = {row["network"]: row for row in csv.DictReader((out / "summary.csv").open())}
     assert summary["2_N2"]["remarks"] and not summary["2_LE1"]["remarks"]
+    together = list(csv.DictReader((out / "losses.csv").open()))
+    assert len(together) == 6 * 21
+    assert [{k: row[k] for k in rows[0]} for row in together if row["network"] == "2_LE1"] == rows
+
+
+def test_a_long_run_is_thinned_but_true():
+    """Of 1,000 rows, every 100th tested, at most 50 stay: half from all, half from the tested ones, none changed."""
+    rows = [[i, i / 2, i / 3, i / 4 if i % 100 == 0 else ""] for i in range(1000)]
+    kept = thinned(rows, 50)
+    assert 25 <= len(kept) <= 50 and kept[0] == rows[0] and kept[-1] == rows[-1]
+    assert all(row == rows[row[0]] for row in kept) and [row[0] for row in kept] == sorted({row[0] for row in kept})
+    assert [row for row in kept if row[-1] != ""] == rows[::100]
+    assert thinned(rows[:50], 50) == rows[:50]
+
+
+def test_the_sheet_begins_a_row_with_each_level_and_leaves_the_start_out(tmp_path):
+    for name in ("1_F", "2_LE1", "2_LE2", "2_RE1", "2_RE2", "2_N1", "2_N2"):
+        write_log(tmp_path, name, lambda i: 50.0 if i == 0 else good(i))
+    figure = loss_plots._overview(read_folder(tmp_path)[0], {})
+    shown = [axis for axis in figure.axes if axis.get_title()]
+    assert len(figure.axes) == 15 and [axis.get_title().split()[0] for axis in shown][:2] == ["1_F", "2_LE1"]
+    rows = {round(axis.get_subplotspec().rowspan.start) for axis in shown}
+    assert rows == {0, 1, 2} and all(1.1 * good(100) < axis.get_ylim()[1] < 1 for axis in shown)
+
+
+def test_tensorboard_reads_what_was_logged(level2, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    runs = tmp_path / "runs"
+    curves, _ = read_folder(level2)
+    for _ in range(2):                                           # the second call replaces what the first one wrote
+        loss_tensorboard.write_tensorboard(curves, str(runs))
+    assert sorted(path.name for path in runs.iterdir()) == ["2_LE1", "2_LE2", "2_N1", "2_RE1", "2_RE2"]
+    run = EventAccumulator(str(runs / "2_N1"))
+    run.Reload()
+    curve = next(curve for curve in curves if curve.name == "2_N1")
+    for tag, iters, losses in (("loss/test", curve.test_iter, curve.test_loss),
+                               ("loss/train", curve.smoothed_iter, curve.smoothed_loss)):
+        assert [event.step for event in run.Scalars(tag)] == iters.tolist()
+        np.testing.assert_allclose([event.value for event in run.Scalars(tag)], losses, rtol=1e-6)
+
+
+def test_without_tensorboard_it_is_said_how_to_get_it(level2, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    assert view_loss.main([str(level2), "--out", str(tmp_path), "--tensorboard", str(tmp_path / "runs")]) == 1
+    assert "pip install 'deeplandmark[train,tensorboard]'" in capsys.readouterr().err
 
 
 def test_the_same_stem_in_two_folders(tmp_path):
