@@ -1,4 +1,5 @@
-"""The frontal face cascade of Haar features that comes with OpenCV's wheel (Viola and Jones, CVPR 2001)."""
+"""The frontal face cascades of Haar features that come with OpenCV's wheel (Viola and Jones, CVPR 2001): one searches the
+picture, a second one, trained differently, has a look at what it found."""
 
 import threading
 from pathlib import Path
@@ -8,12 +9,17 @@ import numpy as np
 
 from ..errors import FacesError
 from .box_map import to_list_boxes
-from .detections import Detections
+from .detections import Detections, intersection_over_union
 
-# Chosen on every tenth face of the training list among the wheel's frontal cascades, steps of 1.1 and 1.2 and 2 to 10
-# agreeing windows: the most faces found at less than 3 % of boxes that are none.
-CASCADE_FILE, STEP, AGREEING_WINDOWS = "haarcascade_frontalface_alt2.xml", 1.1, 4
-SMALLEST_WINDOW = 24  # pixels, of the shrunken picture; the cascade file itself starts at 20
+# Chosen on 1,500 pictures of the training list. The first cascade alone finds 98 % of the faces when 4 agreeing windows
+# are asked for, but 8 % of its boxes are on none; asked for the second one's consent as well and for 6 windows of both
+# together, it finds as many, and under 2 % of the boxes are wrong.
+SEARCHING, CONFIRMING = "haarcascade_frontalface_default.xml", "haarcascade_frontalface_alt2.xml"
+AGREEING_WINDOWS, SAME_FACE = 6, 0.4
+STEP = 1.1            # between two sizes that are looked for
+SMALLEST_WINDOW = 24  # pixels of the shrunken picture: the size the searching cascade was trained at
+MARGIN = 0.3          # around a found box that the second cascade sees, in sides of the box
+SIZES = (0.7, 1.4)    # of the face that it looks for there
 
 
 class HaarDetector:
@@ -22,7 +28,7 @@ class HaarDetector:
     ----------
     min_face : float
         Width of the smallest face, as the detector frames it, as a fraction of the picture's shorter side. Time grows
-        with 1 / min_face squared, and does not depend on the picture's resolution.
+        with 1 / min_face squared, and hardly depends on the picture's resolution.
     """
     name = "haar"
 
@@ -36,20 +42,41 @@ class HaarDetector:
         return Detections.of(to_list_boxes(self.name, found.boxes), found.scores)
 
     def find(self, image):
-        """`Detections` as the cascade frames faces."""
+        """`Detections` as the cascades frame faces."""
         grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         small = shrink_to(grey, SMALLEST_WINDOW / self.min_face, min)
         smallest = max(1, round(self.min_face * min(small.shape)))
-        found, agreeing = self._classifier().detectMultiScale2(small, STEP, AGREEING_WINDOWS,
-                                                               minSize=(smallest, smallest))
+        found = zip(*self._search(SEARCHING, small, smallest))
+        confirmed = [face for box, windows in found if (face := self._confirm(small, box, windows)) is not None]
+        boxes = np.array([box for box, _ in confirmed]).reshape(-1, 4)
+        return Detections.of(boxes * _ratio(grey, small), [windows for _, windows in confirmed])
+
+    def _confirm(self, image, box, windows):
+        """The mean of both cascades' boxes and the sum of their windows, or None when they do not agree on a face."""
+        side = box[2] - box[0]
+        left, top = np.maximum(box[:2] - MARGIN * side, 0).astype(int)
+        right, bottom = np.ceil(box[2:] + MARGIN * side).astype(int)
+        seconds, counts = self._search(CONFIRMING, image[top:bottom, left:right], *(round(size * side) for size in SIZES))
+        seconds = seconds + [left, top, left, top]
+        counts = np.where(intersection_over_union(box, seconds)[0] >= SAME_FACE, counts, 0)
+        best = int(counts.argmax()) if len(counts) else 0
+        if not counts.any() or windows + counts[best] < AGREEING_WINDOWS:
+            return None
+        total = windows + counts[best]
+        return (windows * box + counts[best] * seconds[best]) / total, total
+
+    def _search(self, file, image, smallest, largest=0):
+        """Boxes float64 (n, 4) and the number of windows that agreed on each (n,)."""
+        found, windows = self._classifier(file).detectMultiScale2(image, STEP, 1, minSize=(smallest, smallest),
+                                                                  maxSize=(largest, largest))
         boxes = np.array(found, np.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
-        return Detections.of(boxes * np.tile(_ratio(grey, small), 2), agreeing)
+        return boxes, np.array(windows, np.float64).reshape(-1)
 
-    def _classifier(self):
-        if not hasattr(self._mine, "classifier"):
-            self._mine.classifier = _load(Path(cv2.data.haarcascades, CASCADE_FILE))
-        return self._mine.classifier
+    def _classifier(self, file):
+        if not hasattr(self._mine, "classifiers"):
+            self._mine.classifiers = {name: _load(Path(cv2.data.haarcascades, name)) for name in (SEARCHING, CONFIRMING)}
+        return self._mine.classifiers[file]
 
 
 def shrink_to(image, side, which):
@@ -66,7 +93,8 @@ def shrink_to(image, side, which):
 
 
 def _ratio(image, small):
-    return np.array(image.shape[1::-1], np.float64) / small.shape[1::-1]
+    """(4,): from the pixels of the shrunken picture to those of the whole one."""
+    return np.tile(np.array(image.shape[1::-1], np.float64) / small.shape[1::-1], 2)
 
 
 def _load(path):

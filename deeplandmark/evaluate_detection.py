@@ -1,0 +1,104 @@
+"""Measure a detector on a list of faces: how many it finds, how many boxes are on none, what its boxes cost the points.
+
+examples:
+  python -m deeplandmark.evaluate_detection --data dataset/train
+  python -m deeplandmark.evaluate_detection --data dataset/train --held-back --limit 300 --sheet unmatched.png
+"""
+
+import argparse
+import sys
+
+import cv2
+import numpy as np
+
+from deeplandmark.arguments import fraction, whole_number
+from deeplandmark.cascade.detected import FOUND, evaluate_detected
+from deeplandmark.cascade.evaluation import spread
+from deeplandmark.faces import BBox, open_archive, read_colour, read_list
+from deeplandmark.faces.detection import load_detector
+from deeplandmark.faces.draw import contact_sheet
+from deeplandmark.faces.errors import FacesError
+from deeplandmark.faces.picture import write_picture
+
+
+def main(arguments=None):
+    """Returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        _run(options)
+    except (FacesError, ValueError, OSError, ImportError) as error:
+        print(f"evaluate_detection: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("evaluate_detection: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(options):
+    from deeplandmark.cascade.cascade import Cascade  # late: --help and a wrong folder need no networks
+    detector = load_detector(options.detector, options.min_face)
+    annotations = _annotations(options)
+    cascade = Cascade.load(options.model)
+    cv2.setNumThreads(1)
+    result = evaluate_detected(cascade, detector, annotations, options.threads)
+    print(report(result))
+    unmatched = result.unmatched()
+    if options.sheet and unmatched:
+        write_picture(options.sheet, _sheet(unmatched))
+
+
+def report(result):
+    """The figures of a `DetectedFaces` as text."""
+    found, boxes, unmatched = result.found, result.box_count, len(result.unmatched())
+    lines = [f"pictures                          {len(found)}",
+             f"labelled face found               {found.sum()} ({found.mean():.1%}; overlap of at least {FOUND})",
+             f"boxes                             {boxes}",
+             f"boxes not on the labelled face    {unmatched} ({unmatched / max(1, boxes):.1%}; other faces among them)"]
+    if found.any():
+        for name, points in (("labelled", result.given), ("detected", result.detected)):
+            errors = result.errors(points)
+            lines.append(f"error from {name} boxes         {errors.mean():.2%} of the labelled box's width, "
+                         f"{(errors > 0.05).mean():.2%} failures")
+    lines.append(f"detection                         {1000 * result.seconds / len(found):.1f} ms of one core a picture")
+    return "\n".join(lines)
+
+
+def _annotations(options):
+    archive = open_archive(options.data)
+    faces = read_list(archive.train_list if options.held_back else archive.test_list, problems=[])
+    faces = faces[9::10] if options.held_back else faces
+    if not faces:
+        raise FacesError(f"{options.data}: the list holds no face that can be used")
+    return faces if options.limit is None else spread(faces, options.limit)
+
+
+def _sheet(unmatched, side=180):
+    images, boxes, titles = [], [], []
+    for face, box, overlap in unmatched:
+        image = read_colour(face.path)
+        scale = side / max(image.shape[:2])
+        images.append(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+        boxes.append(BBox(*(np.float64(box) * scale)))
+        titles.append(f"line {face.line}, {overlap:.2f}")
+    return contact_sheet(images, boxes=boxes, titles=titles, columns=10)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.evaluate_detection", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="of the archive, with both lists")
+    parser.add_argument("--held-back", action="store_true", help="every tenth face of the training list, for choosing "
+                        "settings, instead of the validation list")
+    parser.add_argument("--limit", type=whole_number(1), metavar="N", help="only N pictures, spread over the list")
+    parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
+    parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, or a FaceDetectorYN model file")
+    parser.add_argument("--min-face", type=fraction, metavar="F", help="as for detect")
+    parser.add_argument("--sheet", metavar="FILE.png", help="draw the boxes that are not on the labelled face, to be looked "
+                        "at: which are faces, only an eye can tell")
+    parser.add_argument("--threads", type=whole_number(1), default=2, metavar="N")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
