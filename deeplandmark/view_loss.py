@@ -27,7 +27,7 @@ def get_args_parser():
 @explained
 def main(arguments=None):
     options = get_args_parser().parse_args(arguments)
-    from deeplandmark.caffe import loss_curves, loss_plots, loss_tensorboard     # after --help: torch takes seconds to load
+    from deeplandmark.caffe import loss_curves, loss_plots, loss_tensorboard     # after --help: torch takes seconds
     from deeplandmark.caffe.errors import CaffeError
     out_dir = options.out or os.path.join(options.folder, "curves")
     try:
@@ -48,8 +48,8 @@ def main(arguments=None):
         print("view_loss: interrupted", file=sys.stderr)
         return 130
     print(loss_curves.table(curves, remarks))
-    print(f"{len(curves)} networks, {len(remarks)} unusual; pictures and CSV in {out_dir}; all together in overview.png "
-          "and losses.csv")
+    print(f"{len(curves)} networks, {len(remarks)} unusual; pictures and CSV in {out_dir}, all of them together in "
+          "overview.png and losses.csv")
     return 0
 
 

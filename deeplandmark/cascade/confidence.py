@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 WITHIN = 0.05       # of the box width: what the probability is of (the limit of a failure; paper, Sec. 5.1)
-EPSILON = 0.002     # of the box width: keeps the logarithm finite, and differences below what a picture can tell small
+EPSILON = 0.004     # of the box width: keeps the logarithm finite, and differences below what a picture can tell small
 # Spread, fraction of the box width, at which the uncalibrated confidence has fallen to 1/e.
 DISAGREEMENT = 0.05
 
@@ -82,7 +82,7 @@ def point_confidence(levels_px, spread_px, box_width, weights=None):
 
 
 def face_confidence(confidence):
-    """The confidence (n,) of whole faces from that of their points (n, k): the mean, the expected share of good points."""
+    """The confidence (n,) of whole faces from that of their points (n, k): their mean, the share expected to be good."""
     return np.asarray(confidence).mean(axis=1)
 
 

@@ -1,0 +1,78 @@
+"""Fit how sure a cascade is of each point, on faces its networks were not trained on, and write it into its folder.
+
+The faces are every tenth of the training list, which training holds back. Run it after the last level is trained, and
+again whenever a network has changed. cascade.json appears only when whole.
+
+examples:
+  python -m deeplandmark.calibrate --model model --data dataset/train
+"""
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from deeplandmark.arguments import whole_number
+from deeplandmark.extras import explained
+from deeplandmark.faces.archive import open_archive
+from deeplandmark.faces.errors import FacesError, ListError
+from deeplandmark.faces.picture_list import read_list, too_many_bad
+
+
+@explained
+def main(arguments=None):
+    args = _parser().parse_args(arguments)
+    try:
+        print(calibrate(args))
+    except (FacesError, ValueError, OSError) as error:
+        print(f"calibrate: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"calibrate: interrupted; {args.model}/cascade.json is as it was", file=sys.stderr)
+        return 130
+    return 0
+
+
+def calibrate(args):
+    """Writes the weights; returns what there is to say about them."""
+    from deeplandmark.cascade.calibration import fit_confidence, observe  # late: --help needs no cascade
+    from deeplandmark.cascade.cascade import Cascade
+    from deeplandmark.cascade.settings import FILE_NAME, CascadeSettings
+
+    if not Path(args.model, FILE_NAME).is_file():
+        raise ValueError(f"{args.model}: no model folder of ours, it has no {FILE_NAME}")
+    settings = CascadeSettings.load(args.model)
+    faces = _held_back(args.data, len(settings.points))
+    observations = observe(Cascade.load(args.model), faces, args.copies, args.seed)
+    fitted = replace(settings, confidence=fit_confidence(observations, settings.points.mirror))
+    fitted.save(args.model)
+    last = observations.levels.shape[1]
+    failures = 100 * (1 - observations.right(last).mean())
+    return (f"confidence of {last} levels fitted on {len(faces)} held-back faces, {len(observations.width)} views: "
+            f"{failures:.2f} % of their points are failures; written to {args.model}/{FILE_NAME}")
+
+
+def _held_back(data, points):
+    from deeplandmark.cascade.prepare import HELD_BACK  # late: it needs h5py
+
+    problems = []
+    faces = read_list(open_archive(data).train_list, points, problems)
+    too_many_bad(problems, len(faces) + len(problems))
+    held_back = faces[HELD_BACK - 1::HELD_BACK]
+    if not held_back:
+        raise ListError(f"{data}: a training list of {len(faces)} faces holds none back")
+    return held_back
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.calibrate", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="model", metavar="DIR", help="model folder to calibrate (default: model)")
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="folder of the archive with the training list")
+    parser.add_argument("--copies", type=whole_number(1), default=8, metavar="N",
+                        help="views of each face (default: 8)")
+    parser.add_argument("--seed", type=whole_number(), default=0, help="of the views")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""Fitting the confidence of a cascade (see confidence.py) on faces its networks were not trained on.
+
+Each held-back face is seen under several poses and boxes, because a thousand faces as they are have too few failures to
+learn from. Whether a point is right is then explained from the features by logistic regression with a small penalty on
+the weights. All points share their weights; a point and the one it becomes in the mirrored picture share their bias.
+"""
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from deeplandmark.cascade.confidence import EPSILON, WITHIN, Weights, features, sigmoid
+from deeplandmark.cascade.metrics import detection_error
+from deeplandmark.faces.augment import apply, mirror, similarity
+from deeplandmark.faces.errors import PictureError
+from deeplandmark.faces.picture_list import Problem, read_face, too_many_bad
+from deeplandmark.faces.progress import progress
+
+COPIES = 8                              # of each face; the first as it is, every other one mirrored
+ANGLE, SCALE, SHIFT = 15.0, 0.08, 0.06  # largest turn in degrees, ln of the box's size, shift in box widths and heights
+PENALTY = 10.0                          # on squared weights of standardised features; chosen by cross-validation
+_STEPS, _CLOSE = 100, 1e-9              # of Newton's method
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What a cascade found in m faces.
+
+    Attributes
+    ----------
+    levels, spread : (m, L, k, 2) and (m, L, k)
+        As in `Faces`, pixels.
+    truth : (m, k, 2)
+        Pixels.
+    width : (m,)
+        Of the boxes, pixels.
+    """
+    levels: np.ndarray
+    spread: np.ndarray
+    truth: np.ndarray
+    width: np.ndarray
+
+    def features(self, count):
+        """(m, k, 2 count - 1), of the first `count` levels."""
+        return features(self.levels[:, :count], self.spread[:, :count], self.width)
+
+    def right(self, count):
+        """bool (m, k): the points after level `count` that lie within WITHIN."""
+        return detection_error(self.levels[:, count - 1], self.truth, self.width) <= WITHIN
+
+
+def fit_confidence(observations, mirror_of):
+    """The Weights for each number of levels: what `CascadeSettings.confidence` holds.
+
+    Parameters
+    ----------
+    observations : Observations
+    mirror_of : sequence of k int, `Points.mirror`
+
+    Raises
+    ------
+    ValueError
+        If every point of a level is right, or none: then there is nothing to learn from.
+    """
+    return tuple(_fit_level(observations, count, mirror_of) for count in range(1, observations.levels.shape[1] + 1))
+
+
+def _fit_level(observations, count, mirror_of):
+    right = observations.right(count)
+    if right.all() or not right.any():
+        raise ValueError(f"level {count}: {int(right.sum())} of {right.size} points are within {100 * WITHIN:g} % of "
+                         "the box width; a confidence needs both good points and bad ones to learn from")
+    logs = np.log(EPSILON + observations.features(count))
+    logs = np.concatenate([logs, np.broadcast_to(logs.mean(1, keepdims=True), logs.shape)], axis=-1)
+    middle, scale = logs.mean((0, 1)), logs.std((0, 1)) + 1e-9
+    pair = np.minimum(np.arange(len(mirror_of)), mirror_of)
+    bias_of = np.equal.outer(pair, np.unique(pair)).astype(np.float64)           # (k, number of biases)
+    inputs = np.concatenate([(logs - middle) / scale, np.broadcast_to(bias_of, (len(logs), *bias_of.shape))], axis=-1)
+    penalty = np.r_[np.full(len(middle), PENALTY), np.full(bias_of.shape[1], 1e-6)]
+    found = logistic_regression(inputs.reshape(-1, inputs.shape[-1]), right.ravel(), penalty)
+    slopes = found[:len(middle)] / scale
+    bias = bias_of @ found[len(middle):] - slopes @ middle
+    own, face = (tuple([tuple(part.tolist())] * len(bias)) for part in np.split(slopes, 2))
+    return Weights(tuple(bias.tolist()), own, face)
+
+
+def logistic_regression(inputs, answers, penalty):
+    """The weights w (d,) that minimise the sum of -log of the probability of each answer, plus penalty . w^2 / 2.
+
+    Newton's method; the probability of an answer that is true is sigmoid(inputs @ w).
+
+    Parameters
+    ----------
+    inputs : float64 (n, d)
+    answers : bool (n,)
+    penalty : float64 (d,), above 0
+    """
+    weights = np.zeros(inputs.shape[1])
+    for _ in range(_STEPS):
+        probability = sigmoid(inputs @ weights)
+        gradient = inputs.T @ (probability - answers) + penalty * weights
+        curvature = (inputs * (probability * (1 - probability))[:, None]).T @ inputs + np.diag(penalty)
+        step = np.linalg.solve(curvature, gradient)
+        weights -= step
+        if np.abs(step).max() < _CLOSE:
+            break
+    return weights
+
+
+def observe(cascade, annotations, copies=COPIES, seed=0):
+    """`Observations` of every face, `copies` times: as it is, then mirrored, turned and in other boxes by chance.
+
+    Raises
+    ------
+    ListError
+        If more than 1 % of the pictures cannot be read.
+    """
+    found, problems = [], []
+    for index, face in enumerate(progress(annotations, len(annotations), "calibrating", "face")):
+        try:
+            image = read_face(face)
+        except PictureError as error:
+            problems.append(Problem(face.line, str(error)))
+            too_many_bad(problems, len(annotations))
+            continue
+        for copy in range(copies):
+            rng = np.random.default_rng([seed, index, copy])
+            posed, box, truth_px = _posed(image, face, cascade.settings.points, copy, rng)
+            faces = cascade.locate(posed, box[None])
+            found.append((faces.levels[0], faces.spread[0], truth_px, box[2] - box[0]))
+    too_many_bad(problems, len(annotations))
+    return Observations(*(np.array(values, np.float64) for values in zip(*found)))
+
+
+def _posed(image, face, points, copy, rng):
+    """(picture, box (4,), true points (k, 2)) of a face under a pose drawn by `rng`; copy 0 is the face as it is."""
+    bbox, truth_px = face.bbox, face.landmark_px
+    if copy == 0:
+        return image, bbox.as_array(), truth_px
+    if copy % 2:
+        pairs = [(i, j) for i, j in enumerate(points.mirror) if i < j]
+        image, truth_px, bbox = mirror(image, truth_px, bbox, pairs)
+    angle, scale, dx, dy = rng.uniform(-1, 1, 4) * (ANGLE, SCALE, SHIFT, SHIFT)
+    turn = similarity(bbox, angle)
+    image = cv2.warpAffine(image, turn, image.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    size = np.array([bbox.width, bbox.height])
+    middle, half = bbox.centre + [dx, dy] * size, np.exp(scale) * size / 2
+    return image, np.concatenate([middle - half, middle + half]), apply(turn, truth_px)

@@ -1,0 +1,108 @@
+"""Fitting the confidence: known odds are found again, and the command writes what the cascade then uses."""
+import json
+import shutil
+
+import numpy as np
+import pytest
+from fake_cascade import faces_of, synthetic_list
+
+from deeplandmark import Cascade, calibrate
+from deeplandmark.cascade.calibration import Observations, fit_confidence, logistic_regression, observe
+from deeplandmark.cascade.confidence import EPSILON, point_confidence, sigmoid
+from deeplandmark.cascade.metrics import reliability
+from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.settings import CascadeSettings
+
+MIRROR = (1, 0, 2, 4, 3)
+
+
+def drawn(count, levels=3, points=5, seed=4):
+    """Faces in boxes of 100 pixels; a point is 1 or 20 pixels off, by odds that fall as level 1's networks disagree."""
+    rng = np.random.default_rng(seed)
+    spread = np.exp(rng.normal(0, 1, (count, levels, points)))
+    truth = rng.uniform(0, 100, (count, points, 2))
+    right = rng.uniform(0, 1, (count, points)) < sigmoid(-7 - 2 * np.log(EPSILON + spread[:, 0] / 100))
+    levels_px = np.repeat(truth[:, None], levels, axis=1)
+    levels_px[..., 0] += np.where(right, 1, 20)[:, None]
+    return Observations(levels_px, spread, truth, np.full(count, 100.0))
+
+
+def test_logistic_regression_finds_the_weights_that_answers_were_drawn_with():
+    rng = np.random.default_rng(2)
+    inputs, weights = rng.normal(0, 1, (100000, 3)), np.array([1.0, -0.5, 0.25])
+    answers = rng.uniform(0, 1, len(inputs)) < sigmoid(inputs @ weights)
+    found = logistic_regression(inputs, answers, np.full(3, 1e-3))
+    np.testing.assert_allclose(found, weights, atol=0.03)
+    gradient = inputs.T @ (sigmoid(inputs @ found) - answers) + 1e-3 * found
+    assert np.abs(gradient).max() < 1e-6
+    assert np.linalg.norm(logistic_regression(inputs, answers, np.full(3, 1e4))) < 0.9 * np.linalg.norm(weights)
+
+
+def test_what_is_fitted_on_some_faces_is_calibrated_on_others():
+    learnt, other = drawn(4000), drawn(4000, seed=5)
+    weights = fit_confidence(learnt, MIRROR)
+    assert [len(entry.own[0]) for entry in weights] == [1, 3, 5]
+    for count in (1, 2, 3):
+        confidence = point_confidence(other.levels[:, :count], other.spread[:, :count], other.width, weights)
+        right = other.right(count)
+        assert reliability(confidence, right).expected_calibration_error < 0.02
+        assert confidence[right].mean() > confidence[~right].mean() + 0.2
+
+
+def test_mirrored_points_share_all_and_any_number_of_points_will_do():
+    fitted = fit_confidence(drawn(500), MIRROR)[2]
+    assert fitted.bias[0] == fitted.bias[1] and fitted.bias[3] == fitted.bias[4] and fitted.bias[0] != fitted.bias[2]
+    assert len(set(fitted.own)) == len(set(fitted.face)) == 1
+    assert len(fit_confidence(drawn(500, 2, 7), range(7))[1].bias) == 7
+
+
+def test_nothing_to_learn_from_is_refused():
+    perfect = drawn(10)
+    perfect = Observations(np.repeat(perfect.truth[:, None], 3, axis=1), perfect.spread, perfect.truth, perfect.width)
+    with pytest.raises(ValueError, match="50 of 50 points are within 5 %"):
+        fit_confidence(perfect, MIRROR)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The published networks and thirty synthetic faces, on which they often fail."""
+    folder = tmp_path_factory.mktemp("calibrate")
+    shutil.copytree(default_model(), folder / "model")
+    listed = synthetic_list(folder, 30)
+    shutil.copy(listed, folder / "trainImageList.txt")
+    return folder
+
+
+def test_the_first_view_is_the_face_itself_and_views_repeat(folder):
+    cascade, faces = Cascade.load(folder / "model"), faces_of(folder / "trainImageList.txt")[:2]
+    found = observe(cascade, faces, copies=3)
+    assert found.levels.shape == (6, 3, 5, 2) and found.spread.shape == (6, 3, 5)
+    np.testing.assert_allclose(found.truth[3], faces[1].landmark_px)
+    assert found.width[0] == faces[0].bbox.width != found.width[1]
+    again = observe(cascade, faces, copies=3)
+    np.testing.assert_allclose(again.truth, found.truth)
+    # A mirrored face's left eye stays left in the picture.
+    assert (found.truth[:, 0, 0] < found.truth[:, 1, 0]).all()
+
+
+def test_the_command(folder, capsys):
+    before = json.loads((folder / "model" / "cascade.json").read_text())
+    assert calibrate.main(["--model", str(folder / "model"), "--data", str(folder), "--copies", "4"]) == 0
+    assert "3 held-back faces, 12 views" in capsys.readouterr().out
+    after = json.loads((folder / "model" / "cascade.json").read_text())
+    assert len(after.pop("confidence")) == 3
+    before.pop("confidence", None)
+    assert after == before
+    assert CascadeSettings.load(folder / "model").confidence is not None
+
+
+@pytest.mark.parametrize("arguments, text", [
+    (["--model", "none", "--data", "."], "none: no model folder of ours, it has no cascade.json"),
+    (["--model", "model", "--data", "none"], "none: no such folder or zip"),
+    (["--model", "model", "--data", "model"], "trainImageList.txt"),
+])
+def test_errors_are_one_line(folder, monkeypatch, capsys, arguments, text):
+    monkeypatch.chdir(folder)
+    assert calibrate.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("calibrate: ") and text in error and error.count("\n") == 1
