@@ -1,0 +1,79 @@
+"""Train a network again with one thing changed, and show what the change did.
+
+  structures   F as S0, S3, S4, S5, S6, S7 (the paper's Figure 4)
+  recipe       F with one step of the training recipe after the other
+  starts       three networks of level 2: where their patches start from (needs a trained level 1)
+
+Errors are those of the held-back tenth of the training list. A killed run goes on with the same command.
+
+examples:
+  python -m deeplandmark.ablate structures --data dataset/train
+  python -m deeplandmark.ablate recipe --data dataset/train --iterations 20000
+"""
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from deeplandmark.arguments import whole_number
+from deeplandmark.cascade.ablation import ABLATIONS, needs_frozen, row_text, run, save_rows
+from deeplandmark.cascade.prepare import Plan, prepare
+from deeplandmark.cascade.samples import AUGMENTATION, default_shift
+from deeplandmark.cascade.settings import PAPER_SETTINGS
+from deeplandmark.cascade.training import TrainingError
+from deeplandmark.extras import explained
+from deeplandmark.faces.archive import open_archive
+from deeplandmark.faces.errors import FacesError
+
+
+@explained
+def main(arguments=None):
+    args = _parser().parse_args(arguments)
+    try:
+        if not args.data:
+            raise FacesError("no data: give --data FOLDER (or ZIP), or set DEEPLANDMARK_DATA")
+        _ablate(args)
+    except (FacesError, TrainingError, ValueError, OSError) as error:
+        print(f"ablate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ablate: interrupted; the same command goes on from the last snapshots", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _ablate(args):
+    ablation, out = ABLATIONS[args.what], Path(args.out, args.what)
+    archive = open_archive(args.data, Path("dataset", Path(args.data).stem))
+    for frozen in (False, True)[:1 + needs_frozen(ablation)]:
+        plan = Plan(ablation.level, PAPER_SETTINGS, AUGMENTATION["paper", ablation.level],
+                    default_shift(ablation.level), seed=args.seed, frozen=frozen,
+                    start_from=args.start_from if ablation.level > 1 else None)
+        prepare(plan, archive.train_list, args.frozen_train if frozen else args.train, args.jobs)
+    out.mkdir(parents=True, exist_ok=True)
+    print(f"{args.what}: {args.iterations} iterations each; mean error in % of the box width (failures in %)", flush=True)
+    rows = run(ablation, args.iterations, out, args.train, args.frozen_train, args.seed, args.jobs,
+               say=lambda text: print(text, flush=True))
+    (out / "table.txt").write_text("\n".join(map(row_text, rows)) + "\n", encoding="utf-8")
+    save_rows(rows, args.iterations, out / "table.json")
+    print(f"points: {' '.join(rows[0]['points'])} | mean; written to {out}/table.txt and table.json")
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.ablate", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=list(ABLATIONS))
+    parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",
+                        help="folder or zip with trainImageList.txt (default: DEEPLANDMARK_DATA)")
+    parser.add_argument("--iterations", type=whole_number(1), default=5000, metavar="N", help="of each trial (default 5000)")
+    parser.add_argument("--out", default="ablation", metavar="DIR")
+    parser.add_argument("--train", default="train", metavar="DIR", help="samples; made when they are not there")
+    parser.add_argument("--frozen-train", default="train-frozen", metavar="DIR", help="samples posed once (recipe)")
+    parser.add_argument("--start-from", default="model", metavar="MODEL", help="of the level before (starts)")
+    parser.add_argument("--seed", type=whole_number(), default=1)
+    parser.add_argument("--jobs", type=whole_number(1), metavar="N", help="trials at a time (default: one a core)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
