@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 
 from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.extras import explained
 
 
+@explained
 def main(arguments=None):
     """Returns the exit status."""
     args = _parser().parse_args(arguments)
@@ -21,7 +23,10 @@ def main(arguments=None):
         folder = Path(args.model or default_model())
         from deeplandmark.cascade.onnx import export_cascade       # after --help: torch takes seconds to load
         export_cascade(folder, args.file, args.mirror)
-    except (ValueError, OSError, ImportError) as error:
+    except OSError as error:
+        print(f"export: {args.file}: {error.strerror}", file=sys.stderr)
+        return 1
+    except ValueError as error:
         print(f"export: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -12,10 +12,11 @@ from deeplandmark import Cascade
 from deeplandmark.cascade.evaluation import evaluate, spread
 from deeplandmark.cascade.frames import see, windows_of
 from deeplandmark.cascade.metrics import failure_rate
-from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
 from deeplandmark.cascade.templates import generate
 from deeplandmark.caffe import TEST
 from deeplandmark.caffe.net import Net
+from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture_list import read_list
 
 
@@ -92,10 +93,58 @@ def test_several_threads_get_the_same_answers(cascade, picture):
     assert all(np.allclose(points, expected, atol=1e-4) for points in found)
 
 
+def many(folder, count):
+    """Pictures in files and in memory, in turn, with their boxes."""
+    for i in range(count):
+        image = np.roll(cv2.resize(np.random.default_rng(i).integers(0, 256, (20, 20), dtype=np.uint8), (120, 100)), i)
+        cv2.imwrite(str(folder / f"{i}.png"), image)
+        yield (image if i % 2 else folder / f"{i}.png"), BOXES[:1 + i % 3] / 2
+
+
+def test_many_pictures_come_in_order(cascade, tmp_path):
+    pictures = list(many(tmp_path, 20))
+    expected = [cascade.predict(cv2.imread(str(tmp_path / f"{i}.png"), 0), boxes) for i, (_, boxes) in enumerate(pictures)]
+    for jobs in (1, 3):
+        found = list(cascade.predict_many(pictures, jobs=jobs))
+        assert len(found) == 20 and all(np.array_equal(*pair) for pair in zip(found, expected))
+    assert list(cascade.predict_many([])) == []
+    assert next(cascade.locate_many(pictures, level=1)).levels.shape[1] == 1
+
+
+def test_of_many_pictures_few_are_in_memory(cascade, tmp_path):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield np.zeros((60, 60), np.uint8), BOXES[:1] / 2
+    found = cascade.predict_many(endless(), jobs=2)
+    for _ in range(30):
+        next(found)
+    assert 30 <= taken < 50
+    found.close()
+
+
+def test_of_many_pictures_some_are_bad(cascade, tmp_path):
+    (tmp_path / "text.jpg").write_text("no picture")
+    good = np.zeros((60, 60), np.uint8), BOXES[:1] / 2
+    pictures = [good, (tmp_path / "text.jpg", BOXES), (tmp_path / "missing.jpg", BOXES), (good[0], [[5, 5, 5, 9]]), good]
+    found = list(cascade.predict_many(pictures, errors="yield"))
+    assert [type(each).__name__ for each in found] == ["ndarray", "PictureError", "PictureError", "ValueError", "ndarray"]
+    assert "missing.jpg: no such picture" in str(found[2])
+    raising = cascade.predict_many(pictures)
+    next(raising)
+    with pytest.raises(PictureError, match="text.jpg"):
+        next(raising)
+    with pytest.raises(ValueError, match="'raise' or 'yield'"):
+        next(cascade.predict_many(pictures, errors="ignore"))
+
+
 def copy_of_model(folder, leave_out=""):
     folder.mkdir()
     for path in default_model().iterdir():
-        if not (leave_out and path.name.startswith(leave_out)):
+        if path.name != ONNX_FILE and not (leave_out and path.name.startswith(leave_out)):
             shutil.copy(path, folder)
     return folder
 
