@@ -23,7 +23,7 @@ class Rate:
         """One more is done."""
         self.done += 1
         now = time.monotonic()
-        if now >= self._next:
+        if now >= self._next and self.done != self.total:
             self._next = now + self._pause()
             self._stream.write(f"\r{self.text()}\x1b[K" if self._terminal else self.text() + "\n")
             self._stream.flush()

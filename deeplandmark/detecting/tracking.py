@@ -13,7 +13,7 @@ from deeplandmark.faces.detection import Detections, intersection_over_union, la
 from deeplandmark.faces.detection.box_map import boxes_of_points
 
 DETECT_EVERY, DETECT_EVERY_WITHOUT_FACE = 10, 3  # frames
-MISSES = 2               # detections in a row that may fail to see a face that is being followed
+MISSES = 2               # detections in a row that may fail to see a face, once it was seen twice
 SAME_FACE = 0.3          # overlap of two boxes of one face in neighbouring frames
 CUT = 30.0               # mean difference of two frames, of 255, between which the scene changed
 _THUMBNAIL = (32, 24)
@@ -25,7 +25,12 @@ class Track:
     box: np.ndarray      # (4,) where to look in the next frame
     score: float         # of its last detection
     smooth: OneEuroFilter
-    misses: int = 0
+    seen: int = 1        # how many detections saw it
+    misses: int = 0      # how many have not, since
+
+    @property
+    def is_lost(self):
+        return self.misses > min(MISSES, self.seen - 1)
 
 
 class FaceTracker:
@@ -59,32 +64,40 @@ class FaceTracker:
         """New faces become tracks; tracks that the detector has not seen for a while end."""
         found = largest(self.finder.detector.detect(image), self.finder.max_faces)
         overlap = intersection_over_union([track.box for track in self._tracks], found.boxes)
-        for i, track in enumerate(self._tracks):
-            seen = overlap[i].max(initial=0) >= SAME_FACE
-            track.misses = 0 if seen else track.misses + 1
-            track.score = float(found.scores[overlap[i].argmax()]) if seen else track.score
+        for track, overlaps in zip(self._tracks, overlap):
+            if overlaps.max(initial=0) >= SAME_FACE:
+                track.score, track.seen, track.misses = float(found.scores[overlaps.argmax()]), track.seen + 1, 0
+            else:
+                track.misses += 1
         new = [i for i in range(len(found.boxes)) if overlap[:, i].max(initial=0) < SAME_FACE]
-        self._tracks = [track for track in self._tracks if track.misses <= MISSES]
+        self._tracks = [track for track in self._tracks if not track.is_lost]
         self._tracks += [Track(found.boxes[i], float(found.scores[i]), OneEuroFilter(self.rate)) for i in new]
         if self.finder.max_faces is not None:
             del self._tracks[self.finder.max_faces:]
 
     def _follow(self, located):
         """Steadies the points and prepares the next frame's boxes; drops faces that ran away from their box."""
-        height, width = located.image.shape[:2]
-        points = located.points.copy()
-        next_boxes = boxes_of_points(located.points)
+        next_boxes, points = boxes_of_points(located.points), located.points.copy()
         kept = []
         for i, track in enumerate(self._tracks):
-            overlap = intersection_over_union(located.boxes[i], next_boxes[i])[0, 0]
             if self.steady:
                 points[i] = track.smooth(located.points[i], located.boxes[i, 2] - located.boxes[i, 0])
-            if overlap >= SAME_FACE and BBox(*next_boxes[i]).overlaps(width, height):
+            track.box = next_boxes[i]
+            if self._is_there(track, located.boxes[i], located.image) and not self._is_double(track, kept):
                 kept.append(i)
-                track.box = next_boxes[i]
         self._tracks = [self._tracks[i] for i in kept]
         return Located(located.path, located.boxes[kept], points[kept], located.confidence[kept], located.scores[kept],
                        located.image)
+
+    def _is_there(self, track, box, image):
+        """Whether the points stayed near the box they were looked for in, and in the picture."""
+        near = intersection_over_union(box, track.box)[0, 0] >= SAME_FACE
+        return near and BBox(*track.box).overlaps(image.shape[1], image.shape[0])
+
+    def _is_double(self, track, kept):
+        """Whether an older track has come to follow the same face."""
+        others = [self._tracks[i].box for i in kept]
+        return intersection_over_union(track.box, others).max(initial=0) >= 2 * SAME_FACE
 
     def _is_cut(self, image):
         before, self._thumbnail = self._thumbnail, cv2.resize(image, _THUMBNAIL, interpolation=cv2.INTER_AREA)

@@ -6,13 +6,13 @@ landmark cascade was trained on (see box_map.py). A detector may be used by seve
 
 from pathlib import Path
 
-from .detections import Detections, intersection_over_union, largest
+from .detections import Detections, intersection_over_union, largest, one_per_face
 from .given import GivenBoxes, parse_box, read_boxes
 from .haar import HaarDetector
 from .yunet import YuNetDetector
 
 __all__ = ["Detections", "GivenBoxes", "HaarDetector", "YuNetDetector", "intersection_over_union", "largest",
-           "load_detector", "parse_box", "read_boxes"]
+           "load_detector", "one_per_face", "parse_box", "read_boxes"]
 
 
 def load_detector(kind="haar", min_face=None):

@@ -28,13 +28,31 @@ def largest(found, count):
     return Detections(found.boxes[chosen], found.scores[chosen])
 
 
+def one_per_face(found, most=0.5):
+    """`Detections` without those of whose box, or of a surer one's, more than the fraction `most` lies in the other: faces
+    do not lie inside faces."""
+    kept = []
+    for i, box in enumerate(found.boxes):
+        others = found.boxes[kept]
+        shared, area = _shared_area(box, others)[0], np.minimum(_area(box.astype(np.float64)), _area(others))
+        if not (shared > most * area).any():
+            kept.append(i)
+    return Detections(found.boxes[kept], found.scores[kept])
+
+
 def intersection_over_union(boxes, others):
     """Overlap of each of boxes (n, 4) with each of others (m, 4): float64 (n, m), 0..1."""
+    boxes, others = (np.asarray(each, np.float64).reshape(-1, 4) for each in (boxes, others))
+    shared = _shared_area(boxes, others)
+    return shared / (_area(boxes)[:, None] + _area(others) - shared)
+
+
+def _shared_area(boxes, others):
+    """float64 (n, m)."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 1, 4)
     others = np.asarray(others, np.float64).reshape(1, -1, 4)
     sides = np.minimum(boxes[..., 2:], others[..., 2:]) - np.maximum(boxes[..., :2], others[..., :2])
-    shared = np.prod(np.maximum(sides, 0), axis=-1)
-    return shared / (_area(boxes) + _area(others) - shared)
+    return np.prod(np.maximum(sides, 0), axis=-1)
 
 
 def _area(boxes):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import FacesError
 from .box_map import to_list_boxes
-from .detections import Detections, intersection_over_union
+from .detections import Detections, intersection_over_union, one_per_face
 
 # Chosen on 1,500 pictures of the training list. The first cascade alone finds 98 % of the faces when 4 agreeing windows
 # are asked for, but 8 % of its boxes are on none; asked for the second one's consent as well and for 6 windows of both
@@ -49,7 +49,7 @@ class HaarDetector:
         found = zip(*self._search(SEARCHING, small, smallest))
         confirmed = [face for box, windows in found if (face := self._confirm(small, box, windows)) is not None]
         boxes = np.array([box for box, _ in confirmed]).reshape(-1, 4)
-        return Detections.of(boxes * _ratio(grey, small), [windows for _, windows in confirmed])
+        return one_per_face(Detections.of(boxes * _ratio(grey, small), [windows for _, windows in confirmed]))
 
     def _confirm(self, image, box, windows):
         """The mean of both cascades' boxes and the sum of their windows, or None when they do not agree on a face."""
