@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -40,8 +41,8 @@ async def read_upload(request, limits):
     parser.spool_max_size = limits.bytes                          # so that nothing is ever moved to a temporary file
     try:
         form = await asyncio.wait_for(parser.parse(), limits.seconds)
-    except MultiPartException as error:
-        raise Refusal(422, f"not a multipart/form-data body as expected: {error.message}") from None
+    except (MultiPartException, FormParserError) as error:        # older Starlettes let the second through
+        raise Refusal(422, f"not a multipart/form-data body as expected: {error}") from None
     except asyncio.TimeoutError:
         raise Refusal(408, f"the upload did not arrive within {limits.seconds:g} seconds") from None
     try:

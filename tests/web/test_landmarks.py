@@ -123,7 +123,7 @@ def test_wrong_fields(server, fields, says):
 
 
 @pytest.mark.parametrize("picture, fields, says", [
-    (None, {}, "'image' must be one file"), (None, {"image": "face.jpg"}, "'image' must be one file"),
+    (None, {"level": "1"}, "'image' must be one file"), (None, {"image": "face.jpg"}, "'image' must be one file"),
     (PNG, {"image": "face.jpg"}, "'image' must be one file"), (b"", {}, "empty"), (b"GIF89a no", {}, "known format"),
     (b"<svg/>", {}, "known format"), (PNG[:-200], {}, "cut short"), (encoded(IMAGE, ".jpg")[:3000], {}, "cut short"),
     (PNG[:20] + PNG[-20:], {}, "known format"), (PNG[:60] + bytes(300) + PNG[-12:], {}, "damaged"),

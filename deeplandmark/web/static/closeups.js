@@ -5,6 +5,7 @@ import { paintDot } from "./paint.js";
 
 const HALF = 0.1;                                                 // of a tile, as a fraction of the face box's width
 const PIXELS = 272;
+const LEAST_SHOWN = 110;                                          // CSS pixels; in smaller tiles the marks stay as large
 
 export class Closeups {
   constructor(list) {
@@ -38,22 +39,23 @@ export class Closeups {
   }
 
   drawTile({ context, picture, from, middle }, i, point, position) {
+    const size = Math.max(1, LEAST_SHOWN / (context.canvas.clientWidth || LEAST_SHOWN));
     const at = ([x, y]) => [x - middle[0], y - middle[1]].map((value) => PIXELS / 2 * (1 + value / this.half));
     context.clearRect(0, 0, PIXELS, PIXELS);
     context.drawImage(picture, ...from, 0, 0, PIXELS, PIXELS);
     const passed = this.face.levels.slice(0, Math.floor(position)).map((points) => at(points[i]));
     for (const [width, colour] of [[9, "rgb(11 16 24 / 60%)"], [4, "#fff"]]) {
-      context.lineWidth = width;
+      context.lineWidth = width * size;
       context.strokeStyle = colour;
       context.beginPath();
       [...passed, at(point)].forEach(([x, y], k) => (k ? context.lineTo(x, y) : context.moveTo(x, y)));
       context.stroke();
       for (const [x, y] of passed) {
         context.beginPath();
-        context.arc(x, y, 9, 0, 2 * Math.PI);
+        context.arc(x, y, 9 * size, 0, 2 * Math.PI);
         context.stroke();
       }
     }
-    paintDot(context, ...at(point), 11, colourOf(this.face.confidence[i]));
+    paintDot(context, ...at(point), 11 * size, colourOf(this.face.confidence[i]));
   }
 }

@@ -26,9 +26,10 @@ export class Scene {
     const room = this.room.clientWidth;
     const shown = Math.min(room / width, Math.max(0.7 * innerHeight, 320) / height, 4);
     this.unit = devicePixelRatio || 1;
-    this.canvas.style.width = `${Math.round(width * shown)}px`;
-    this.canvas.width = Math.round(width * shown * this.unit);
-    this.canvas.height = Math.round(height * shown * this.unit);
+    this.canvas.style.width = `${width * shown}px`;
+    // A page that is being left has no room, and a picture may be a line; a canvas of no pixels cannot be drawn.
+    this.canvas.width = Math.max(1, Math.round(width * shown * this.unit));
+    this.canvas.height = Math.max(1, Math.round(height * shown * this.unit));
     this.base = scaled(this.picture, this.canvas.width, this.canvas.height);
     this.draw();
   }
