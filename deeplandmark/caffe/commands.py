@@ -4,13 +4,22 @@ import argparse
 import os
 import sys
 
-from deeplandmark.caffe import tools
+from deeplandmark.caffe import __version__ as CAFFE_VERSION, tools
 from deeplandmark.caffe.errors import CaffeError, SolverError
 from deeplandmark.caffe.log import Log, loss_note
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.solvers.signals import EFFECTS, SignalRequests
 
 _VERBS = {}
+_EXAMPLES = """examples:
+  %(prog)s train -solver solver.prototxt
+  %(prog)s train -solver solver.prototxt -snapshot model/net_iter_1000.solverstate
+  %(prog)s train -solver solver.prototxt -weights first.caffemodel,second.caffemodel -log train.log
+  %(prog)s test -model net.prototxt -weights net.caffemodel -iterations 100
+  %(prog)s time -model net.prototxt -iterations 20 -phase TEST
+
+tools with arguments of their own (NAME --help):
+  """
 
 
 def verb(function):
@@ -45,7 +54,9 @@ class _Parser(argparse.ArgumentParser):
 def parser():
     """The flags of `caffe`; each may be spelled `-flag value`, `-flag=value`, `--flag value` or `--flag=value`."""
     made = _Parser(prog="python -m deeplandmark.caffe", description=__doc__, allow_abbrev=False,
-                   epilog=f"Tools with arguments of their own (NAME --help): {', '.join(tools.tool_names())}.")
+                   formatter_class=argparse.RawDescriptionHelpFormatter,
+                   epilog=_EXAMPLES + "\n  ".join(tools.tool_names()))
+    made.add_argument("-version", "--version", action="version", version=f"caffe version {CAFFE_VERSION}")
     made.add_argument("verb", choices=sorted(_VERBS), help="train: train or finetune a net; test: score a net; "
                       "time: time it layer by layer; device_query: show the GPUs")
 

@@ -1,6 +1,7 @@
 """`python -m deeplandmark.caffe` as a process: flags, exit status, signals, kills."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from deeplandmark.caffe.commands import main
 from deeplandmark.caffe.parse_log import parse_log
 from deeplandmark.caffe.solvers import latest_snapshot
+from deeplandmark.caffe.solvers.solver import Solver
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests/data/caffe/solvers"
@@ -30,6 +32,25 @@ def working_directory(tmp_path, monkeypatch):
     Path("solver.prototxt").write_text(SOLVER.format(max_iter=20))
     Path("endless.prototxt").write_text(SOLVER.format(max_iter=10**8))
     return tmp_path
+
+
+@pytest.mark.parametrize("name", ["sigint", "sighup"])
+@pytest.mark.parametrize("effect", ["snapshot", "stop", "none"])
+def test_what_a_signal_does(name, effect, capfd, monkeypatch):
+    """The signal comes at the first update; runs that it does not stop reach iteration 20 with its last snapshot."""
+    Path("solver.prototxt").write_text(SOLVER.format(max_iter=20).replace("snapshot: 10 ", ""))
+    plain = Solver.apply_update
+
+    def apply_update(solver):
+        plain(solver)
+        if solver.iter == 0:
+            os.kill(os.getpid(), getattr(signal, name.upper()))
+
+    monkeypatch.setattr(Solver, "apply_update", apply_update)
+    assert main(["train", "-solver", "solver.prototxt", f"-{name}_effect", effect]) == 0
+    assert ("stopped early" in capfd.readouterr().err) == (effect == "stop")
+    expected = {"snapshot": ["1", "20"], "stop": ["1"], "none": ["20"]}[effect]
+    assert sorted(re.findall(r"_iter_(\d+)\.solverstate", " ".join(os.listdir("snap")))) == expected
 
 
 def start(*arguments):

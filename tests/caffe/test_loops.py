@@ -1,5 +1,6 @@
 """Convolution, Pooling and InnerProduct against plain float64 loops, on shapes that hypothesis makes up."""
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,14 +168,13 @@ def test_one_region_is_a_convolution():
     np.testing.assert_array_equal(plain, shared)
 
 
-def test_uneven_map_is_refused():
-    try:
-        run("""type: "LocallySharedConvolution" local_share_param { p: 2 q: 3 }
-            convolution_param { num_output: 2 kernel_size: 2 }""", (1, 1, 5, 6))
-    except NetError as error:
-        assert "layer 'op'" in str(error) and "4 x 5" in str(error) and "2 x 3" in str(error)
-    else:
-        raise AssertionError("a map of 4 x 5 does not divide into 2 x 3 regions")
+@pytest.mark.parametrize("kernel, reason", [
+    (2, "a map of 4 x 5 does not divide evenly into 2 x 3 regions"),
+    (6, "its kernel of 6 x 6 is larger than the map of 5 x 6")])
+def test_maps_that_do_not_suit_are_refused(kernel, reason):
+    with pytest.raises(NetError, match=f"layer 'op': {reason}"):
+        run(f"""type: "LocallySharedConvolution" local_share_param {{ p: 2 q: 3 }}
+            convolution_param {{ num_output: 2 kernel_size: {kernel} }}""", (1, 1, 5, 6))
 
 
 def test_channels_last_gives_the_same():

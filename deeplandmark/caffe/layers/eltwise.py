@@ -33,8 +33,9 @@ class Eltwise(Layer):
         if self.operation == p.MAX:
             return self._maximum(bottoms),
         if self.operation == p.PROD:
-            product = functools.reduce(operator.mul, bottoms)
-            return (product if self.stable else _QuotientGradient.apply(*bottoms)),
+            if self.stable or not any(bottom.requires_grad for bottom in bottoms):
+                return functools.reduce(operator.mul, bottoms),
+            return _QuotientGradient.apply(*bottoms),
         if self.coeffs:
             bottoms = [bottom if c == 1 else bottom * c for c, bottom in zip(self.coeffs, bottoms)]
         return functools.reduce(operator.add, bottoms),

@@ -60,6 +60,8 @@ class LocallySharedConvolution(LocallyShared):
         if len(shape) != 4 or shape[1] != self.channels:
             self.fail(f"its weights are for {self.channels} channels, found a bottom of shape {shape}")
         height, width = (size - self.kernel + 1 for size in shape[2:])
+        if height < 1 or width < 1:
+            self.fail(f"its kernel of {self.kernel} x {self.kernel} is larger than the map of {shape[2]} x {shape[3]}")
         self.region_size(height, width)
         return [(shape[0], self.num_output, height, width)]
 
@@ -67,7 +69,8 @@ class LocallySharedConvolution(LocallyShared):
         weight, bias = (*self.blobs, None)[:2]
         if self.p == self.q == 1:
             return F.conv2d(channels_innermost(x), weight, bias),
-        if torch.is_grad_enabled() and x.device.type == "cpu":
+        # torch.compile would unroll the scattered sums of its backward into one enormous kernel.
+        if torch.is_grad_enabled() and x.device.type == "cpu" and not torch.compiler.is_compiling():
             halo = self.kernel - 1
             size = self.region_size(x.shape[2] - halo, x.shape[3] - halo)
             return _RegionProducts.apply(x, weight, bias, (self.p, self.q), size),

@@ -35,7 +35,7 @@ class LRN(Layer):
             return x + 0,
         sizes = x.shape[1:2] if self.across else x.shape[2:]
         windows = [min(self.size, 2 * size - 1) for size in sizes]            # a wider one would only see more zeros
-        alpha = self.alpha * math.prod(window / self.size for window in windows)
+        alpha = self.alpha * math.prod(windows) / self.size ** len(windows)
         # Padded before pooling, which refuses maps smaller than its window.
         pad = [window // 2 for window in reversed(windows) for _ in range(2)]
         if self.across:                                          # (N, 1, C, H, W): channels become a spatial axis

@@ -97,5 +97,5 @@ class Im2col(WindowLayer):
         return [(*lead, self.channels * math.prod(self.kernel), *counts)]
 
     def forward(self, x):
-        windows = self.windows(self.one_batch(x))
-        return windows.reshape(self.reshape([tuple(x.shape)])[0]),
+        columns = self.windows(self.one_batch(x)).flatten(1, 1 + self.num_spatial)
+        return columns.reshape(*x.shape[:self.channel_axis], *columns.shape[1:]),
