@@ -43,7 +43,8 @@ def main():
     options = parser.parse_args()
     image, _, _ = face()
     body, answers = multipart(encoded(image, ".jpg")), []
-    address, end = (urlsplit(options.url).hostname, urlsplit(options.url).port), time.monotonic() + options.seconds
+    place, end = urlsplit(options.url), time.monotonic() + options.seconds
+    address = place.hostname, place.port
     threads = [threading.Thread(target=client, args=(address, body, end, answers)) for _ in range(options.clients)]
     for thread in threads:
         thread.start()
@@ -51,8 +52,8 @@ def main():
         thread.join()
     seconds, status = np.array(answers).T
     errors = int((status != 200).sum())
-    print(f"{options.clients} clients, {options.seconds:g} s, a picture of {image.shape[1]} x {image.shape[0]} with one "
-          f"face to find ({len(body):,} bytes): {len(answers)} answers, {errors} errors, "
+    print(f"{options.clients} clients, {options.seconds:g} s, a picture of {image.shape[1]} x {image.shape[0]} with "
+          f"one face to find ({len(body):,} bytes): {len(answers)} answers, {errors} errors, "
           f"{len(answers) / options.seconds:.1f} a second; 50 % within {np.median(seconds):.2f} s, "
           f"95 % within {np.percentile(seconds, 95):.2f} s, all within {seconds.max():.2f} s")
     return int(errors > 0)

@@ -5,7 +5,7 @@ import { paintDot } from "./paint.js";
 
 const HALF = 0.1;                                                 // of a tile, as a fraction of the face box's width
 const PIXELS = 272;
-const LEAST_SHOWN = 110;                                          // CSS pixels; in smaller tiles the marks stay as large
+const LEAST_SHOWN = 110;                                          // CSS pixels; marks do not shrink with smaller tiles
 
 export class Closeups {
   constructor(list) {
