@@ -1,10 +1,9 @@
 """What `detect` and `align` are told on the command line about finding faces."""
 
-import os
-
 import cv2
 
 from deeplandmark.arguments import fraction, whole_number
+from deeplandmark.cascade.processes import cores
 from deeplandmark.detecting.faces_in_picture import FaceFinder
 from deeplandmark.faces.detection import GivenBoxes, load_detector, parse_box, read_boxes
 
@@ -20,7 +19,7 @@ def add_finder_arguments(parser):
                         "pixels, instead of searching; may be given several times")
     parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, JSON lines or CSV, see docs/detect.md")
     parser.add_argument("--max-faces", type=whole_number(1), metavar="N", help="only the N largest faces of a picture")
-    parser.add_argument("--threads", type=whole_number(1), default=_cores(), metavar="N", help="default: every core")
+    parser.add_argument("--threads", type=whole_number(1), default=cores(), metavar="N", help="default: every core")
 
 
 def load_finder(options):
@@ -33,7 +32,3 @@ def load_finder(options):
         detector = load_detector(options.detector, options.min_face)
     cv2.setNumThreads(1)  # the pictures are what runs in parallel
     return FaceFinder(Cascade.load(options.model), detector, options.max_faces, options.level, boxes)
-
-
-def _cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from deeplandmark.detecting.ahead import in_order
+from deeplandmark.cascade.many import in_order
 from deeplandmark.detecting.faces_in_picture import Located
 from deeplandmark.detecting.rate import Rate
 

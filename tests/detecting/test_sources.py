@@ -1,12 +1,10 @@
 """What names on the command line stand for, and where results go."""
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
 
-from deeplandmark.detecting.ahead import in_order
 from deeplandmark.detecting.result_folder import ResultFolder
 from deeplandmark.detecting.sources import common_folder, sources
 from deeplandmark.faces.errors import FacesError
@@ -66,28 +64,3 @@ def test_results_never_overwrite_the_pictures(tree):
             ResultFolder(out, names)
     with pytest.raises(FacesError, match="is no folder"):
         ResultFolder("p/notes.txt", ["p"])
-
-
-def test_work_ahead_keeps_order_and_is_bounded():
-    begun, gate = [], threading.Event()
-
-    def work(item):
-        begun.append(item)
-        gate.wait(10 if item == 0 else 0)
-        return -item
-
-    results = in_order(work, iter(range(50)), 3)
-    threading.Timer(0.2, gate.set).start()
-    assert next(results) == 0
-    assert len(begun) <= 7
-    assert list(results) == [-item for item in range(1, 50)]
-
-
-def test_work_ahead_stops_with_its_caller():
-    begun = []
-    results = in_order(begun.append, iter(range(10**6)), 2)
-    next(results)
-    results.close()
-    assert len(begun) <= 6
-    with pytest.raises(ZeroDivisionError):
-        list(in_order(lambda item: 1 / item, [1, 0, 1], 2))
