@@ -36,6 +36,7 @@ def calibrate(args):
     """Writes the weights; returns what there is to say about them."""
     from deeplandmark.cascade.calibration import fit_confidence, observe  # late: --help needs no cascade
     from deeplandmark.cascade.cascade import Cascade
+    from deeplandmark.cascade.model_folder import ONNX_FILE
     from deeplandmark.cascade.settings import FILE_NAME, CascadeSettings
 
     if not Path(args.model, FILE_NAME).is_file():
@@ -47,6 +48,9 @@ def calibrate(args):
     fitted.save(args.model)
     last = observations.levels.shape[1]
     failures = 100 * (1 - observations.right(last).mean())
+    if Path(args.model, ONNX_FILE).exists():
+        print(f"calibrate: {args.model}/{ONNX_FILE} still has the confidence it was exported with; "
+              "`python -m deeplandmark.export` makes it anew", file=sys.stderr)
     return (f"confidence of {last} levels fitted on {len(faces)} held-back faces, {len(observations.width)} views: "
             f"{failures:.2f} % of their points are failures; written to {args.model}/{FILE_NAME}")
 

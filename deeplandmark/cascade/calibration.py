@@ -57,10 +57,8 @@ def fit_confidence(observations, mirror_of):
     observations : Observations
     mirror_of : sequence of k int, `Points.mirror`
 
-    Raises
-    ------
-    ValueError
-        If every point of a level is right, or none: then there is nothing to learn from.
+    Where all points of a level are right, or none, nothing can be learnt from the features: its confidence is the same
+    for every point, (number right + 1) / (number + 2).
     """
     return tuple(_fit_level(observations, count, mirror_of) for count in range(1, observations.levels.shape[1] + 1))
 
@@ -68,8 +66,9 @@ def fit_confidence(observations, mirror_of):
 def _fit_level(observations, count, mirror_of):
     right = observations.right(count)
     if right.all() or not right.any():
-        raise ValueError(f"level {count}: {int(right.sum())} of {right.size} points are within {100 * WITHIN:g} % of "
-                         "the box width; a confidence needs both good points and bad ones to learn from")
+        odds = (right.sum() + 1) / ((~right).sum() + 1)
+        nothing = ((0.0,) * (2 * count - 1),) * len(mirror_of)
+        return Weights((float(np.log(odds)),) * len(mirror_of), nothing, nothing)
     logs = np.log(EPSILON + observations.features(count))
     logs = np.concatenate([logs, np.broadcast_to(logs.mean(1, keepdims=True), logs.shape)], axis=-1)
     middle, scale = logs.mean((0, 1)), logs.std((0, 1)) + 1e-9

@@ -1,6 +1,8 @@
 """Fitting the confidence: known odds are found again, and the command writes what the cascade then uses."""
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ from fake_cascade import faces_of, synthetic_list
 from deeplandmark import Cascade, calibrate
 from deeplandmark.cascade.calibration import Observations, fit_confidence, logistic_regression, observe
 from deeplandmark.cascade.confidence import EPSILON, point_confidence, sigmoid
+from deeplandmark.cascade.evaluation import evaluate, spread
 from deeplandmark.cascade.metrics import reliability
 from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.faces import read_list
 
 MIRROR = (1, 0, 2, 4, 3)
 
@@ -56,11 +60,12 @@ def test_mirrored_points_share_all_and_any_number_of_points_will_do():
     assert len(fit_confidence(drawn(500, 2, 7), range(7))[1].bias) == 7
 
 
-def test_nothing_to_learn_from_is_refused():
-    perfect = drawn(10)
-    perfect = Observations(np.repeat(perfect.truth[:, None], 3, axis=1), perfect.spread, perfect.truth, perfect.width)
-    with pytest.raises(ValueError, match="50 of 50 points are within 5 %"):
-        fit_confidence(perfect, MIRROR)
+@pytest.mark.parametrize("off, expected", [(0.0, 51 / 52), (20.0, 1 / 52)])
+def test_where_all_points_are_right_or_none_the_confidence_is_one_number(off, expected):
+    found = drawn(10)
+    found = Observations(np.repeat(found.truth[:, None], 3, axis=1) + off, found.spread, found.truth, found.width)
+    confidence = point_confidence(found.levels, found.spread, found.width, fit_confidence(found, MIRROR))
+    np.testing.assert_allclose(confidence, np.full((10, 5), expected))
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,18 @@ def test_the_command(folder, capsys):
     before.pop("confidence", None)
     assert after == before
     assert CascadeSettings.load(folder / "model").confidence is not None
+
+
+@pytest.mark.skipif(not Path(os.environ.get("DEEPLANDMARK_DATA", "none"), "testImageList.txt").exists(),
+                    reason="DEEPLANDMARK_DATA names no folder with the real pictures")
+def test_the_published_confidence_is_calibrated():
+    cascade = Cascade.load()
+    if cascade.settings.confidence is None:
+        pytest.skip("the published weights are not calibrated")
+    result = evaluate(cascade, spread(read_list(Path(os.environ["DEEPLANDMARK_DATA"]) / "testImageList.txt"), 400))
+    assert result.reliability.expected_calibration_error < 0.02
+    failures, kept = result.rejection([0, 0.05])
+    assert kept < 0.8 * failures
 
 
 @pytest.mark.parametrize("arguments, text", [
