@@ -11,6 +11,7 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
 
   --data PATH         zip or folder of the paper's pictures (default: DEEPLANDMARK_DATA, dataset/train, the download)
   --offline           do not download; without pictures, train on synthetic faces (into model-synthetic/)
+  --points FILE       points of your own (docs/own_points.md); trains into model-NAME/ for NAME.json
   --variant NAME      paper (default) or original: the family of templates
   --recipe NAME       fast (default) or full: the training plan
   --levels 1,2,3      levels to train (default: all)
@@ -27,13 +28,14 @@ examples:
   ./bootstrap.sh --data train.zip
   ./bootstrap.sh --offline
   ./bootstrap.sh --levels 2,3 --jobs 2 --seed 7
+  ./bootstrap.sh --data pictures --points mouth.json
 EOF
 }
 
-data= offline= variant=paper recipe=fast levels=1,2,3 jobs= device=cpu seed=1 effort= copies= testing=
+data= offline= points= variant=paper recipe=fast levels=1,2,3 jobs= device=cpu seed=1 effort= copies= testing=
 while [ $# -gt 0 ]; do
   case $1 in
-    --data|--variant|--recipe|--levels|--jobs|--device|--seed|--effort|--copies)
+    --data|--points|--variant|--recipe|--levels|--jobs|--device|--seed|--effort|--copies)
       [ $# -ge 2 ] || { echo "bootstrap.sh: $1 needs a value (see --help)" >&2; exit 2; }
       printf -v "${1#--}" %s "$2"; shift 2 ;;
     --offline) offline=--offline; shift ;;
@@ -67,7 +69,7 @@ clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 environment() {
   local extras=$1 stamp
   [ -z "${DEEPLANDMARK_PYTHON:-}" ] || return 0                  # somebody brings an environment along
-  stamp=".venv/deeplandmark-$(cat setup.cfg pyproject.toml bootstrap.sh | cksum | cut -d' ' -f1)-$extras"
+  stamp=".venv/deeplandmark-$(cat setup.py setup.cfg pyproject.toml bootstrap.sh | cksum | cut -d' ' -f1)-$extras"
   if [ ! -e "$stamp" ]; then
     echo "environment: installing into .venv (a minute or two, more on a slow line)" >&2
     command -v python3 >/dev/null || { echo "bootstrap.sh: python3 is missing: apt install python3 python3-venv" >&2; exit 1; }
@@ -110,9 +112,10 @@ lock
 environment train
 
 # ------------------------------------------------------------------------------------------------------------- pictures
-folder=$(python -m deeplandmark.find_data ${data:+--data "$data"} $offline)
+folder=$(python -m deeplandmark.find_data ${data:+--data "$data"} $offline ${points:+--points "$points"})
 kind=
-[ "$variant" = paper ] || kind=-$variant
+if [ -n "$points" ]; then kind=$(basename "$points"); kind=-${kind%.*}; fi
+[ "$variant" = paper ] || kind=$kind-$variant
 if [ -e "$folder/synthetic.json" ]; then                         # drawn, not photographed
   kind=-synthetic$kind effort=${effort:-0.1}
 fi
@@ -146,14 +149,14 @@ step() {
 }
 
 step generate python -m deeplandmark.generate --variant "$variant" --recipe "$recipe" --seed "$seed" \
-  --train "$train" --model "$model" ${effort:+--effort "$effort"}
+  ${points:+--points "$points"} --train "$train" --model "$model" ${effort:+--effort "$effort"}
 start_from="--start-from $model"                                 # patches around what the level before predicts
 [ "$variant" = paper ] || start_from=                            # the original shifts the true points
 for level in ${levels//,/ }; do
   step "prepare_$level" python -m deeplandmark.prepare "$level" --data "$folder" --out "$train" --variant "$variant" \
-    --seed "$seed" $start_from ${copies:+--copies "$copies"} ${jobs:+--jobs "$jobs"}
+    ${points:+--points "$points"} --seed "$seed" $start_from ${copies:+--copies "$copies"} ${jobs:+--jobs "$jobs"}
   step "train_$level" python -m deeplandmark.train "$level" --variant "$variant" --device "$device" \
-    --train "$train" --model "$model" --log "$log" ${jobs:+--jobs "$jobs"}
+    ${points:+--points "$points"} --train "$train" --model "$model" --log "$log" ${jobs:+--jobs "$jobs"}
 done
 step view_loss python -m deeplandmark.view_loss "$log" --out "$log/curves"
 step evaluate python -m deeplandmark.evaluate --model "$model" --data "$folder" --out "$result"

@@ -16,6 +16,7 @@ from deeplandmark.faces.archive import OFFICIAL_PICTURES, check_archive, open_ar
 from deeplandmark.faces.download import OFFICIAL_URL, download
 from deeplandmark.faces.errors import ArchiveError, FacesError
 from deeplandmark.faces.synthetic.generate import generate
+from deeplandmark.own_points import add_points_argument
 
 
 def main(arguments=None):
@@ -36,8 +37,10 @@ def find(args):
     """The folder of the pictures, by the first source that has them."""
     dataset = Path(args.dataset)
     given = args.data or os.environ.get("DEEPLANDMARK_DATA")
-    if given:
-        return _opened(given, dataset / Path(given).stem)        # a folder for each zip: two never mix
+    if given:                                                    # a folder for each zip: two never mix
+        return _opened(given, dataset / Path(given).stem, points=len(args.own.points))
+    if args.own.name:
+        raise ArchiveError("--points needs pictures of your own: give them with --data PATH")
     downloaded = (dataset / "train.zip").is_file()               # the last run may have been killed while unpacking it
     if (dataset / "train").is_dir() and not downloaded:
         try:
@@ -54,9 +57,9 @@ def find(args):
     return generate(dataset / "synthetic", train=args.synthetic_train, test=args.synthetic_test, seed=args.seed)
 
 
-def _opened(path, unpack_to, pictures=None):
+def _opened(path, unpack_to, pictures=None, points=5):
     archive = open_archive(path, unpack_to)
-    found = check_archive(archive, pictures)
+    found = check_archive(archive, pictures, points)
     _say(f"{found.named} pictures are named in the lists of {archive.folder}, {len(found.missing)} of them are missing")
     return archive.folder
 
@@ -80,6 +83,7 @@ def _parser():
     parser.add_argument("--data", metavar="PATH", help="zip or folder with the lists (default: DEEPLANDMARK_DATA)")
     parser.add_argument("--dataset", default="dataset", metavar="DIR", help="where pictures are kept (default: dataset)")
     parser.add_argument("--offline", action="store_true", help="do not download: synthetic faces if nothing else is there")
+    add_points_argument(parser)
     parser.add_argument("--synthetic-train", type=whole_number(1), default=2000, metavar="N", help="synthetic training faces")
     parser.add_argument("--synthetic-test", type=whole_number(1), default=500, metavar="N", help="synthetic test faces")
     parser.add_argument("--seed", type=whole_number(), default=0, help="of the synthetic faces")

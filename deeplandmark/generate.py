@@ -4,6 +4,7 @@ examples:
   python -m deeplandmark.generate
   python -m deeplandmark.generate --variant original --recipe full
   python -m deeplandmark.generate --set rotation=20 --set loss=EuclideanLoss
+  python -m deeplandmark.generate --points mouth.json
   python -m deeplandmark.generate --s0 s7          # an ablation of the paper: F with weights shared over the whole map
 """
 import argparse
@@ -12,6 +13,7 @@ import sys
 from deeplandmark.arguments import positive, whole_number
 from deeplandmark.cascade.templates import RECIPES, VARIANTS, check_nets, generate
 from deeplandmark.extras import explained
+from deeplandmark.own_points import add_points_argument
 
 ABLATIONS = ("s0", "s3", "s4", "s5", "s6", "s7")
 
@@ -20,9 +22,10 @@ ABLATIONS = ("s0", "s3", "s4", "s5", "s6", "s7")
 def main(arguments=None):
     args = _parser().parse_args(arguments)
     try:
-        paths = generate(args.out, args.templates, args.levels, args.s0, variant=args.variant, recipe=args.recipe,
-                         effort=args.effort, seed=args.seed, frozen=args.frozen, variables=dict(args.set),
-                         train=args.train, model=args.model)
+        paths = generate(args.out, args.templates, args.levels, args.s0, args.own.points, variant=args.variant,
+                         recipe=args.recipe, effort=args.effort, seed=args.seed, frozen=args.frozen,
+                         variables=dict(args.set), train=args.train or args.own.folder("train"),
+                         model=args.model or args.own.folder("model"))
         check_nets(paths)
     except (ValueError, OSError) as error:
         print(f"generate: {error}", file=sys.stderr)
@@ -55,6 +58,7 @@ def _parser():
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
     parser.add_argument("--effort", type=positive, default=1.0, metavar="X", help="factor on the number of iterations")
     parser.add_argument("--levels", type=_levels, default=(1, 2, 3), metavar="1,2,3")
+    add_points_argument(parser)
     parser.add_argument("--frozen", action="store_true", help="for samples made by `prepare --frozen`")
     parser.add_argument("--set", type=_variable, action="append", default=[], metavar="NAME=VALUE",
                         help="a variable of the templates, such as rotation=20 (repeatable)")
@@ -62,8 +66,10 @@ def _parser():
     parser.add_argument("--seed", type=whole_number(), default=1)
     parser.add_argument("--templates", metavar="DIR", help="another folder of templates (default: prototxt/)")
     parser.add_argument("--out", default="prototxt", metavar="DIR")
-    parser.add_argument("--train", default="train", metavar="DIR", help="where the nets will find their HDF5 lists")
-    parser.add_argument("--model", default="model", metavar="DIR", help="where the solvers will put their snapshots")
+    parser.add_argument("--train", metavar="DIR",
+                        help="where the nets will find their HDF5 lists (default: train; train-NAME with --points)")
+    parser.add_argument("--model", metavar="DIR",
+                        help="where the solvers will put their snapshots (default: model; model-NAME with --points)")
     return parser
 
 

@@ -4,6 +4,7 @@ examples:
   python -m deeplandmark.prepare 1 --data dataset/train
   python -m deeplandmark.prepare 2 --data dataset/train --show patches.png
   python -m deeplandmark.prepare 3 --data dataset/train --start-from model
+  python -m deeplandmark.prepare 1 --data pictures --points mouth.json
 """
 import argparse
 import os
@@ -14,11 +15,12 @@ from pathlib import Path
 from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.prepare import Plan, prepare
 from deeplandmark.cascade.samples import AUGMENTATION, default_shift
-from deeplandmark.cascade.settings import SETTINGS
+from deeplandmark.cascade.settings import FILE_NAME, SETTINGS, CascadeSettings, settings_of
 from deeplandmark.cascade.sheet import show_samples
 from deeplandmark.extras import explained
 from deeplandmark.faces.archive import open_archive
 from deeplandmark.faces.errors import FacesError
+from deeplandmark.own_points import add_points_argument
 
 
 @explained
@@ -39,30 +41,39 @@ def main(arguments=None):
 
 
 def _prepare(args):
-    plan = _plan(args)
+    plan, out = _plan(args), args.out or args.own.folder("train")
     archive = open_archive(args.data, args.unpack_to or Path("dataset", Path(args.data).stem))
-    result = prepare(plan, archive.train_list, args.out, args.jobs, args.force)
+    result = prepare(plan, archive.train_list, out, args.jobs, args.force)
     if result is None:
-        print(f"level {args.level}: the HDF5 files in {args.out}/ are up to date")
+        print(f"level {args.level}: the HDF5 files in {out}/ are up to date")
     else:
         used, problems = result
         for problem in problems:
             print(f"skipped: {problem}", file=sys.stderr)
-        print(f"level {args.level}: {used} faces, {len(problems)} bad lines skipped; {args.out}/"
+        print(f"level {args.level}: {used} faces, {len(problems)} bad lines skipped; {out}/"
               f"{{{','.join(network.full_name for network in plan.networks)}}}/ hold "
               + (f"{plan.copies} copies of each" if plan.frozen else "windows to cut patches of"))
     if args.show:
-        show_samples(plan, args.out, args.show)
+        show_samples(plan, out, args.show)
         print(f"samples are drawn in {args.show}")
 
 
 def _plan(args):
-    plan = Plan(args.level, SETTINGS[args.variant], AUGMENTATION[args.variant, args.level],
+    _check_start(args)
+    plan = Plan(args.level, settings_of(args.variant, args.own.points), AUGMENTATION[args.variant, args.level],
                 default_shift(args.level, args.variant), seed=args.seed, start_from=args.start_from,
                 frozen=args.frozen or args.variant != "paper")
     if args.copies is not None:
         plan = replace(plan, copies=args.copies)
     return plan
+
+
+def _check_start(args):
+    if args.start_from and args.level > 1 and Path(args.start_from, FILE_NAME).is_file():
+        names = CascadeSettings.load(args.start_from).points.names
+        if names != args.own.points.names:
+            raise ValueError(f"--start-from {args.start_from} finds {' '.join(names)}, the samples are of "
+                             f"{' '.join(args.own.points.names)}: give the --points that it was trained with")
 
 
 def _parser():
@@ -72,8 +83,9 @@ def _parser():
     parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",
                         help="folder or zip with trainImageList.txt (default: DEEPLANDMARK_DATA)")
     parser.add_argument("--unpack-to", metavar="DIR", help="where a zip is unpacked (default: dataset/NAME)")
-    parser.add_argument("--out", default="train", metavar="DIR", help="gets {level}_{name}/ (default: train)")
+    parser.add_argument("--out", metavar="DIR", help="gets {level}_{name}/ (default: train; train-NAME with --points)")
     parser.add_argument("--variant", default="paper", choices=sorted(SETTINGS))
+    add_points_argument(parser)
     parser.add_argument("--frozen", action="store_true",
                         help="patches cut once and for all, for nets generated with --frozen; always so for the original's")
     parser.add_argument("--copies", type=whole_number(1), metavar="N",

@@ -6,6 +6,7 @@ examples:
   python -m deeplandmark.train 1
   python -m deeplandmark.train 2 --jobs 2
   python -m deeplandmark.train 3 --only 3_LE1,3_LE2 --device cuda
+  python -m deeplandmark.train 1 --points mouth.json
 """
 import argparse
 import sys
@@ -14,24 +15,26 @@ import time
 from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.progress_line import duration
 from deeplandmark.extras import explained
+from deeplandmark.own_points import add_points_argument
 
 
 @explained
 def main(arguments=None):
     args = _parser().parse_args(arguments)
     from deeplandmark.caffe.errors import CaffeError             # after --help: torch takes seconds to load
-    from deeplandmark.cascade.settings import SETTINGS
+    from deeplandmark.cascade.settings import settings_of
     from deeplandmark.cascade.train_level import train_level
     from deeplandmark.cascade.training import Folders, TrainingError
     start = time.monotonic()
+    folders = Folders(args.prototxt, *(getattr(args, kind) or args.own.folder(kind) for kind in ("train", "model", "log")))
     try:
-        errors = train_level(SETTINGS[args.variant], args.level, Folders(args.prototxt, args.train, args.model, args.log),
-                             args.only, args.jobs, args.device, _say)
+        errors = train_level(settings_of(args.variant, args.own.points), args.level, folders, args.only, args.jobs,
+                             args.device, _say)
     except (TrainingError, CaffeError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"train: interrupted; the same command goes on from the last snapshots in {args.model}/", file=sys.stderr)
+        print(f"train: interrupted; the same command goes on from the last snapshots in {folders.model}/", file=sys.stderr)
         return 130
     print(f"level {args.level} is trained ({duration(time.monotonic() - start)}); test loss as a share of a constant "
           "answer's: " + ", ".join(f"{name} {error:.3f}" for name, error in errors.items()))
@@ -54,9 +57,10 @@ def _parser():
     parser.add_argument("--only", type=_names, metavar="NAMES", help="networks to train, such as 2_LE1,2_LE2")
     parser.add_argument("--jobs", type=whole_number(1), metavar="N", help="processes that train at a time (default: one a core)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
-    for name, content in (("prototxt", "generated prototxt files"), ("train", "HDF5 files"),
-                          ("model", "models and snapshots"), ("log", "training logs")):
-        parser.add_argument(f"--{name}", default=name, metavar="DIR", help=f"{content} (default: {name})")
+    add_points_argument(parser)
+    parser.add_argument("--prototxt", default="prototxt", metavar="DIR", help="generated prototxt files (default: prototxt)")
+    for name, content in (("train", "HDF5 files"), ("model", "models and snapshots"), ("log", "training logs")):
+        parser.add_argument(f"--{name}", metavar="DIR", help=f"{content} (default: {name}; {name}-NAME with --points)")
     return parser
 
 

@@ -110,3 +110,9 @@ def _original_networks():
 ORIGINAL_SETTINGS = CascadeSettings(networks=_original_networks(), cutting="truncate", encoding=Encoding(0.0, 1.0))
 PAPER_SETTINGS = CascadeSettings()
 SETTINGS = {"paper": PAPER_SETTINGS, "original": ORIGINAL_SETTINGS}
+
+
+def settings_of(variant="paper", points=FIVE_POINTS):
+    """The CascadeSettings that a family of templates is trained with, for the usual five points or others."""
+    settings = SETTINGS[variant]
+    return settings if points == FIVE_POINTS else replace(settings, points=points, networks=tuple(networks(points)))

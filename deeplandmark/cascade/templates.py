@@ -2,7 +2,7 @@
 import traceback
 from pathlib import Path
 
-from deeplandmark.cascade.networks import MAX_SHIFT, networks
+from deeplandmark.cascade.networks import FIVE_POINTS, MAX_SHIFT, networks
 from deeplandmark.cascade.settings import SETTINGS, patch_extent
 
 VARIANTS = ("paper", "original")
@@ -72,15 +72,15 @@ def _place(error):
     return ", called from ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames)) or "templates"
 
 
-def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, **settings):
+def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, points=FIVE_POINTS, **settings):
     """Writes `{level}_{name}_{train,deploy,solver}.prototxt` of every network of some levels into a folder.
 
-    `s0` names another structure for F. Returns the list of paths. Files whose text is the same are left alone.
+    `s0` names another structure for F, `settings` are those of `render`. Returns the list of paths. Files whose text is the same are left alone.
     """
     folder, out = Path(folder or template_folder()), Path(out)
     out.mkdir(parents=True, exist_ok=True)
     paths = []
-    for network in networks(levels=levels):
+    for network in networks(points, levels):
         structure = s0 if network.structure == "s0" else None
         for kind in ("train", "deploy", "solver"):
             path = out / f"{network.full_name}_{kind}.prototxt"

@@ -13,6 +13,7 @@ import numpy as np
 
 from deeplandmark.caffe.prototxt import read_solver
 from deeplandmark.caffe.solvers.snapshot import latest_snapshot
+from deeplandmark.cascade.belonging import mismatch
 from deeplandmark.cascade.prepared import prepared
 from deeplandmark.cascade.settings import CascadeSettings
 
@@ -146,7 +147,8 @@ def new_trainings(settings: CascadeSettings, level, folders, names=None):
     Raises
     ------
     TrainingError
-        If prototxt or h5 files are missing, naming the command that makes them; if a name is none of the level's.
+        If prototxt or h5 files are missing or do not belong together, naming the command that makes them; if a name is
+        none of the level's.
     """
     known = [network.full_name for network in settings.of_level(level)]
     for name in names or ():
@@ -161,6 +163,9 @@ def new_trainings(settings: CascadeSettings, level, folders, names=None):
             path = Path(folders.prototxt, f"{network.full_name}_{kind}.prototxt")
             if not path.exists():
                 raise TrainingError(f"{path} is missing; run `python -m deeplandmark.generate` first")
+        reason = mismatch(network, folders.prototxt, folders.train)
+        if reason:
+            raise TrainingError(reason)
     return [NetworkTraining(network, settings, folders) for network in networks]
 
 

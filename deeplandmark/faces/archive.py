@@ -57,13 +57,13 @@ def open_archive(path, unpack_to=None):
     return Archive(_folder_with_lists(unpack_to))
 
 
-def check_archive(archive, pictures=None):
+def check_archive(archive, pictures=None, points=5):
     """A `Completeness`: how many different pictures the lists name, and which are not there.
 
     Bad lines are left to whoever reads the lists for use. With `pictures` (e.g. OFFICIAL_PICTURES) raises ArchiveError
-    unless exactly so many are named and all are there.
+    unless exactly so many are named and all are there. `points` is the number of landmarks a line holds.
     """
-    named = {face.path for name in (archive.train_list, archive.test_list) for face in _read(name)}
+    named = {face.path for name in (archive.train_list, archive.test_list) for face in _read(name, points)}
     found = Completeness(len(named), tuple(sorted(path for path in named if not path.is_file())))
     if pictures is not None and (found.missing or found.named != pictures):
         raise ArchiveError(f"{archive.folder}: expected {pictures} pictures; {found}")
@@ -114,8 +114,8 @@ def _folder_with_lists(folder):
     raise ArchiveError(f"{folder}: neither it nor a folder in it holds {TRAIN_LIST} and {TEST_LIST}")
 
 
-def _read(list_path):
+def _read(list_path, points):
     try:
-        return read_list(list_path, problems=[])
+        return read_list(list_path, points, problems=[])
     except ListError as error:
         raise ArchiveError(str(error)) from None

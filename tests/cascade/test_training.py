@@ -25,7 +25,7 @@ NAMES = ("2_LE1", "2_LE2", "2_N1")
 def workplace(tmp_path, monkeypatch):
     """A folder with prototxts of level 2 and small, learnable HDF5 files for three of its networks."""
     monkeypatch.chdir(tmp_path)
-    generate(levels=(2,), effort=0.005)                           # 120 iterations
+    generate(levels=(2,), variables={"iterations": 120, "loss": "EuclideanLoss"}, frozen=True)
     for kind in ("train", "deploy"):                              # small enough for hundreds of steps a second
         edit(r"num_output: (20|40|60)", "num_output: 4", kind)
         edit("batch_size: 64", "batch_size: 8", kind)
