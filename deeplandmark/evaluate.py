@@ -73,8 +73,10 @@ def _run(options):
 def _make_folders(options):
     """Before minutes of work rather than after them."""
     for folder in (options.out, options.json and Path(options.json).parent):
-        if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(folder or ".").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ListError(f"{folder}: no folder can be made there ({error.strerror})") from None
     if options.json and Path(options.json).is_dir():
         raise ListError(f"--json {options.json}: is a folder")
 
