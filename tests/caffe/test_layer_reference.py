@@ -13,8 +13,8 @@ from deeplandmark.caffe.reference_cases import (backward_errors, build, cases, f
                                                 recorded_types, tolerances, workplace)
 
 FOLDER = Path(os.environ.get("DEEPLANDMARK_CAFFE_LAYERS") or Path(__file__).parents[1] / "data/caffe/layers")
-OWN_LAYERS = {"LocallySharedConvolution", "LocallySharedScale"}      # the paper's; Caffe lacks them
-FORKS_LAYERS = {"ConvolutionDepthwise", "DepthwiseConvolution", "ImageFloatData", "Noise", "ReLU6",
+OWN_LAYERS = {"HDF5PatchData", "LocallySharedConvolution", "LocallySharedScale"}     # Caffe lacks them
+FORKS_LAYERS = {"ConvolutionDepthwise", "DepthwiseConvolution", "ImageFloatData", "Noise", "ReLU6", "SmoothL1Loss",
                 "WeightEuclideanLoss"}                               # Caffe lacks them as well
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]

@@ -9,9 +9,9 @@ from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.onnx import exported_types
 
 NOT_AT_INFERENCE = {"Accuracy", "ContrastiveLoss", "EuclideanLoss", "HDF5Output", "HingeLoss", "InfogainLoss",
-                    "MultinomialLogisticLoss", "Python", "SigmoidCrossEntropyLoss", "SoftmaxWithLoss",
+                    "MultinomialLogisticLoss", "Python", "SigmoidCrossEntropyLoss", "SmoothL1Loss", "SoftmaxWithLoss",
                     "WeightEuclideanLoss"}
-SOURCES = {"Data", "HDF5Data", "ImageData", "ImageFloatData", "Input", "MemoryData", "WindowData"}
+SOURCES = {"Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "Input", "MemoryData", "WindowData"}
 CASCADE = f"""layer {{ name: "data" type: "MemoryData" top: "data" top: "landmark"
     memory_data_param {{ batch_size: 64 channels: 1 height: 15 width: 15 }} }}
 layer {{ name: "conv1" type: "LocallySharedConvolution" bottom: "data" top: "conv1"
