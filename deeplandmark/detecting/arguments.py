@@ -31,4 +31,5 @@ def load_finder(options):
     else:
         detector = load_detector(options.detector, options.min_face)
     cv2.setNumThreads(1)  # the pictures are what runs in parallel
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own messages are one line each
     return FaceFinder(Cascade.load(options.model), detector, options.max_faces, options.level, boxes)

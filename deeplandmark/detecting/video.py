@@ -27,6 +27,7 @@ class VideoReader:
 
     def __init__(self, source, every=1):
         self.every = every
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # no lines of its own about a bad file
         self._capture = cv2.VideoCapture(source)
         opened, self._first = self._capture.read() if self._capture.isOpened() else (False, None)
         if not opened:

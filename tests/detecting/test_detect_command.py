@@ -116,13 +116,22 @@ def test_a_video(tmp_path):
 @pytest.mark.parametrize("arguments, text", [
     ("nothing.jpg", "detect: nothing.jpg: no such picture"), ("a.jpg --model nowhere", "detect: nowhere"),
     ("a.jpg --boxes 1,2,3", "detect: '1,2,3' is not a box"), ("a.jpg --detector yolo", "no such detector"),
-    ("a.jpg --boxes-file none.csv", "none.csv: cannot be read"), ("--camera 99", "camera 99: there is none"),
+    ("a.jpg --boxes-file none.csv", "none.csv: cannot be read"),
     ("a.jpg --out .", "where the pictures lie"), ("a.jpg --json no/where.jsonl", "no/where.jsonl")])
 def test_errors_are_named(tmp_path, monkeypatch, capsys, arguments, text):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jpg").touch()
     assert main(arguments.split()) == 1
     assert text in capsys.readouterr().err.splitlines()[0]
+
+
+def test_a_broken_video_and_a_missing_camera_are_one_line_each(tmp_path):
+    (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(500))
+    film = run(tmp_path, "film.mp4", "--out", "drawn")
+    assert film.returncode == 1 and len(film.stderr.splitlines()) == 2
+    assert film.stderr.startswith("detect: film.mp4: not a video that OpenCV can read\n")
+    camera = run(tmp_path, "--camera", "99")
+    assert camera.returncode == 1 and camera.stderr == "detect: camera 99: there is none, or another program uses it\n"
 
 
 def test_ctrl_c_and_resume(tmp_path):
@@ -179,3 +188,13 @@ def test_wrong_arguments(arguments, text, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2 and text in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_nothing_but_numpy_opencv_and_onnxruntime_is_needed(faces):
+    folder, _ = faces
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('torch', 'tqdm', 'onnx', 'google', 'h5py', 'matplotlib', 'PIL')))"
+    for command in ("detect", "align"):
+        script = f"{blocked}; from deeplandmark.{command} import main; sys.exit(main(['pictures/a.jpg', '--out', '{command}ed']))"
+        done = subprocess.run([sys.executable, "-c", script], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                              capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0 and "1 face in 1" in done.stderr, done.stderr
