@@ -8,9 +8,9 @@ from onnx import TensorProto, helper
 from deeplandmark.caffe.files import write_bytes
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder
 from deeplandmark.cascade.model_folder import fingerprint
-from deeplandmark.cascade.onnx.levels import OUTPUTS, Cascade, Faces, Level
+from deeplandmark.cascade.onnx.levels import OUTPUTS, Cascade, Level
 from deeplandmark.cascade.onnx.stacks import Stack, alike
-from deeplandmark.cascade.onnx.windows import Places, read_picture
+from deeplandmark.cascade.onnx.windows import Faces, Places, read_picture
 from deeplandmark.cascade.onnx_engine import FORMAT
 from deeplandmark.cascade.torch_networks import load_modules
 
@@ -66,8 +66,8 @@ def _build(settings, modules, mirror):
     for name in ("image", "boxes", "level", "first", *OUTPUTS):
         b.reserve(name)
     b.begin_layer("faces", [])
-    cascade = Cascade(settings, _levels(settings, modules), mirror)
-    results = cascade.run(b, read_picture(b, "image"), _faces(b, mirror), "level")
+    cascade = Cascade(settings, _levels(settings, modules), read_picture(b, "image"), _faces(b, mirror))
+    results = cascade.run(b, "level")
     outputs = dict(zip((*OUTPUTS, "first"), results))
     for name, result in outputs.items():
         b.nodes.append(helper.make_node("Identity", [result], [name], name=f"{name}/output"))
@@ -87,7 +87,6 @@ def _build(settings, modules, mirror):
 
 
 def _faces(b, mirror):
-    """The boxes as corners and sizes; for mirrored faces the right corner and a negative width, to be counted from there."""
     left, top, right, bottom = b.node("Split", "boxes", outputs=4, axis=1)
     width, height = b.node("Sub", right, left), b.node("Sub", bottom, top)
     corner, size = (b.node("Concat", *pair, axis=1) for pair in ((left, top), (width, height)))
@@ -97,7 +96,8 @@ def _faces(b, mirror):
     if mirror:
         corner = b.node("Concat", corner, b.node("Concat", right, top, axis=1), axis=0)
         size = b.node("Concat", size, b.node("Mul", size, b.constant([[-1.0, 1.0]])), axis=0)
-    return Faces(*(b.node("Unsqueeze", value, b.constant([1])) for value in (corner, size)), longest)
+    corner, size = (b.node("Unsqueeze", value, b.constant([1])) for value in (corner, size))
+    return Faces(corner, size, b.node("Shape", size, end=1), longest, mirror)
 
 
 def _levels(settings, modules):

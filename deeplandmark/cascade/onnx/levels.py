@@ -9,10 +9,10 @@ import numpy as np
 from deeplandmark.cascade.confidence import DISAGREEMENT, EPSILON
 from deeplandmark.cascade.onnx.stacks import run_stack
 from deeplandmark.cascade.onnx.subgraphs import choice
-from deeplandmark.cascade.onnx.windows import cut_patches, split
+from deeplandmark.cascade.onnx.windows import cut_patches, extents, split
 
 OUTPUTS = ("levels", "spread", "confidence")
-_FLAT = 1e-6            # deviation below which a patch counts as one colour, as in cutting.normalise
+_FLAT = 1e-6            # the least deviation of a patch, as in cutting.normalise
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,6 @@ class Level:
     stacks: list
 
 
-@dataclass(frozen=True)
-class Faces:
-    """Names of what is known of the faces before level 1.
-
-    corner, size : (n, 1, 2) of the boxes; mirrored faces have their right corner and a negative width
-    longest : () the longest side
-    """
-    corner: str
-    size: str
-    longest: str
-
-
 class Cascade:
     """Writes the levels.
 
@@ -49,48 +37,57 @@ class Cascade:
     ----------
     settings : CascadeSettings
     levels : list of Level
-    mirror : bool
-        Each face is there twice, the second half of the faces mirrored; the answers are the means of both.
+    picture : Picture
+    faces : Faces
+        Where they are `mirrored`, the second half of them is the first half mirrored; the answers are means of both.
     """
 
-    def __init__(self, settings, levels, mirror):
-        self.settings, self.levels, self.mirror = settings, levels, mirror
+    def __init__(self, settings, levels, picture, faces):
+        self.settings, self.levels, self.picture, self.faces = settings, levels, picture, faces
 
-    def run(self, b, picture, faces, wanted):
+    def run(self, b, wanted):
         """The names of levels (n, L, k, 2), spread (n, L, k), confidence (n, k) and first (n, k, 2)."""
-        points, spread, first = self._level(b, self.levels[0], picture, faces, None)
-        rest = self._rest(b, 1, picture, faces, wanted, [points], [spread])
+        self.blocks = extents(b, self.picture, [level.places for level in self.levels], self.faces.longest)
+        points, spread, first = self._level(b, 0, None)
+        rest = self._rest(b, wanted, [points], [spread])
         b.begin_layer("first", [])
         return [*rest, self._unmirrored(b, first, axis=1)]
 
-    def _rest(self, b, done, picture, faces, wanted, points, spreads):
-        """What comes after `done` levels: the next one if it is wanted, else the outputs."""
+    def _rest(self, b, wanted, points, spreads):
+        """What comes after some levels: the next one if it is wanted, else the outputs."""
+        done = len(points)
         if done == len(self.levels):
-            return self._outputs(b, faces, points, spreads)
+            return self._outputs(b, points, spreads)
 
         def go_on(b):
-            found, spread = self._level(b, self.levels[done], picture, faces, points[-1])
-            return self._rest(b, done + 1, picture, faces, wanted, [*points, found], [*spreads, spread])
+            found, spread = self._level(b, done, points[-1])
+            return self._rest(b, wanted, [*points, found], [*spreads, spread])
         more = b.node("Greater", wanted, b.constant(np.int64(self.levels[done - 1].number)))
-        return choice(b, more, go_on, lambda b: self._outputs(b, faces, points, spreads), len(OUTPUTS))
+        return choice(b, more, go_on, lambda b: self._outputs(b, points, spreads), len(OUTPUTS))
 
-    def _level(self, b, level, picture, faces, before):
+    def _level(self, b, index, before):
         """Points and spread after a level; after level 1 also the points of F."""
-        observed, spots = [], []
+        level, observed, spots = self.levels[index], [], []
         for number, (places, stacks) in enumerate(zip(level.places, level.stacks)):
             b.begin_layer(f"level{level.number}" if number == 0 else f"level{level.number}.{number}", [])
-            anchor = faces.corner if level.number == 1 else _chosen(b, before, [n.points[0] for n in places.slots[0]])
-            anchor, size = (b.node("Unsqueeze", value, b.constant([3])) for value in (anchor, faces.size))
-            patches = cut_patches(b, picture, places, anchor, size, faces.longest, self.mirror)
+            anchor = self.faces.corner if before is None else self._chosen(b, before, places)
+            patches = cut_patches(b, self.picture, self.faces, places, anchor, b.node("Gather", self.blocks, index))
             for stack in stacks:
                 answers = run_stack(b, stack, _seen(b, places, patches, stack))
                 count = sum(len(network.points) for network in stack.networks)
                 observed.append(b.node("Reshape", answers, b.constant([0, count, 2])))
                 spots += stack.networks
         b.begin_layer(f"level{level.number}/points", [])
-        return self._combined(b, faces, before, observed, spots)
+        return self._combined(b, before, observed, spots)
 
-    def _combined(self, b, faces, before, answers, networks):
+    def _chosen(self, b, points, places):
+        """Those of the points (n, k, 2) around which networks look."""
+        chosen = [network.points[0] for network in places.slots[0]]
+        if chosen == list(range(len(self.settings.points))):
+            return points
+        return b.node("Gather", points, b.constant(chosen), axis=1)
+
+    def _combined(self, b, before, answers, networks):
         """Means of what the networks say: answers (n, points, 2) of each stack, networks all of them in order."""
         count = len(self.settings.points)
         sees = np.concatenate([np.eye(count)[list(network.points)] for network in networks])              # (O, k)
@@ -105,10 +102,10 @@ class Cascade:
         found = b.node("MatMul", found, b.constant(scale * np.hstack(parts)))
         found = b.node("Add", found, b.constant(shift.T @ np.hstack(parts)))
         found = b.node("Reshape", found, b.constant([-1, 2, sum(part.shape[1] for part in parts)]))
-        found = b.node("Mul", found, b.node("Transpose", faces.size, perm=[0, 2, 1]))                     # pixels
+        found = b.node("Mul", found, b.node("Transpose", self.faces.size, perm=[0, 2, 1]))                     # pixels
         moved, apart, *own = split(b, found, [part.shape[1] for part in parts], 2)                        # (n, 2, .)
         spread = b.node("MatMul", b.node("ReduceL2", apart, axes=[1], keepdims=0), b.constant(mean))
-        origin = faces.corner if before is None else before
+        origin = self.faces.corner if before is None else before
         points, *first = (b.node("Add", origin, b.node("Transpose", part, perm=[0, 2, 1])) for part in (moved, *own))
         return points, spread, *first
 
@@ -121,15 +118,15 @@ class Cascade:
             shift += [[start + extent * encoding.centre]] * len(network.points)
         return np.array(scale), np.array(shift)
 
-    def _outputs(self, b, faces, points, spreads):
+    def _outputs(self, b, points, spreads):
         b.begin_layer(f"after{len(points)}", [])
         levels = self._unmirrored(b, _stacked(b, points))
         spread = self._unmirrored(b, _stacked(b, spreads))
-        return levels, spread, self._confidence(b, faces, levels, spread, len(points))
+        return levels, spread, self._confidence(b, levels, spread, len(points))
 
-    def _confidence(self, b, faces, levels, spread, count):
+    def _confidence(self, b, levels, spread, count):
         """The formula of cascade/confidence.py: (n, k)."""
-        width = self._half(b, b.node("Gather", faces.size, b.constant([0]), axis=2))                      # (n, 1, 1)
+        width = self._half(b, b.node("Gather", self.faces.size, b.constant([0]), axis=2))                      # (n, 1, 1)
         weights = self.settings.confidence
         if weights is None or len(weights) < count:
             last = b.node("Div", b.node("Squeeze", _cut(b, spread, count - 1, count), b.constant([1])),
@@ -148,20 +145,15 @@ class Cascade:
 
     def _half(self, b, value):
         """Of twice as many faces the first half, which is not mirrored."""
-        return b.node("Split", value, outputs=2, axis=0)[0] if self.mirror else value
+        return b.node("Split", value, outputs=2, axis=0)[0] if self.faces.mirrored else value
 
     def _unmirrored(self, b, value, axis=2):
         """Mean over both halves of (2n, L, k, ...), the second with the points it has in the unmirrored picture."""
-        if not self.mirror:
+        if not self.faces.mirrored:
             return value
         plain, mirrored = b.node("Split", value, outputs=2, axis=0)
         back = b.node("Gather", mirrored, b.constant(list(self.settings.points.mirror)), axis=axis)
         return b.node("Mul", b.node("Add", plain, back), 0.5)
-
-
-def _chosen(b, points, chosen):
-    """Some of the points (n, k, 2)."""
-    return b.node("Gather", points, b.constant(chosen), axis=1)
 
 
 def _seen(b, places, patches, stack):
@@ -169,10 +161,8 @@ def _seen(b, places, patches, stack):
     mine = [patch for slot, patch in zip(places.slots, patches) if slot[0] in stack.networks]
     patch = mine[0] if len(mine) == 1 else b.node("Concat", *mine, axis=1)
     centred = b.node("Sub", patch, b.node("ReduceMean", patch, axes=[2, 3]))
-    norm = b.node("ReduceL2", centred, axes=[2, 3])
-    cells = np.sqrt(float(np.prod(stack.size)))
-    flat = b.node("Less", norm, _FLAT * cells)
-    return b.node("Mul", centred, b.node("Where", flat, 1.0, b.node("Div", cells, norm)))
+    deviation = b.node("Mul", b.node("ReduceL2", centred, axes=[2, 3]), float(1 / np.sqrt(np.prod(stack.size))))
+    return b.node("Div", centred, b.node("Max", deviation, _FLAT))
 
 
 def _stacked(b, values):

@@ -26,12 +26,15 @@ class Picture:
     """Names of what the graph knows of the picture.
 
     blocks : uint8 (rows * blocks in a row, 8)
-    in_row : int64 (1,), blocks in a row
+    in_row : int64 (), blocks in a row
     last : float32 (2, 1), the last column and row
+    last_block, last_row : int64 ()
     """
     blocks: str
     in_row: str
     last: str
+    last_block: str
+    last_row: str
 
 
 @dataclass(frozen=True)
@@ -62,83 +65,118 @@ def _window(network):
     return x0, y0, x1, y1
 
 
+@dataclass(frozen=True)
+class Faces:
+    """Names of what is known of the faces before level 1.
+
+    corner : (n, 1, 2), left and top; of mirrored faces right and top
+    size : (n, 1, 2), width and height; of mirrored faces the width is negative, to be counted from the right
+    count : int64 (1,), n
+    longest : (), the longest side
+    mirrored : bool
+    """
+    corner: str
+    size: str
+    count: str
+    longest: str
+    mirrored: bool
+
+
 def read_picture(b, image):
     """The Picture of a uint8 value (h, w)."""
     columns = b.node("Shape", image, start=1, end=2)
     missing = b.node("Mod", b.node("Neg", columns), b.constant([BLOCK]))
     padded = b.node("Pad", image, b.node("Concat", b.constant([0, 0, 0]), missing, axis=0))
-    in_row = b.node("Div", b.node("Add", columns, missing), b.constant([BLOCK]))
+    in_row = b.node("Squeeze", b.node("Div", b.node("Add", columns, missing), b.constant([BLOCK])))
     rows = b.node("Shape", image, start=0, end=1)
-    size = b.node("Cast", b.node("Concat", columns, rows, axis=0), to=1)
-    last = b.node("Reshape", b.node("Sub", size, 1.0), b.constant([2, 1]))
-    return Picture(b.node("Reshape", padded, b.constant([-1, BLOCK])), in_row, last)
+    size = b.node("Sub", b.node("Concat", columns, rows, axis=0), 1)
+    last = b.node("Reshape", b.node("Cast", size, to=1), b.constant([2, 1]))
+    return Picture(b.node("Reshape", padded, b.constant([-1, BLOCK])), in_row, last, b.node("Sub", in_row, 1),
+                   b.node("Gather", size, 1))
 
 
-def cut_patches(b, picture, places, anchor, size, longest, mirrored=False):
+def extents(b, picture, levels, longest):
+    """K / 8 of each level, int64 (levels,): what the largest window needs, at most what the picture has.
+
+    levels : list of lists of Places
+    """
+    spans = np.array([max(_span(places) for places in level) for level in levels])
+    # One pixel on both sides, up to 7 before the first block, one for rounding.
+    needed = b.node("Add", b.node("Mul", longest, b.constant(spans / BLOCK)), (BLOCK + 3) / BLOCK)
+    useful = b.node("Mul", b.node("ReduceMax", picture.last, keepdims=0), 1 / BLOCK)
+    return b.node("Cast", b.node("Add", b.node("Min", needed, useful), 1.0), to=7)
+
+
+def _span(places):
+    """The longest side of what the windows of a place cover, fraction of the box."""
+    first, last = _covered(places)
+    return (last - first).max()
+
+
+def _covered(places):
+    """First and last x and y of the windows of each place, (P, 2, 1)."""
+    first, last = places.windows[..., :2].min(0), places.windows[..., 2:].max(0)
+    return first[..., None], last[..., None]
+
+
+def cut_patches(b, picture, faces, places, anchor, blocks):
     """What the networks see, not yet normalised: for each slot float32 (n, P, rows, columns).
 
-    anchor : (n, P or 1, 2, 1), the box's corner or the points
-    size : (n, 1, 2, 1) of the boxes; where `mirrored`, some widths are negative
-    longest : (), the longest side of a box
+    anchor : (n, P or 1, 2), the box's corner or the points
+    blocks : int64 (), K / 8
     """
-    windows = places.windows
-    first, last = (windows[..., part].transpose(1, 2, 0) for part in (slice(2), slice(2, 4)))       # (P, 2, slots)
-    first, last = first.min(-1, keepdims=True), last.max(-1, keepdims=True)
+    anchor, size = (b.node("Unsqueeze", value, b.constant([3])) for value in (anchor, faces.size))
+    first, last = _covered(places)
     start = b.node("Add", anchor, b.node("Mul", size, first))
-    if mirrored:
+    if faces.mirrored:
         start = b.node("Min", start, b.node("Add", anchor, b.node("Mul", size, last)))
-        extents = b.node("Abs", size)
-    low = _low(b, picture, start)
-    blocks = _blocks(b, picture, float((last - first).max()), longest)
-    edges = _edges(b, picture, low, b.node("Mul", blocks, BLOCK))
-    geometry = edges, b.node("Sub", anchor, low), size, extents if mirrored else size
-    groups = _same_columns(places, windows)
-    across = _weights(b, 0, geometry, [_lines(places, windows, group[0], 0) for group in groups])
-    down = _weights(b, 1, geometry, [_lines(places, windows, slot, 1) for group in groups for slot in group])
-    narrowed = _narrowed(b, picture, low, blocks, across)
+    low, cell = _low(b, picture, start)
+    pixels = b.node("Mul", blocks, BLOCK)
+    edges = _edges(b, picture, low, pixels)
+    groups = _same_columns(places)
+    lines = [_lines(places, group[0], 0) for group in groups]
+    lines += [_lines(places, slot, 1) for group in groups for slot in group]
+    weights = _weights(b, edges, b.node("Sub", anchor, low), size, lines, faces.mirrored)
+    rows = sum(places.slots[slot][0].size[0] for group in groups for slot in group)
+    across, down = split(b, weights, [sum(line.shape[2] for line in lines) - rows, rows], 2)
+    narrowed = _narrowed(b, picture, faces, places, cell, blocks, pixels, across)
     return _products(b, places, groups, narrowed, down)
 
 
 def _low(b, picture, start):
-    """The first column and row of each crop, float32 (n, P, 2, 1): inside the picture, the column at a block's edge."""
-    low = b.node("Ceil", b.node("Sub", start, 1.0))
-    low = b.node("Max", b.node("Min", low, picture.last), 0.0)
-    return b.node("Mul", b.node("Floor", b.node("Mul", low, b.constant([[1 / BLOCK], [1.0]]))),
-                  b.constant([[float(BLOCK)], [1.0]]))
-
-
-def _blocks(b, picture, span, longest):
-    """K / 8, int64 (): what the largest window needs, at most what the picture has; in whole strips where it is large."""
-    needed = b.node("Add", b.node("Mul", longest, span / BLOCK), (BLOCK + 4) / BLOCK)
-    useful = b.node("Add", b.node("Mul", b.node("ReduceMax", picture.last, keepdims=0), 1 / BLOCK), 1.0)
-    blocks = b.node("Ceil", b.node("Min", needed, useful))
-    strip = b.node("Where", b.node("Greater", blocks, LARGE / BLOCK), STRIP / BLOCK, 1.0)
-    return b.node("Cast", b.node("Mul", b.node("Ceil", b.node("Div", blocks, strip)), strip), to=7)
+    """The first column and row of each crop, inside the picture and the column at a block's edge: as float32 and,
+    the column as that of a block, as int64 (n, P, 2, 1)."""
+    low = b.node("Max", b.node("Min", b.node("Sub", start, 1.0), picture.last), 0.0)
+    cell = b.node("Floor", b.node("Mul", low, b.constant([[1 / BLOCK], [1.0]])))
+    return b.node("Mul", cell, b.constant([[float(BLOCK)], [1.0]])), b.node("Cast", cell, to=7)
 
 
 def _edges(b, picture, low, pixels):
     """Edges of a crop's pixels from its first one, (n, P, 2, K + 1); those of the picture's border lie far outside."""
-    steps = b.node("Sub", b.node("Cast", b.node("Range", 0, b.node("Add", pixels, 1), 1), to=1), 0.5)
+    steps = b.node("Range", -0.5, b.node("Cast", pixels, to=1), 1.0)
     places = b.node("Add", low, steps)
     outside = b.node("Where", b.node("Greater", places, picture.last), _FAR, steps)
     return b.node("Where", b.node("Less", places, 0.0), -_FAR, outside)
 
 
-def _lines(places, windows, slot, axis):
-    """(P, 2, L): middle and extent of a slot's columns (axis 0) or rows (axis 1), fractions of the box."""
+def _lines(places, slot, axis):
+    """(P, 3, L) of a slot's columns (axis 0) or rows (axis 1): middle and extent as fractions of the box, and the axis."""
     count = places.slots[slot][0].size[1 - axis]
-    start, stop = windows[slot, :, axis, None], windows[slot, :, axis + 2, None]
+    start, stop = places.windows[slot, :, axis, None], places.windows[slot, :, axis + 2, None]
     cell = (stop - start) / count
-    return np.stack([start + (np.arange(count) + 0.5) * cell, np.repeat(cell, count, 1)], 1)
+    middle = start + (np.arange(count) + 0.5) * cell
+    return np.stack([middle, np.repeat(cell, count, 1), np.full(middle.shape, axis)], 1)
 
 
-def _weights(b, axis, geometry, lines):
+def _weights(b, edges, anchor, size, lines, mirrored):
     """(n, P, L, K): how much each pixel of a crop counts in a row or column of a patch; rows sum to 1."""
-    edges, anchor, size, extent = (b.node("Gather", value, b.constant([axis]), axis=2) for value in geometry)
-    middle, cell = np.concatenate(lines, axis=2).swapaxes(0, 1)[..., None].astype(np.float32)        # (P, L, 1)
-    covered = b.node("Max", b.node("Mul", extent, cell), 1.0)
-    start = b.node("Sub", b.node("Add", anchor, b.node("Mul", size, middle)), b.node("Mul", covered, 0.5))
-    passed = b.node("Clip", b.node("Div", b.node("Sub", edges, start), covered), 0.0, 1.0)
+    middle, cell, axes = np.concatenate(lines, axis=2).swapaxes(0, 1)[..., None]                     # (P, L, 1)
+    axes = b.constant(axes[0, :, 0].astype(np.int64))
+    edges, anchor, size = (b.node("Gather", value, axes, axis=2) for value in (edges, anchor, size))
+    covered = b.node("Max", b.node("Mul", b.node("Abs", size) if mirrored else size, b.constant(cell)), 1.0)
+    first = b.node("Sub", b.node("Mul", size, b.constant(middle)), b.node("Mul", covered, 0.5))
+    passed = b.node("Div", b.node("Sub", edges, b.node("Add", anchor, first)), covered)
+    passed = b.node("Clip", passed, 0.0, 1.0)
     return b.node("Sub", _along(b, passed, 1, LAST), _along(b, passed, 0, -1))
 
 
@@ -146,36 +184,36 @@ def _along(b, value, start, stop):
     return b.node("Slice", value, b.constant([start]), b.constant([stop]), b.constant([3]))
 
 
-def _narrowed(b, picture, low, blocks, across):
+def _narrowed(b, picture, faces, places, cell, blocks, pixels, across):
     """The crops, their columns averaged to those of the patches: (n, P, L, K); large ones strip by strip."""
-    pixels = b.node("Mul", blocks, BLOCK)
-    column, row = (b.node("Gather", b.node("Cast", low, to=7), b.constant([axis]), axis=2) for axis in (0, 1))
-    block = b.node("Add", b.node("Div", column, BLOCK), b.node("Range", 0, blocks, 1))
-    block = b.node("Min", block, b.node("Sub", picture.in_row, 1))
+    column, row = (b.node("Gather", cell, b.constant([axis]), axis=2) for axis in (0, 1))
+    block = b.node("Min", b.node("Add", column, b.node("Range", 0, blocks, 1)), picture.last_block)
+    wide = b.node("Unsqueeze", pixels, b.constant([0]))
 
-    def strip(b, first, count):
-        """Rows first .. first + count of the crops, narrowed: (n, P, L, count)."""
-        steps = b.node("Unsqueeze", b.node("Range", first, b.node("Add", first, count), 1), b.constant([1]))
-        last = b.node("Cast", b.node("Gather", picture.last, 1), to=7)
-        rows = b.node("Min", b.node("Add", row, steps), last)
-        places = b.node("Add", b.node("Mul", rows, picture.in_row), block)
-        pieces = b.node("Gather", picture.blocks, places)                                # (n, P, count, K / 8, 8)
-        shape = b.node("Concat", b.node("Shape", places, end=3), b.node("Reshape", pixels, b.constant([1])), axis=0)
+    def strip(b, first, stop):
+        """Rows first .. stop of the crops, narrowed: (n, P, L, stop - first)."""
+        steps = b.node("Unsqueeze", b.node("Range", first, stop, 1), b.constant([1]))
+        rows = b.node("Min", b.node("Add", row, steps), picture.last_row)
+        pieces = b.node("Gather", picture.blocks, b.node("Add", b.node("Mul", rows, picture.in_row), block))
+        high = b.node("Unsqueeze", b.node("Sub", stop, first), b.constant([0]))
+        shape = b.node("Concat", faces.count, b.constant([places.count]), high, wide, axis=0)
         crop = b.node("Cast", b.node("Reshape", pieces, shape), to=1)
         return b.node("MatMul", across, b.node("Transpose", crop, perm=[0, 1, 3, 2]))
 
     def strips(b):
-        count = b.node("Div", pixels, STRIP)
-        found = repeat(b, count, lambda b, i: strip(b, b.node("Mul", i, STRIP), b.constant(np.int64(STRIP))))
-        return b.node("ConcatFromSequence", found, axis=3)
+        def body(b, i):
+            first = b.node("Mul", i, STRIP)
+            return strip(b, first, b.node("Min", b.node("Add", first, STRIP), pixels))
+        count = b.node("Div", b.node("Add", pixels, STRIP - 1), STRIP)
+        return b.node("ConcatFromSequence", repeat(b, count, body), axis=3)
     return choice(b, b.node("Greater", pixels, LARGE), strips, lambda b: strip(b, b.constant(np.int64(0)), pixels))
 
 
-def _same_columns(places, windows):
+def _same_columns(places):
     """Slots whose windows have the same columns, as lists: their crops are narrowed once."""
     groups = {}
     for slot, networks in enumerate(places.slots):
-        groups.setdefault((networks[0].size[1], windows[slot][:, [0, 2]].tobytes()), []).append(slot)
+        groups.setdefault((networks[0].size[1], places.windows[slot][:, [0, 2]].tobytes()), []).append(slot)
     return list(groups.values())
 
 
