@@ -37,7 +37,7 @@ METHODS = {
            "_blob_names _layer_names _bottom_ids _top_ids _inputs _outputs _blobs",
     "Blob": "shape num channels height width count reshape data diff",
     "layer": "blobs setup reshape type",
-    "Solver": "net test_nets iter solve step restore snapshot add_callback param",
+    "Solver": "net test_nets iter solve step restore snapshot add_callback apply_update share_weights param",
     "Timer": "start stop ms",
     "Transformer": "preprocess deprocess set_transpose set_channel_swap set_raw_scale set_mean set_input_scale inputs "
                    "transpose channel_swap raw_scale mean input_scale",

@@ -242,6 +242,10 @@ class Solver:
             tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)).view_as(tensor))
         self.iter, self._current_step = state.iter, state.current_step
 
+    def share_weights(self, net):
+        """pycaffe's: another net uses the values of the training net's parameters, in layers of the same name."""
+        net.share_with(self.net)
+
     # ------------------------------------------------------------------ watching and stopping
 
     def add_callback(self, on_start, on_gradients_ready=None):
