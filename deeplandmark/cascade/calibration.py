@@ -5,11 +5,13 @@ learn from. Whether a point is right is then explained from the features by logi
 the weights. All points share their weights; a point and the one it becomes in the mirrored picture share their bias.
 """
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 
 from deeplandmark.cascade.confidence import EPSILON, WITHIN, Weights, features, sigmoid
+from deeplandmark.cascade.many import in_order
 from deeplandmark.cascade.metrics import detection_error
 from deeplandmark.faces.augment import apply, mirror, similarity
 from deeplandmark.faces.errors import PictureError
@@ -112,23 +114,35 @@ def observe(cascade, annotations, copies=COPIES, seed=0):
     Raises
     ------
     ListError
-        If more than 1 % of the pictures cannot be read.
+        If there are no faces, or more than 1 % of the pictures cannot be read.
     """
+    too_many_bad((), len(annotations))
     found, problems = [], []
-    for index, face in enumerate(progress(annotations, len(annotations), "calibrating", "face")):
-        try:
-            image = read_face(face)
-        except PictureError as error:
-            problems.append(Problem(face.line, str(error)))
+    results = in_order(partial(_views, cascade, copies, seed), enumerate(annotations))
+    for views in progress(results, len(annotations), "calibrating", "face"):
+        if isinstance(views, Problem):
+            problems.append(views)
             too_many_bad(problems, len(annotations))
-            continue
-        for copy in range(copies):
-            rng = np.random.default_rng([seed, index, copy])
-            posed, box, truth_px = _posed(image, face, cascade.settings.points, copy, rng)
-            faces = cascade.locate(posed, box[None])
-            found.append((faces.levels[0], faces.spread[0], truth_px, box[2] - box[0]))
-    too_many_bad(problems, len(annotations))
+        else:
+            found += views
     return Observations(*(np.array(values, np.float64) for values in zip(*found)))
+
+
+def _views(cascade, copies, seed, item):
+    """[(levels, spread, truth, width)] of the views of (index, face); a Problem where its picture cannot be read."""
+    index, face = item
+    try:
+        image = read_face(face)
+    except PictureError as error:
+        return Problem(face.line, str(error))
+    found = []
+    for copy in range(copies):
+        # A generator for each view: what is drawn does not depend on which thread draws.
+        rng = np.random.default_rng([seed, index, copy])
+        posed, box, truth_px = _posed(image, face, cascade.settings.points, copy, rng)
+        faces = cascade.locate(posed, box[None])
+        found.append((faces.levels[0], faces.spread[0], truth_px, box[2] - box[0]))
+    return found
 
 
 def _posed(image, face, points, copy, rng):

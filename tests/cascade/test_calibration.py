@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from deeplandmark.cascade.evaluation import evaluate, spread
 from deeplandmark.cascade.metrics import reliability
 from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.cascade.settings import CascadeSettings
-from deeplandmark.faces import read_list
+from deeplandmark.faces import ListError, read_list
 
 MIRROR = (1, 0, 2, 4, 3)
 
@@ -88,6 +89,17 @@ def test_the_first_view_is_the_face_itself_and_views_repeat(folder):
     np.testing.assert_allclose(again.truth, found.truth)
     # A mirrored face's left eye stays left in the picture.
     assert (found.truth[:, 0, 0] < found.truth[:, 1, 0]).all()
+
+
+def test_pictures_that_cannot_be_read(folder):
+    faces = faces_of(folder / "trainImageList.txt")
+    missing = replace(faces[0], path=folder / "missing.png")
+    cascade = Cascade.load(folder / "model")
+    with pytest.raises(ListError, match="1 of 2 lines are bad.*missing.png"):
+        observe(cascade, [faces[1], missing], copies=1)
+    with pytest.raises(ListError, match="no faces"):
+        observe(cascade, [])
+    assert len(observe(cascade, faces[:1] * 100 + [missing], copies=1).width) == 100
 
 
 def test_the_command(folder, capsys):
