@@ -1,46 +1,144 @@
-"""Measure how long a training step takes, in one run, each network in turn; ratios hold on a busy machine, too.
+"""Measure how fast training and prediction are: each thing in turn in one run, so that ratios hold on a busy machine, too.
 
 examples:
   python -m deeplandmark.benchmark
-  python -m deeplandmark.benchmark --rounds 50 --threads 2 --json speed.json
+  python -m deeplandmark.benchmark --only training --rounds 50
+  python -m deeplandmark.benchmark --only one_face faces --json speed.json --chart speed.png
+  python -m deeplandmark.benchmark --compare docs/speed.json          # has anything become slower? then status 1
+
+training   a step of S0, S7, S1, S2, ten S2 and the original's s0; of three of them in plain PyTorch
+one_face   one face: the one graph, network by network, the original's networks by OpenCV's Caffe importer
+faces      1 to 4096 faces a call on one thread and on every core, beside what the multiply-adds alone would take
+pictures   pictures a second from disk, 250 x 250 JPEGs, on every core
 """
 import argparse
 import json
+import platform
 import sys
 from dataclasses import asdict
 
-from deeplandmark.arguments import whole_number
-from deeplandmark.cascade.processes import reexec_keeping_memory
+from deeplandmark.arguments import positive, whole_number
+from deeplandmark.cascade.processes import cores, reexec_keeping_memory
 from deeplandmark.extras import explained
+
+PARTS = ("training", "one_face", "faces", "pictures")
 
 
 @explained
 def main(arguments=None):
+    """Returns the exit status; 1 also when --compare found something slower."""
     args = _parser().parse_args(arguments)
     reexec_keeping_memory(args.threads)
-    from deeplandmark.cascade.speed import training_steps        # after --help: torch takes seconds to load
-    timings = {timing.name: timing for timing in training_steps(args.rounds, args.threads)}
-    print(f"training step, batch 64, {args.threads} thread(s), median of {args.rounds} (quartiles), milliseconds")
-    for timing in timings.values():
-        print(f"  {timing.name:24s}{timing.median:8.2f}  ({timing.low:.2f} - {timing.high:.2f})")
-    ratios = {"S0 / S7 (what locally shared weights cost)": timings["S0"].median / timings["S7"].median,
-              "reading data / step of S0": timings["S0, reading its data"].median / timings["S0"].median,
-              "10 x S2 / one S2": timings["10 x S2 as one stack"].median / timings["S2"].median}
-    for name, ratio in ratios.items():
-        print(f"  {name:44s}{ratio:6.2f}")
+    try:
+        return _run(args)
+    except OSError as error:
+        print(f"benchmark: {error.filename}: {error.strerror}", file=sys.stderr)
+    except ValueError as error:
+        print(f"benchmark: {' '.join(str(error).split())}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("benchmark: interrupted", file=sys.stderr)
+        return 130
+    return 1
+
+
+def _run(args):
+    from deeplandmark.cascade.speed.ratios import worsened         # after --help: torch takes seconds to load
+    if args.compare:
+        open(args.compare, encoding="utf-8").close()             # before minutes of work
+    result = Result()
+    for part in args.only or PARTS:
+        _MEASURE[part](args, result)
+    _print_ratios(result.ratios)
     if args.json:
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"threads": args.threads, "rounds": args.rounds, "ratios": ratios,
-                       "milliseconds": [asdict(timing) for timing in timings.values()]}, file, indent=1)
-    return 0
+        result.save(args.json, args)
+    if not args.compare:
+        return 0
+    slower = worsened(result.ratios, args.compare, args.tolerance)
+    for line in slower:
+        print(f"benchmark: worse than in {args.compare} by more than {args.tolerance:.0%}: {line}", file=sys.stderr)
+    return 1 if slower else 0
+
+
+class Result:
+    """What a run found, as it goes into --json."""
+
+    def __init__(self):
+        self.ratios, self.timings, self.numbers = [], {}, {}
+
+    def add(self, part, title, timings, ratios):
+        print(f"{title}; milliseconds: median (quartiles), best")
+        for timing in timings.values():
+            print(f"  {timing.name:50s}{timing.median:10.2f}  ({timing.low:.2f} - {timing.high:.2f})"
+                  f"{timing.best:10.2f}", flush=True)
+        self.timings[part] = [asdict(timing) for timing in timings.values()]
+        self.ratios += ratios
+
+    def save(self, path, args):
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"machine": platform.machine(), "cores": cores(), "rounds": args.rounds,
+                       "training_threads": args.threads, "ratios": {ratio.name: ratio.value for ratio in self.ratios},
+                       "numbers": self.numbers, "milliseconds": self.timings}, file, indent=1)
+            file.write("\n")
+
+
+def _training(args, result):
+    from deeplandmark.cascade.speed.ratios import training_ratios
+    from deeplandmark.cascade.speed.training import training_steps
+    timings = training_steps(args.rounds, args.threads)
+    result.add("training", f"training step, batch 64, {args.threads} thread(s)", timings, training_ratios(timings))
+
+
+def _one_face(args, result):
+    from deeplandmark.cascade.speed.prediction import one_face
+    from deeplandmark.cascade.speed.ratios import one_face_ratios
+    timings = one_face(3 * args.rounds, args.model)
+    result.add("one_face", "one face, one thread, picture in memory to points", timings, one_face_ratios(timings))
+
+
+def _faces(args, result):
+    from deeplandmark.cascade.speed import prediction
+    from deeplandmark.cascade.speed.chart import draw_chart
+    from deeplandmark.cascade.speed.ratios import faces_ratios, floor_ms
+    work, series = prediction.multiply_adds(args.model), {}
+    result.numbers["multiply-adds of a face"] = work
+    for threads in sorted({1, cores()}):
+        series[threads] = prediction.faces(max(3, args.rounds // 3), threads, args.model)
+        result.add(f"faces, {threads} thread(s)", "a call with many faces of one picture", series[threads],
+                   faces_ratios(series[threads], threads, work))
+    if args.chart:
+        draw_chart(args.chart, series, {threads: floor_ms(timings, work) / threads for threads, timings in series.items()})
+
+
+def _pictures(args, result):
+    from deeplandmark.cascade.speed.prediction import pictures
+    rate = pictures(args.pictures, cores(), args.model)
+    result.numbers["pictures a second from disk"] = rate
+    print(f"{args.pictures} pictures from disk, 250 x 250 JPEG, {cores()} thread(s): {rate:.0f} a second")
+
+
+_MEASURE = {"training": _training, "one_face": _one_face, "faces": _faces, "pictures": _pictures}
+
+
+def _print_ratios(ratios):
+    if ratios:
+        print("ratios of the best")
+    for ratio in ratios:
+        print(f"  {ratio.name:70s}{ratio.value:8.2f}")
 
 
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m deeplandmark.benchmark", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=whole_number(1), default=15, help="steps of each network (default 15)")
-    parser.add_argument("--threads", type=whole_number(1), default=1, help="threads torch may use (default 1, as in training)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
+    parser.add_argument("--rounds", type=whole_number(1), default=15, help="times each thing is done (default 15)")
+    parser.add_argument("--threads", type=whole_number(1), default=1, help="threads torch may use in training (default 1)")
+    parser.add_argument("--model", metavar="DIR", help="model folder with a cascade.onnx; default: the published one")
+    parser.add_argument("--pictures", type=whole_number(1), default=2000, metavar="N", help="read from disk (default 2000)")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers")
+    parser.add_argument("--chart", metavar="FILE.png", help="draw the cost of a face over faces a call")
+    parser.add_argument("--compare", metavar="FILE", help="compare the ratios with those of an earlier --json")
+    parser.add_argument("--tolerance", type=positive, default=0.25, metavar="T",
+                        help="how much worse a ratio may be (default 0.25, a quarter)")
     return parser
 
 

@@ -25,14 +25,17 @@ class TorchEngine:
     ----------
     settings : CascadeSettings
     modules : dict of Network to NetModule
+    run_network : callable (module, inputs (n, 1, rows, columns)) -> answers (n, num_output), optional
+        For modules of another kind.
 
     Attributes
     ----------
     levels : list of int, those there are
     """
 
-    def __init__(self, settings, modules):
+    def __init__(self, settings, modules, run_network=None):
         self.settings, self._modules = settings, modules
+        self._run_network = run_network or _run_network
         self.levels = sorted({network.level for network in modules})
 
     def run(self, image, boxes, level):
@@ -58,7 +61,7 @@ class TorchEngine:
                 continue
             windows = windows_of(network, boxes, points_px)
             data = np.array([see(network, image, window, self.settings) for window in windows], np.float32)
-            output = run_network(module, data.reshape(-1, 1, *network.size))
+            output = self._run_network(module, data.reshape(-1, 1, *network.size))
             output = output.reshape(len(boxes), len(network.points), 2)
             in_frame = self.settings.encoding.decode(output.astype(np.float64))
             answers.append((network, reproject(frames_of(network, boxes, windows), in_frame)))
@@ -83,7 +86,7 @@ def load_modules(folder):
     return settings, {network: _load_network(network, folder) for network in _present(settings, folder)}
 
 
-def run_network(module, data):
+def _run_network(module, data):
     """A network's answers float32 (n, num_output) to inputs float32 (n, 1, rows, columns)."""
     with torch.inference_mode():
         output = module(data=torch.from_numpy(np.ascontiguousarray(data)))
@@ -109,7 +112,7 @@ def average(answers, shape):
 def _load_network(network, folder):
     stem = folder / network.full_name
     module = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel")
-    shape = run_network(module, np.zeros((1, 1, *network.size), np.float32)).shape
+    shape = _run_network(module, np.zeros((1, 1, *network.size), np.float32)).shape
     if shape != (1, network.num_output):
         raise CaffeError(f"{stem}.prototxt: its output has shape {shape}, expected (1, {network.num_output})")
     return module
