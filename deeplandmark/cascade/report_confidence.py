@@ -25,7 +25,7 @@ def _diagram(axis, found):
     axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfectly calibrated")
     low, high = _interval(found.right, found.count)
     axis.errorbar(found.confidence, found.right, [found.right - low, high - found.right], color=BLUE, marker="o",
-                  linestyle="-", capsize=3, label="measured, 95 % interval")
+                  linestyle="none", capsize=3, label="measured, 95 % interval")
     axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="mean confidence of a bin",
              ylabel="share of its points that is right",
              title=f"reliability; expected calibration error {found.expected_calibration_error:.4f}")
