@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -65,7 +65,8 @@ class Plan:
 
     def fingerprint(self, list_path):
         """Changes whenever the samples would."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode() + Path(list_path).read_bytes())
+        values = {**asdict(self), "start_from": bool(self.started_from())}     # which weights counts, not where they lie
+        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + Path(list_path).read_bytes())
         for path in self.started_from():
             digest.update(path.read_bytes())
         return digest.hexdigest()
@@ -176,7 +177,7 @@ def _make(plan, index, annotation):
     # A generator for each face: what is drawn does not depend on who draws, or on what the others drew.
     rng = np.random.default_rng([plan.seed, plan.level, index])
     if index % HELD_BACK == HELD_BACK - 1:
-        return [(0, _samples(plan, posed(face, NO_AUGMENTATION, False, plan.settings.points, rng), rng))]
+        return [(0, samples) for samples in _to_test(plan, face, rng)]
     if not plan.frozen:
         return [(1, _wide(plan, posed(face, NO_AUGMENTATION, mirrored, plan.settings.points, rng), rng))
                 for mirrored in ((False, True) if plan.augmentation.mirror else (False,))]
@@ -187,6 +188,16 @@ def _make(plan, index, annotation):
         changed = posed(face, augmentation, mirrored, plan.settings.points, rng)
         found.append((1 + copy, _samples(plan, changed, rng)))
     return found
+
+
+def _to_test(plan, face, rng):
+    """Samples of a held-back face. Where a level starts from predictions it is tested from those and, next, from the
+    true points, shifted: close to the truth alone, a network that learns well looks little better than one that
+    always gives the same answer."""
+    tests = [_samples(plan, face, rng)]
+    if plan.start_from is not None and plan.level > 1:
+        tests.append(_samples(replace(plan, start_from=None), face, rng))
+    return tests
 
 
 def _samples(plan, face, rng):

@@ -1,20 +1,25 @@
 """HDF5 files: what is in them, that they are repeatable, and what bad pictures and lists do."""
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from fake_cascade import repeated_list, synthetic_list
 
+from deeplandmark import __file__ as package_file
 from deeplandmark import prepare as command
 from deeplandmark.caffe import TRAIN, Net
+from deeplandmark.cascade.cascade import Cascade
 from deeplandmark.cascade.prepare import Plan, prepare
 from deeplandmark.cascade.samples import Augmentation, Face, sample
 from deeplandmark.cascade.settings import PAPER_SETTINGS
 from deeplandmark.cascade.templates import render, template_folder
 from deeplandmark.faces.errors import ListError
 from deeplandmark.faces.picture_list import read_face, read_list
+
+PUBLISHED = Path(package_file).with_name("published")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +78,16 @@ def test_wide_windows_are_mirrored_and_know_where_the_level_before_would_begin(p
     assert np.allclose(left["landmark"], 0, atol=1e-6)             # the true point is in the middle
     assert 0.1 < np.abs(left["start"]).max() <= 0.05 / 0.16 + 1e-6
     assert np.allclose(left["extent"], [[-1.6, -1.6, 1.6, 1.6]], atol=0.1)
+
+
+def test_a_level_that_starts_from_predictions_is_tested_from_both_starts(pictures, tmp_path):
+    prepare(plan(frozen=False, start_from=str(PUBLISHED)), pictures, tmp_path, jobs=1)
+    found = contents(tmp_path, "2_N1")
+    assert len(found["test.h5"]["data"]) == 2 and not np.allclose(*found["test.h5"]["landmark"], atol=0.01)
+    annotation = read_list(pictures, 5)[0]
+    predicted = Cascade.load(PUBLISHED).predict(read_face(annotation), annotation.bbox.as_array()[None], level=1)
+    off = (predicted[0, 2] - annotation.landmark_px[2]) / (0.16 * annotation.bbox.width)
+    assert np.allclose(found["train.h5"]["start"][0], off, atol=1e-4)
 
 
 def test_weights_that_it_starts_from_count(pictures, tmp_path):
