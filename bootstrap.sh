@@ -131,9 +131,10 @@ done
 # ---------------------------------------------------------------------------------------------------------------- steps
 # Share of the whole time that each step took on two cores with recipe fast: only for the estimate of the time left.
 declare -A share=([generate]=1 [prepare_1]=4 [train_1]=48 [prepare_2]=5 [train_2]=17 [prepare_3]=5 [train_3]=17
-                  [view_loss]=1 [evaluate]=4)
+                  [export]=1 [calibrate]=1 [view_loss]=1 [evaluate]=2)
 plan=(generate)
 for level in ${levels//,/ }; do plan+=("prepare_$level" "train_$level"); done
+[ "$variant" != paper ] || plan+=(export calibrate)              # the original's cutting rule has no ONNX form
 plan+=(view_loss evaluate)
 todo=0
 for step in "${plan[@]}"; do todo=$((todo + ${share[$step]:-10})); done
@@ -158,6 +159,10 @@ for level in ${levels//,/ }; do
   step "train_$level" python -m deeplandmark.train "$level" --variant "$variant" --device "$device" \
     ${points:+--points "$points"} --train "$train" --model "$model" --log "$log" ${jobs:+--jobs "$jobs"}
 done
+if [ "$variant" = paper ]; then
+  step export python -m deeplandmark.export --model "$model" "$model/cascade.onnx"
+  step calibrate python -m deeplandmark.calibrate --model "$model" --data "$folder"
+fi
 step view_loss python -m deeplandmark.view_loss "$log" --out "$log/curves"
 step evaluate python -m deeplandmark.evaluate --model "$model" --data "$folder" --out "$result"
 

@@ -49,10 +49,19 @@ def calibrate(args):
     last = observations.levels.shape[1]
     failures = 100 * (1 - observations.right(last).mean())
     if Path(args.model, ONNX_FILE).exists():
-        print(f"calibrate: {args.model}/{ONNX_FILE} still has the confidence it was exported with; "
-              "`python -m deeplandmark.export` makes it anew", file=sys.stderr)
+        _export_again(args.model, Path(args.model, ONNX_FILE))
     return (f"confidence of {last} levels fitted on {len(faces)} held-back faces, {len(observations.width)} views: "
             f"{failures:.2f} % of their points are failures; written to {args.model}/{FILE_NAME}")
+
+
+def _export_again(model, file):
+    """The ONNX model beside the networks holds the confidence, too."""
+    import onnx  # late: only exporting needs it
+
+    from deeplandmark.cascade.onnx import export_cascade
+
+    metadata = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    export_cascade(model, file, mirror=metadata.get("mirror") == "1")
 
 
 def _held_back(data, points):
