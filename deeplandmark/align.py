@@ -64,7 +64,8 @@ def _run(options):
 
     with finished(row_files):
         named = options.pictures, options.out
-        summary = work_through(sources(*named), sum(1 for _ in sources(*named)), read, take, options.threads, "align", is_done)
+        total = sum(1 for _ in sources(*named))
+        summary = work_through(sources(*named), total, read, take, options.threads, "align", is_done)
     return 1 if summary.bad else 0
 
 
@@ -104,11 +105,11 @@ def _parser():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture, folder of pictures, or glob")
     parser.add_argument("--out", required=True, metavar="DIR", help="crops go there: photo.jpg gives photo_1.jpg ...")
-    parser.add_argument("--template", default="arcface", metavar="FILE", help='arcface (default: 112 x 112), or a JSON file '
-                        '{"size": [width, height], "points": [[x, y], ...]}')
+    parser.add_argument("--template", default="arcface", metavar="FILE", help="arcface (default: 112 x 112), or a JSON "
+                        'file {"size": [width, height], "points": [[x, y], ...]}')
     parser.add_argument("--size", type=_size, metavar="WxH", help="size of the crops; the template is scaled to fit")
-    parser.add_argument("--transforms", metavar="FILE", help="also write detect's rows with crop and matrix, JSON lines")
-    parser.add_argument("--resume", action="store_true", help="go on where a run with the same --transforms was stopped")
+    parser.add_argument("--transforms", metavar="FILE", help="also write detect's rows with crop and matrix")
+    parser.add_argument("--resume", action="store_true", help="go on where a run with these --transforms was stopped")
     add_finder_arguments(parser)
     return parser
 

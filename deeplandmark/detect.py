@@ -70,14 +70,16 @@ def _files(options, finder, row_files, videos, folder):
     def is_done(source):
         if not options.resume:
             return False
-        return all(rows.is_done(source.path) for rows in row_files) if row_files else folder.path_of(source.path).exists()
+        if not row_files:
+            return folder.path_of(source.path).exists()
+        return all(rows.is_done(source.path) for rows in row_files)
 
     def take_video(source, rate):
         return videos.file(source.path, None if folder is None else folder.path_of(source.path), rate)
 
     named = options.pictures, options.out
-    summary = work_through(sources(*named), sum(1 for _ in sources(*named)), read, take, options.threads, "detect", is_done,
-                           take_video)
+    total = sum(1 for _ in sources(*named))
+    summary = work_through(sources(*named), total, read, take, options.threads, "detect", is_done, take_video)
     return 1 if summary.bad else 0
 
 

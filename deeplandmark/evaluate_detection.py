@@ -94,8 +94,8 @@ def _parser():
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
     parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, or a FaceDetectorYN model file")
     parser.add_argument("--min-face", type=fraction, metavar="F", help="as for detect")
-    parser.add_argument("--sheet", metavar="FILE.png", help="draw the boxes that are not on the labelled face, to be looked "
-                        "at: which are faces, only an eye can tell")
+    parser.add_argument("--sheet", metavar="FILE.png", help="draw the boxes that are not on the labelled face: "
+                        "which of them are faces, only an eye can tell")
     parser.add_argument("--threads", type=whole_number(1), default=2, metavar="N")
     return parser
 

@@ -52,7 +52,8 @@ class DetectedFaces:
     def errors(self, points):
         """Fractions of the labelled box's width (found, k), of `given` or `detected`, where the face was found."""
         found = [face for face, found in zip(self.annotations, self.found) if found]
-        return detection_error(points[self.found], [face.landmark_px for face in found], [face.bbox.width for face in found])
+        widths = [face.bbox.width for face in found]
+        return detection_error(points[self.found], [face.landmark_px for face in found], widths)
 
 
 def evaluate_detected(cascade, detector, annotations, threads):

@@ -17,7 +17,7 @@ def add_finder_arguments(parser):
                         "picture's shorter side (haar: 0.1; half of it takes four times as long)")
     parser.add_argument("--boxes", action="append", metavar="L,T,R,B", help="a face's box, left,top,right,bottom in "
                         "pixels, instead of searching; may be given several times")
-    parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, JSON lines or CSV, see docs/detect.md")
+    parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, JSON lines or CSV")
     parser.add_argument("--max-faces", type=whole_number(1), metavar="N", help="only the N largest faces of a picture")
     parser.add_argument("--threads", type=whole_number(1), default=cores(), metavar="N", help="default: every core")
 

@@ -1,5 +1,5 @@
-"""The One-Euro filter: a low-pass that opens with speed, so that a still face does not tremble and a moving one does not
-lag (Casiez, Roussel, Vogel: 1 Euro Filter, CHI 2012)."""
+"""The One-Euro filter: a low-pass that opens with speed, so that a still face does not tremble and a moving one does
+not lag (Casiez, Roussel, Vogel: 1 Euro Filter, CHI 2012)."""
 
 import numpy as np
 
@@ -13,8 +13,8 @@ class OneEuroFilter:
     min_cutoff : float
         Hz, for a point that stands still: lower is steadier.
     beta : float
-        Hz per unit of speed (lengths a second, see `__call__`): higher follows faster. A point in even motion lags by at
-        most 1 / (2 pi beta) lengths.
+        Hz per unit of speed (lengths a second, see `__call__`): higher follows faster. A point in even motion lags by
+        at most 1 / (2 pi beta) lengths.
     derivative_cutoff : float
         Hz, for the estimate of speed.
     """
@@ -24,8 +24,8 @@ class OneEuroFilter:
         self._value = self._velocity = None
 
     def __call__(self, points, length=1.0):
-        """The next sample (k, 2), filtered, float64. Speeds are measured in `length`, e.g. the width of the face, so that
-        a face near the camera is filtered like one far away."""
+        """The next sample (k, 2), filtered, float64. Speeds are measured in `length`, e.g. the width of the face, so
+        that a face near the camera is filtered like one far away."""
         points = np.asarray(points, np.float64)
         if self._value is None:
             self._value, self._velocity = points, np.zeros_like(points)

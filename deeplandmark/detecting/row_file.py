@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 class RowFile:
-    """Rows go to FILE.part, and each finished picture, with the length of FILE.part by then, to FILE.part.done; `finish`
-    makes FILE of the first. Rows alone would not do: a picture without a face leaves none.
+    """Rows go to FILE.part, and each finished picture, with the length of FILE.part by then, to FILE.part.done;
+    `finish` makes FILE of the first. Rows alone would not do: a picture without a face leaves none.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ class RowFile:
         with self.path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             pictures = dict.fromkeys(self._layout.pictures(file))
         size = self.path.stat().st_size
-        self._journal_path.write_text("".join(json.dumps([size, picture]) + "\n" for picture in pictures), encoding="utf-8")
+        journal = "".join(json.dumps([size, picture]) + "\n" for picture in pictures)
+        self._journal_path.write_text(journal, encoding="utf-8")
         copy = self._part.with_name(self._part.name + ".copy")
         shutil.copyfile(self.path, copy)
         os.replace(copy, self._part)

@@ -18,8 +18,8 @@ class Layout(NamedTuple):
 def json_rows(located, frame=None):
     """The faces of a picture as text, one JSON object a line.
 
-    `{"picture": path, "box": [left, top, right, bottom], "points": [[x, y], ...], "confidence": [...], "score": number or
-    null}`; a face of a video has `"frame": number` after `"picture"`. Pixels with two decimals.
+    `{"picture": path, "box": [left, top, right, bottom], "points": [[x, y], ...], "confidence": [...], "score": number
+    or null}`; a face of a video has `"frame": number` after `"picture"`. Pixels with two decimals.
     """
     lines = []
     for i in range(len(located.boxes)):

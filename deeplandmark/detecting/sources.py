@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def sources(names, leave_out=None):
     taken whatever its suffix. Nothing is opened, and nothing but the names of one folder at a time is held in memory.
     """
     for name in names:
-        matches = [name] if os.path.lexists(name) or not glob.has_magic(name) else sorted(glob.glob(name, recursive=True))
+        matches = sorted(glob.glob(name, recursive=True)) if _is_glob(name) else [name]
         if not matches:
             yield Source(name, f"{name}: no file matches")
         for match in matches:
@@ -38,10 +39,13 @@ def sources(names, leave_out=None):
 def common_folder(names):
     """The folder that all names lie in: results of picture P go to P's path relative to it, so that two pictures of one
     name in two folders stay apart."""
-    parts = [name.split("*")[0].split("?")[0].split("[")[0] if glob.has_magic(name) and not os.path.lexists(name) else name
-             for name in names]
+    parts = [re.split(r"[*?[]", name)[0] if _is_glob(name) else name for name in names]
     folders = [part if os.path.isdir(part) else os.path.dirname(part) for part in parts]
     return os.path.commonpath([os.path.abspath(folder) for folder in folders])
+
+
+def _is_glob(name):
+    return glob.has_magic(name) and not os.path.lexists(name)
 
 
 def _file(path):

@@ -1,4 +1,4 @@
-"""Faces brought to one pose: the similarity transform that takes their points to a template's, and the crop under it."""
+"""Faces brought to one pose: the similarity transform that takes their points to a template's, and the crop."""
 
 import json
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ ARCFACE = Template((112, 112), np.array(_ARCFACE))
 
 
 def read_template(path):
-    """A `Template` of a JSON file `{"size": [width, height], "points": [[x, y], ...]}`. Raises FacesError naming what is
-    wrong with it."""
+    """A `Template` of a JSON file `{"size": [width, height], "points": [[x, y], ...]}`. Raises FacesError naming what
+    is wrong with it."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
         width, height = (int(side) for side in values["size"])
@@ -55,13 +55,13 @@ def read_template(path):
 
 
 def similarity_to(points_px, target):
-    """The similarity transform (2, 3), float64, that takes points to target with the least sum of squared distances: scale,
-    rotation and shift, never a reflection (Umeyama, PAMI 1991; in the plane it is one complex division).
+    """The similarity transform (2, 3), float64, that takes points to target with the least sum of squared distances:
+    scale, rotation and shift, never a reflection (Umeyama, PAMI 1991; in the plane it is one complex division).
 
-    Least squares, not RANSAC: with five points that all carry information there are no outliers to vote down, and RANSAC
-    would fit two of them.
+    Least squares, not RANSAC: with five points that all carry information there are no outliers to vote down, and
+    RANSAC would fit two of them.
 
-    points_px, target : (k, 2) with k at least 2. Raises ValueError for other shapes, and for points that are all the same.
+    points_px, target : (k, 2) with k at least 2. Raises ValueError for other shapes and for points that are all one.
     """
     points_px, target = np.asarray(points_px, np.float64), np.asarray(target, np.float64)
     if points_px.shape != target.shape or points_px.ndim != 2 or points_px.shape[1] != 2 or len(points_px) < 2:
@@ -82,7 +82,7 @@ def scale_of(matrix):
 
 
 def crop_aligned(image, matrix, size):
-    """The picture, uint8 (h, w) or (h, w, 3), under a similarity (2, 3), cut to (width, height); black beyond its edges.
+    """The picture, uint8 (h, w) or (h, w, 3), under a similarity (2, 3), cut to (width, height), black beyond its edge.
 
     Shrinking, areas are averaged first: a warp alone samples single pixels and leaves jagged edges and moire.
     """
@@ -94,7 +94,7 @@ def crop_aligned(image, matrix, size):
 
 
 def _shrunken(image, matrix, size, scale):
-    """The part of the picture that the crop shows, shrunken by about `scale`, and the matrix (2, 3) back to the whole."""
+    """The part of the picture that the crop shows, shrunken by about `scale`, and the matrix (2, 3) back to it."""
     inverse = cv2.invertAffineTransform(matrix)
     corners = np.array([[0, 0], [size[0], 0], [0, size[1]], [size[0], size[1]]]) - 0.5
     there = corners @ inverse[:, :2].T + inverse[:, 2]

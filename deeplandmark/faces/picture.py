@@ -25,8 +25,8 @@ def read_colour(path):
 
 
 def read_upright(path):
-    """A picture of any make as uint8 (h, w, 3), blue green red: turned as its EXIF orientation says, 16 bits brought down
-    to 8, transparent parts over white. Errors as `read_grey`."""
+    """A picture of any make as uint8 (h, w, 3), blue green red: turned as its EXIF orientation says, 16 bits brought
+    down to 8, transparent parts over white. Errors as `read_grey`."""
     image = read_colour(path)
     if Path(path).suffix.lower() in _JPEG_SUFFIXES:
         return image  # has no transparency

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,9 +24,10 @@ def located(path, faces=1):
 
 def test_a_json_row_to_the_letter():
     row = json_rows(located("a b.jpg"))
-    assert row == ('{"picture": "a b.jpg", "box": [0.0, 1.0, 12.13, 13.0], "points": [[0.0, 0.33], [0.67, 1.0], [1.33, 1.67], '
-                   '[2.0, 2.33], [2.67, 3.0]], "confidence": [0.988, 0.988, 0.988, 0.988, 0.988], "score": 9.0}\n')
-    given = Located("a", *(getattr(located("a"), name) for name in ("boxes", "points", "confidence")), np.array([np.nan]))
+    assert row == ('{"picture": "a b.jpg", "box": [0.0, 1.0, 12.13, 13.0], '
+                   '"points": [[0.0, 0.33], [0.67, 1.0], [1.33, 1.67], [2.0, 2.33], [2.67, 3.0]], '
+                   '"confidence": [0.988, 0.988, 0.988, 0.988, 0.988], "score": 9.0}\n')
+    given = replace(located("a"), scores=np.array([np.nan]))
     assert json.loads(json_rows(given))["score"] is None
     assert list(json.loads(json_rows(located("film.mp4"), frame=7)))[:3] == ["picture", "frame", "box"]
     assert json_rows(located("a.jpg", 0)) == ""
@@ -72,7 +74,8 @@ def test_a_stopped_run_goes_on(tmp_path, layout, torn):
         assert [rows.is_done(picture.path) for picture in pictures] == [True, True, True, False]
         for picture in pictures:
             rows.write(picture)
-    assert (tmp_path / "rows").read_bytes().decode() == layout.header(5) + "".join(layout.rows(each, None) for each in pictures)
+    expected = layout.header(5) + "".join(layout.rows(each, None) for each in pictures)
+    assert (tmp_path / "rows").read_bytes().decode() == expected
 
 
 @LAYOUTS
@@ -94,7 +97,8 @@ def test_a_video_that_was_not_finished_begins_anew(tmp_path):
         assert not rows.is_done("film.mp4")
         rows.write(located("film.mp4"), frame=0)
         rows.end("film.mp4")
-    assert [json.loads(line)["picture"] for line in (tmp_path / "rows").read_text().splitlines()] == ["a.jpg", "film.mp4"]
+    rows = (tmp_path / "rows").read_text().splitlines()
+    assert [json.loads(row)["picture"] for row in rows] == ["a.jpg", "film.mp4"]
 
 
 @LAYOUTS

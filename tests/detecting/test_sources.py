@@ -13,7 +13,8 @@ from deeplandmark.faces.errors import FacesError
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("p/b.jpg", "p/a.PNG", "p/sub/c.webp", "p/sub/film.mp4", "p/notes.txt", "p/.hidden.jpg", "p/out/b.jpg", "q/b.jpg"):
+    for name in ("p/b.jpg", "p/a.PNG", "p/sub/c.webp", "p/sub/film.mp4", "p/notes.txt", "p/.hidden.jpg", "p/out/b.jpg",
+                 "q/b.jpg"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
     return tmp_path
@@ -40,11 +41,13 @@ def test_files_and_globs(tree):
 def test_what_is_not_there_is_said(tree):
     Path("empty").mkdir()
     problems = [source.problem for source in sources(["no.jpg", "no*.jpg", "empty", "q"])]
-    assert problems == ["no.jpg: no such picture", "no*.jpg: no file matches", "empty: no pictures in this folder", None]
+    assert problems == ["no.jpg: no such picture", "no*.jpg: no file matches", "empty: no pictures in this folder",
+                        None]
 
 
-@pytest.mark.parametrize("names, expected", [(["p"], "p"), (["p/b.jpg"], "p"), (["p/b.jpg", "q/b.jpg"], "."), (["p", "p/sub"], "p"),
-                                             (["*/b.jpg"], "."), (["p/*.jpg"], "p")])
+@pytest.mark.parametrize("names, expected", [
+    (["p"], "p"), (["p/b.jpg"], "p"), (["p/b.jpg", "q/b.jpg"], "."), (["p", "p/sub"], "p"), (["*/b.jpg"], "."),
+    (["p/*.jpg"], "p")])
 def test_the_common_folder(tree, names, expected):
     assert common_folder(names) == os.path.abspath(expected)
 

@@ -99,7 +99,8 @@ def test_a_moving_face_is_followed_between_detections():
 def test_frames_without_faces_then_one_appears_and_leaves():
     scene = Scene(lambda number: [[50, 50, 120, 120]] if 20 <= number < 60 else [])
     counts = [len(located.boxes) for located in scene.follow(120)]
-    assert counts[:20] == [0] * 20 and counts[20 + DETECT_EVERY_WITHOUT_FACE:60] == [1] * (40 - DETECT_EVERY_WITHOUT_FACE)
+    late = DETECT_EVERY_WITHOUT_FACE
+    assert counts[:20] == [0] * 20 and counts[20 + late:60] == [1] * (40 - late)
     assert counts[60 + 3 * DETECT_EVERY:] == [0] * (60 - 3 * DETECT_EVERY)
 
 
@@ -122,7 +123,8 @@ def test_a_cut_asks_the_detector_at_once():
 def test_max_faces_and_two_tracks_of_one_face():
     scene = Scene(lambda number: [[10, 10, 60, 60], [100, 10, 200, 110], [220, 10, 280, 70]])
     assert [len(located.boxes) for located in scene.follow(25, max_faces=1)] == [1] * 25
-    merging = Scene(lambda number: [[10 + min(4 * number, 100), 10, 110 + min(4 * number, 100), 110], [110, 10, 210, 110]])
+    merging = Scene(lambda number: [[10 + min(4 * number, 100), 10, 110 + min(4 * number, 100), 110],
+                                    [110, 10, 210, 110]])
     assert len(merging.follow(40)[-1].boxes) == 1
 
 
@@ -179,4 +181,5 @@ def test_a_film_from_end_to_end(tmp_path, capsys):
     printed = capsys.readouterr()
     assert len(most.boxes) == 1 and len(printed.out.splitlines()) == 12 and '"frame": 11' in printed.out
     assert "film.mp4: 12 frames, " in printed.err and VideoReader(str(tmp_path / "drawn.mp4")).count == 12
-    assert run.file(str(tmp_path / "none.mp4"), None, Rate("pictures", 1)).problem.endswith("not a video that OpenCV can read")
+    missing = run.file(str(tmp_path / "none.mp4"), None, Rate("pictures", 1))
+    assert missing.problem.endswith("not a video that OpenCV can read")

@@ -45,7 +45,8 @@ def test_a_mirrored_face_is_turned_not_reflected():
     assert np.linalg.det(matrix[:, :2]) > 0
 
 
-@pytest.mark.parametrize("points, target", [(np.zeros((5, 2)), ARCFACE.points), ([[1, 2]], [[3, 4]]), (np.zeros((3, 2)), np.ones((5, 2)))])
+@pytest.mark.parametrize("points, target", [(np.zeros((5, 2)), ARCFACE.points), ([[1, 2]], [[3, 4]]),
+                                            (np.zeros((3, 2)), np.ones((5, 2)))])
 def test_points_that_fix_no_similarity(points, target):
     with pytest.raises(ValueError):
         similarity_to(points, target)
@@ -68,7 +69,8 @@ def test_a_crop_shows_the_right_place(scale, degrees):
 
 def test_shrinking_averages_instead_of_sampling():
     stripes = np.tile(np.array([[0, 255]], np.uint8), (600, 300))
-    assert np.ptp(cv2.warpAffine(stripes, similarity(0, 0.13, 0, 0), (60, 60)).astype(int)) > 150  # what a warp alone does
+    warped_alone = cv2.warpAffine(stripes, similarity(0, 0.13, 0, 0), (60, 60))
+    assert np.ptp(warped_alone.astype(int)) > 150
     crop = crop_aligned(stripes, similarity(0, 0.13, 0, 0), (60, 60))
     assert abs(crop.astype(int)[2:-2, 2:-2] - 127).max() < 25
 
@@ -93,8 +95,10 @@ def test_a_template_file(tmp_path):
     assert isinstance(template, Template) and template.size == (96, 112) and template.points.shape == (3, 2)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"size": [1]}', '{"size": [9, 9], "points": [1, 2]}', '{"size": [0, 9], "points": [[1, 2]]}',
-                                  '{"size": [9, 9], "points": [[1, 2], [1, 2]]}', '{"size": [9, 9], "points": [[1, NaN], [1, 2]]}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"size": [1]}', '{"size": [9, 9], "points": [1, 2]}',
+                                  '{"size": [0, 9], "points": [[1, 2]]}',
+                                  '{"size": [9, 9], "points": [[1, 2], [1, 2]]}',
+                                  '{"size": [9, 9], "points": [[1, NaN], [1, 2]]}'])
 def test_wrong_template_files(tmp_path, text):
     (tmp_path / "t.json").write_text(text)
     with pytest.raises(FacesError, match="t.json"):

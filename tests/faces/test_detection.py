@@ -65,7 +65,8 @@ def test_min_face_leaves_small_faces_out():
     assert len(HaarDetector(min_face=min(1, 2 * share)).detect(image).boxes) == 0
 
 
-@given(st.lists(coordinates, min_size=2, max_size=2), st.floats(1, 500), st.floats(1, 500), st.floats(0.1, 10), coordinates)
+@given(st.lists(coordinates, min_size=2, max_size=2), st.floats(1, 500), st.floats(1, 500), st.floats(0.1, 10),
+       coordinates)
 def test_the_box_map_goes_with_shift_and_scale(corner, width, height, scale, shift):
     box = np.array([*corner, corner[0] + width, corner[1] + height])
     for name in box_map.BOX_MAPS:
@@ -122,8 +123,8 @@ def test_given_boxes_keep_their_order_and_have_no_score():
     assert GivenBoxes([]).detect(None).boxes.shape == (0, 4)
 
 
-@pytest.mark.parametrize("text, message", [("1,2,3", "is not a box"), ("a,b,c,d", "is not a box"), ("9,2,3,4", "no area"),
-                                           ("1,2,nan,4", "no area"), ("", "is not a box")])
+@pytest.mark.parametrize("text, message", [("1,2,3", "is not a box"), ("a,b,c,d", "is not a box"),
+                                           ("9,2,3,4", "no area"), ("1,2,nan,4", "no area"), ("", "is not a box")])
 def test_wrong_boxes(text, message):
     with pytest.raises(FacesError, match=message):
         parse_box(text)
@@ -144,8 +145,10 @@ def test_boxes_from_files(tmp_path):
 
 
 @pytest.mark.parametrize("text, message", [
-    ("picture,left,top\n", "boxes:1: neither JSON lines nor CSV"), ('{"picture": "a"}\n', 'boxes:1: expected {"picture"'),
-    ('{"picture": "a", "box": [1, 2, 3, 4]}\n{"pic', "boxes:2: expected"), ('{"picture": "a", "box": [4, 1, 2, 9]}', "no area"),
+    ("picture,left,top\n", "boxes:1: neither JSON lines nor CSV"),
+    ('{"picture": "a"}\n', 'boxes:1: expected {"picture"'),
+    ('{"picture": "a", "box": [1, 2, 3, 4]}\n{"pic', "boxes:2: expected"),
+    ('{"picture": "a", "box": [4, 1, 2, 9]}', "no area"),
     ("picture,left,top,right,bottom\na.jpg,1,2,3\n", "boxes:2: .*is not a box"), ("\x00\xff", "neither")])
 def test_wrong_files_of_boxes(tmp_path, text, message):
     (tmp_path / "boxes").write_bytes(text.encode("latin-1"))
@@ -174,13 +177,14 @@ def test_face_detector_yn_with_a_model_file(tmp_path):
     np.testing.assert_allclose(found.scores, [1], atol=0.01)
     mapped = load_detector(model, 0.05).detect(np.dstack([image] * 3))
     np.testing.assert_allclose(mapped.boxes, box_map.to_list_boxes("yunet", found.boxes), atol=0.01)
-    large = YuNetDetector(model, min_face=10 / 160).find(cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST))
+    fourfold = cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
+    large = YuNetDetector(model, min_face=10 / 160).find(fourfold)
     np.testing.assert_allclose(large.boxes, [[448, 192, 704, 448]], atol=0.1)
     assert YuNetDetector(model, min_face=0.05).find(np.zeros((64, 64), np.uint8)).boxes.shape == (0, 4)
 
 
 def white_square_network():
-    """ONNX bytes: for strides 8, 16, 32 class and object scores, boxes and points per cell; only stride 32 ever scores."""
+    """ONNX bytes: class and object scores, boxes and points of each cell; only those of stride 32 ever score."""
     onnx = pytest.importorskip("onnx")
     make, constant = onnx.helper.make_node, onnx.numpy_helper.from_array
     nodes, outputs, weights = [], [], []
@@ -189,10 +193,11 @@ def white_square_network():
         box = np.zeros((4, 3, 1, 1), np.float32)
         # Decoded as (column + x) * stride, (row + y) * stride, exp(w) * stride, exp(h) * stride.
         bias = np.array([0.5, 0.5, np.log(2), np.log(2)], np.float32)
-        weights += [constant(brightness, f"brightness{stride}"), constant(box, f"box{stride}"), constant(bias, f"bias{stride}"),
-                    constant(np.zeros((10, 3, 1, 1), np.float32), f"nothing{stride}")]
+        weights += [constant(brightness, f"brightness{stride}"), constant(box, f"box{stride}"),
+                    constant(bias, f"bias{stride}"), constant(np.zeros((10, 3, 1, 1), np.float32), f"nothing{stride}")]
         nodes.append(make("AveragePool", ["input"], [f"mean{stride}"], kernel_shape=[stride] * 2, strides=[stride] * 2))
-        for name, inputs, channels in ((f"cls_{stride}", [f"brightness{stride}"], 1), (f"obj_{stride}", [f"brightness{stride}"], 1),
+        for name, inputs, channels in ((f"cls_{stride}", [f"brightness{stride}"], 1),
+                                       (f"obj_{stride}", [f"brightness{stride}"], 1),
                                        (f"bbox_{stride}", [f"box{stride}", f"bias{stride}"], 4),
                                        (f"kps_{stride}", [f"nothing{stride}"], 10)):
             weights.append(constant(np.array([1, -1, channels], np.int64), f"shape_{name}"))
@@ -202,7 +207,8 @@ def white_square_network():
             outputs.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, None, channels]))
     image = onnx.helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [1, 3, 320, 320])
     graph = onnx.helper.make_graph(nodes, "white", [image], outputs, weights)
-    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 11)], ir_version=8).SerializeToString()
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 11)], ir_version=8)
+    return model.SerializeToString()
 
 
 def test_the_command_that_measures_the_map(tmp_path, capsys):

@@ -20,8 +20,8 @@ def corner_picture():
 
 # EXIF orientation: how the stored picture must be changed to be upright, written with numpy.
 UPRIGHT = {1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
-           5: lambda a: a.transpose(1, 0, 2), 6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
-           8: lambda a: np.rot90(a)}
+           5: lambda a: a.transpose(1, 0, 2), 6: lambda a: np.rot90(a, -1),
+           7: lambda a: np.rot90(a, 2).transpose(1, 0, 2), 8: lambda a: np.rot90(a)}
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)

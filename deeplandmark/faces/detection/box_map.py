@@ -1,8 +1,8 @@
 """From a detector's kind of box to the kind the cascade was trained on.
 
 Every detector frames a face in its own way: with or without forehead, chin, ears. The landmark cascade knows one way,
-that of its training list (square, from the brows to below the mouth). The map between the two moves each edge by a fixed
-fraction of the detector's box; the fractions are medians over the training list, measured by
+that of its training list (square, from the brows to below the mouth). The map between the two moves each edge by a
+fixed fraction of the detector's box; the fractions are medians over the training list, measured by
 `python -m deeplandmark.faces.detection.fit_boxes`.
 """
 
@@ -23,7 +23,7 @@ def to_list_boxes(detector, boxes):
 
 
 def move_edges(boxes, edge_shifts):
-    """Boxes (n, 4) with left, top, right and bottom moved by fractions of their own width and height, float64 (n, 4)."""
+    """Boxes (n, 4) with left, top, right and bottom moved by fractions of their own sides, float64 (n, 4)."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     return boxes + np.asarray(edge_shifts) * _sides(boxes)
 
@@ -31,8 +31,8 @@ def move_edges(boxes, edge_shifts):
 def fit_edge_shifts(boxes, truth):
     """The four fractions for `move_edges` that bring detected boxes (n, 4) to their faces' list boxes truth (n, 4).
 
-    Returns (fractions (4,), what is left: float64 (n, 4), fractions of the list box's sides). Medians minimise the sum of
-    absolute deviations, so a few wrong pairs do not matter. Raises ValueError without boxes.
+    Returns (fractions (4,), what is left: float64 (n, 4), fractions of the list box's sides). Medians minimise the sum
+    of absolute deviations, so a few wrong pairs do not matter. Raises ValueError without boxes.
     """
     boxes, truth = (np.asarray(array, np.float64).reshape(-1, 4) for array in (boxes, truth))
     if not len(boxes):

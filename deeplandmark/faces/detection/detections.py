@@ -29,8 +29,8 @@ def largest(found, count):
 
 
 def one_per_face(found, most=0.5):
-    """`Detections` without those of whose box, or of a surer one's, more than the fraction `most` lies in the other: faces
-    do not lie inside faces."""
+    """`Detections` without those of whose box, or of a surer one's, more than the fraction `most` lies in the other:
+    faces do not lie inside faces."""
     kept = []
     for i, box in enumerate(found.boxes):
         others = found.boxes[kept]

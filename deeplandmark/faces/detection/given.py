@@ -42,8 +42,8 @@ def read_boxes(path):
 
     JSON lines: `{"picture": path, "box": [left, top, right, bottom]}` (other keys do not matter: what `detect --json`
     writes can be read), or CSV with the columns picture, left, top, right, bottom in its first line (`detect --csv`).
-    Paths start at the working directory or, when there is no such picture, at the file's folder. Raises FacesError naming
-    the line that is wrong.
+    Paths start at the working directory or, when there is no such picture, at the file's folder. Raises FacesError
+    naming the line that is wrong.
     """
     path, boxes = Path(path), {}
     try:
@@ -71,7 +71,8 @@ def _json_rows(file, path):
             row = json.loads(line)
             yield f"{path}:{number}", row["picture"], row["box"]
         except (ValueError, KeyError, TypeError):
-            raise FacesError(f'{path}:{number}: expected {{"picture": path, "box": [left, top, right, bottom]}}') from None
+            expected = '{"picture": path, "box": [left, top, right, bottom]}'
+            raise FacesError(f"{path}:{number}: expected {expected}") from None
 
 
 def _csv_rows(file, path):
