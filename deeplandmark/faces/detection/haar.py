@@ -12,8 +12,8 @@ from .box_map import to_list_boxes
 from .detections import Detections, intersection_over_union, one_per_face
 
 # Chosen on 1,500 pictures of the training list. The first cascade alone, asked for 4 agreeing windows, finds 98.4 % of
-# the labelled faces, but 8.3 % of its boxes lie elsewhere. With the second one's consent and 6 windows of both together it
-# finds 98.3 %, and 3.7 % lie elsewhere, half of them on faces without a label.
+# the labelled faces, but 8.3 % of its boxes lie elsewhere. With the second one's consent and 6 windows of both together
+# it finds 98.3 %, and 3.7 % lie elsewhere, half of them on faces without a label.
 SEARCHING, CONFIRMING = "haarcascade_frontalface_default.xml", "haarcascade_frontalface_alt2.xml"
 AGREEING_WINDOWS, SAME_FACE = 6, 0.4
 STEP = 1.1            # between two sizes that are looked for
