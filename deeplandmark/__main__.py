@@ -12,6 +12,7 @@ VERBS = {
         "serve": "a web page and an endpoint that find points in uploaded pictures"},
     "A cascade": {
         "evaluate": "measure a cascade on a list of faces, beside the original and the paper",
+        "evaluate_detection": "measure a face detector on a list of faces",
         "export": "write a cascade as one ONNX file",
         "calibrate": "fit how sure a cascade is of each point"},
     "Training": {
@@ -29,7 +30,8 @@ VERBS = {
 MODULES = {"caffe": "deeplandmark.caffe.commands"}              # of the verbs that are not deeplandmark/VERB.py
 _EXAMPLES = """examples:
   deeplandmark detect photo.jpg --out drawn
-  deeplandmark evaluate --help
+  deeplandmark detect pictures --json faces.jsonl
+  deeplandmark serve
   deeplandmark caffe time --model net.prototxt"""
 
 
@@ -50,7 +52,7 @@ def usage():
     """The text of --help."""
     lines = ["usage: deeplandmark VERB ...          (VERB --help says more)", "", "Five facial points, and Caffe nets."]
     for title, verbs in VERBS.items():
-        lines += ["", f"{title}:", *(f"  {verb:12s}{what}" for verb, what in verbs.items())]
+        lines += ["", f"{title}:", *(f"  {verb:20s}{what}" for verb, what in verbs.items())]
     return "\n".join([*lines, "", _EXAMPLES])
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 MODULES = {"torch": "train", "h5py": "train", "onnx": "train", "google": "train", "jinja2": "train",
            "matplotlib": "train", "tqdm": "train", "lmdb": "train",
+           "tensorboard": "tensorboard",
            "starlette": "web", "uvicorn": "web", "python_multipart": "web", "PIL": "web"}
 
 

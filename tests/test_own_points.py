@@ -18,6 +18,12 @@ from deeplandmark.faces.picture_list import Annotation, read_list, write_list
 MIDDLES = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.75]])       # of the points, fractions of the box
 SPREAD = 0.1
 SEED = 11
+SMALL = """{%- import "macros.prototxt.template" as net -%}
+{{ net.CR("conv1", "data", s=4, n=6) }}
+{{ net.P("pool1", "conv1", s=2) }}
+{{ net.F("fc1", "pool1", n=20) }}
+{{ net.F("fc2", "fc1", n=num_output) }}
+"""
 
 
 def draw_pictures(folder, count, list_name, rng):
@@ -47,9 +53,11 @@ def workplace(tmp_path, monkeypatch):
     draw_pictures(tmp_path / "pictures", 12, "test", rng)
     Path("discs.json").write_text('{"names": ["left", "right", "low"], "mirror": [["left", "right"]]}')
     shutil.copytree(template_folder(), "t", ignore=lambda _, names: [n for n in names if n.endswith(".prototxt")])
-    for name in ("s0", "s2"):
-        path = Path(f"t/paper_{name}.prototxt.template")
-        path.write_text(re.sub(r"n=\d+", "n=6", path.read_text()))
+    Path("t/paper_s0.prototxt.template").write_text(SMALL)
+    Path("t/paper_s2.prototxt.template").write_text(SMALL)
+    solver = Path("t/paper_solver.prototxt.template")
+    text = re.sub("test_iter: .*", "test_iter: 1", solver.read_text()).replace("max_iter // 20", "max_iter // 4")
+    solver.write_text(re.sub("base_lr: .*", "base_lr: {{ 0.003 if level == 1 else 0.01 }}", text))
     return tmp_path
 
 
@@ -60,7 +68,8 @@ def run(command):
 def test_three_points_from_pictures_to_a_report(workplace, capsys):
     run("find_data --data pictures --points discs.json")
     assert "92 pictures are named" in capsys.readouterr().err
-    run("generate --points discs.json --templates t --set iterations=250")
+    run("generate --points discs.json --templates t --levels 1 --set iterations=250")
+    run("generate --points discs.json --templates t --levels 2,3 --set iterations=120")
     assert len(list(Path("prototxt").glob("*.prototxt"))) == 3 * (1 + 4 * 3)
     for level in (1, 2, 3):
         run(f"prepare {level} --points discs.json --data pictures --jobs 1 --start-from model-discs --show sheet{level}.png")

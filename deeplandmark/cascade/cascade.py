@@ -170,8 +170,8 @@ def _load_folder(cls, folder, backend, threads):
         raise ValueError(f"{path} is missing; `python -m deeplandmark.export --model {folder} {path}` makes it")
     try:
         from deeplandmark.cascade.torch_networks import TorchEngine, load_modules        # only this needs torch
-    except ImportError as error:
-        raise ImportError(f"{folder}: its networks need torch ({error}): install deeplandmark[train], or use an exported "
+    except ImportError:
+        raise ImportError(f'{folder}: its networks need torch: pip install "deeplandmark[train]", or use an exported '
                           "cascade (.onnx)") from None
     return cls(TorchEngine(*load_modules(folder)), "torch")
 

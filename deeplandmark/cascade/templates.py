@@ -1,4 +1,5 @@
 """Prototxt from Jinja2 templates: for every network a training net, a deploy net and a solver."""
+import re
 import traceback
 from pathlib import Path
 
@@ -55,15 +56,21 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
         extent=patch_extent(network, SETTINGS[variant]), half_side=network.half_side,
         max_shift=MAX_SHIFT.get(network.level), seed=seed, train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
         train_source=f"{train}/{network.full_name}/train.txt", test_source=f"{train}/{network.full_name}/test.txt",
-        snapshot_prefix=f"{model}/{network.full_name}/", **(variables or {}))
+        snapshot_prefix=f"{model}/{network.full_name}/")
     try:
-        return environment.get_template(f"{name}.prototxt.template").render(values)
+        return environment.get_template(f"{name}.prototxt.template").render(values, **(variables or {}))
     except jinja2.TemplateSyntaxError as error:
         raise ValueError(f"{error.filename or error.name}:{error.lineno}: {error.message}") from None
     except jinja2.TemplateNotFound as error:
         raise ValueError(f"{folder}: there is no template {error.name}") from None
     except Exception as error:                                   # whatever an expression in a template may raise
         raise ValueError(f"{_place(error)}: {error}") from None
+
+
+def settable(folder=None):
+    """The variables that templates read with a default of their own, `set NAME = NAME | default(...)`: a sorted list."""
+    texts = (path.read_text(encoding="utf-8") for path in Path(folder or template_folder()).glob("*.template"))
+    return sorted({name for text in texts for name in re.findall(r"\bset (\w+) = \1 \| default\b", text)})
 
 
 def _place(error):
@@ -76,8 +83,16 @@ def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, points=FIVE
     """Writes `{level}_{name}_{train,deploy,solver}.prototxt` of every network of some levels into a folder.
 
     `s0` names another structure for F, `settings` are those of `render`. Returns the list of paths. Files whose text is the same are left alone.
+
+    Raises
+    ------
+    ValueError
+        As `render` does, and for a variable that no template lets be set: a slip in its name would change nothing.
     """
     folder, out = Path(folder or template_folder()), Path(out)
+    for name in settings.get("variables") or ():
+        if name not in settable(folder):
+            raise ValueError(f"no template has a variable {name} to be set (known: {', '.join(settable(folder))})")
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for network in networks(points, levels):

@@ -117,7 +117,7 @@ def test_training_nets_have_both_phases(tmp_path, monkeypatch):
     import h5py
     import numpy as np
     monkeypatch.chdir(tmp_path)
-    generate()
+    generate(frozen=True)
     folder = tmp_path / "train" / "2_LE1"
     folder.mkdir(parents=True)
     with h5py.File(folder / "a.h5", "w") as file:
@@ -147,3 +147,30 @@ def test_the_originals_solver(tmp_path):
     solver = (tmp_path / "3_N1_solver.prototxt").read_text()
     assert "base_lr: 0.005\n" in solver and "snapshot: 10000\n" in solver
     assert (tmp_path / "1_F_train.prototxt").read_text().count("batch_size: 64") == 2
+
+
+def test_the_command_sets_variables_of_the_templates(tmp_path, capsys):
+    from deeplandmark import generate as command
+    arguments = ["--levels", "2", "--out", str(tmp_path), "--set", "rotation=20", "--set", "iterations=500"]
+    assert command.main([*arguments, "--set", "loss=EuclideanLoss"]) == 0
+    train = (tmp_path / "2_LE1_train.prototxt").read_text()
+    assert "rotation: 20.0\n" in train and 'type: "SmoothL1Loss"' not in train and train.count('"EuclideanLoss"') == 2
+    assert "max_iter: 500\n" in (tmp_path / "2_LE1_solver.prototxt").read_text()
+    assert command.main(arguments) == 0 and "SmoothL1Loss" in (tmp_path / "2_LE1_train.prototxt").read_text()
+    capsys.readouterr()
+    for wrong in ("rotatoin=20", "level=3"):
+        assert command.main(["--out", str(tmp_path), "--set", wrong]) == 1
+        err = capsys.readouterr().err
+        assert f"generate: no template has a variable {wrong.split('=')[0]} to be set (known: blur, iterations, l" in err
+    for wrong in ("rotation", "=3", "a b=3"):
+        with pytest.raises(SystemExit):
+            command.main(["--set", wrong])
+        assert "expected NAME=VALUE" in capsys.readouterr().err
+
+
+def test_frozen_nets_read_patches_and_others_cut_them(tmp_path):
+    for frozen, kinds in ((True, ["HDF5Data", "HDF5Data"]), (False, ["HDF5PatchData", "HDF5Data"])):
+        generate(tmp_path, levels=(3,), frozen=frozen)
+        assert re.findall(r'type: "(HDF5\w+)"', (tmp_path / "3_N1_train.prototxt").read_text()) == kinds
+    generate(tmp_path, levels=(3,), variant="original")
+    assert "HDF5PatchData" not in (tmp_path / "3_N1_train.prototxt").read_text()
