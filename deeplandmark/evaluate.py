@@ -10,6 +10,7 @@ from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.cascade.report import save_json, save_report
 from deeplandmark.cascade.report_table import table
 from deeplandmark.extras import explained
+from deeplandmark.faces import POINT_NAMES
 from deeplandmark.faces.archive import TEST_LIST, open_archive
 from deeplandmark.faces.errors import FacesError, ListError
 from deeplandmark.faces.imglab import read_imglab
@@ -56,10 +57,11 @@ def main(arguments=None):
 
 
 def _run(options):
-    list_path, annotations, problems = _read_faces(options)
     _make_folders(options)
     model = options.model or default_model()
-    result = evaluate(_load(model), annotations, problems)
+    cascade = _load(model)                                       # it says how many points the list has
+    list_path, annotations, problems = _read_faces(options, len(cascade.settings.points))
+    result = evaluate(cascade, annotations, problems)
     for problem in result.problems:
         print(f"evaluate: skipped {problem}", file=sys.stderr)
     title = f"model {model}, list {list_path.name}"
@@ -82,16 +84,20 @@ def _make_folders(options):
 
 
 def _load(model):
-    from deeplandmark.cascade.cascade import Cascade  # late: --help and a wrong list need no torch
+    from deeplandmark.cascade.cascade import Cascade  # late: --help needs no cascade
     return Cascade.load(model)
 
 
-def _read_faces(options):
+def _read_faces(options, points):
     """(path of the list, annotations, problems), cut to --limit."""
     list_path = Path(options.list) if options.list else _default_list(options)
     problems = []
-    read = read_imglab if list_path.suffix.lower() == ".xml" else read_list
-    annotations = read(list_path, problems=problems, folder=options.images)
+    if list_path.suffix.lower() == ".xml":
+        if points != len(POINT_NAMES):
+            raise ListError(f"{list_path}: imglab's points are read as the usual five, the model finds {points}")
+        annotations = read_imglab(list_path, problems, options.images)
+    else:
+        annotations = read_list(list_path, points, problems, options.images)
     too_many_bad(problems, len(annotations) + len(problems))
     if options.limit is None:
         return list_path, annotations, problems

@@ -57,7 +57,7 @@ def workplace(tmp_path, monkeypatch):
     Path("t/paper_s2.prototxt.template").write_text(SMALL)
     solver = Path("t/paper_solver.prototxt.template")
     text = re.sub("test_iter: .*", "test_iter: 1", solver.read_text()).replace("max_iter // 20", "max_iter // 4")
-    solver.write_text(re.sub("base_lr: .*", "base_lr: {{ 0.003 if level == 1 else 0.01 }}", text))
+    solver.write_text(re.sub("base_lr: .*", "base_lr: {{ 0.003 if level == 1 else 0.005 }}", text))
     return tmp_path
 
 

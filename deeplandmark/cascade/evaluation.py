@@ -9,6 +9,8 @@ import numpy as np
 
 from deeplandmark.cascade.confidence import WITHIN, face_confidence
 from deeplandmark.cascade.metrics import detection_error, interocular_error, rejection_curve, reliability
+from deeplandmark.cascade.networks import FIVE_POINTS, Points
+from deeplandmark.faces import POINT_NAMES
 from deeplandmark.faces.errors import ListError, PictureError
 from deeplandmark.faces.picture_list import Problem, read_face, too_many_bad
 from deeplandmark.faces.progress import progress
@@ -33,6 +35,7 @@ class Evaluation:
         Milliseconds in `cascade.locate`, decoding excluded, mean over the faces.
     problems : tuple of Problem
         Lines that were skipped.
+    points : Points
     """
     annotations: tuple
     predicted: np.ndarray
@@ -40,6 +43,7 @@ class Evaluation:
     confidence: np.ndarray
     ms_per_face: float
     problems: tuple = ()
+    points: Points = FIVE_POINTS
 
     def __len__(self):
         return len(self.annotations)
@@ -47,6 +51,16 @@ class Evaluation:
     @property
     def level_count(self):
         return self.predicted.shape[1]
+
+    @property
+    def is_usual(self):
+        """Whether the points are the usual five, of which the original and the paper tell."""
+        return self.points == FIVE_POINTS
+
+    @property
+    def names(self):
+        """The points' names, as they are shown."""
+        return POINT_NAMES if self.is_usual else self.points.names
 
     @property
     def truth(self):
@@ -146,7 +160,7 @@ def evaluate(cascade, annotations, problems=()):
         used.append(face)
         found.append(faces)
         seconds += took
-    return _collect(used, found, seconds, problems)
+    return _collect(used, found, seconds, problems, cascade.settings.points)
 
 
 def spread(annotations, limit):
@@ -169,13 +183,13 @@ def _locate(cascade, face, image, warm_up):
     return faces, took
 
 
-def _collect(used, found, seconds, problems):
+def _collect(used, found, seconds, problems, points):
     if not used:
         raise ListError("the list holds no face that can be used")
     first = None if found[0].first is None else np.concatenate([faces.first for faces in found])
     confidence = None if found[0].confidence is None else np.concatenate([faces.confidence for faces in found])
     return Evaluation(tuple(used), np.concatenate([faces.levels for faces in found]), first, confidence,
-                      1000 * seconds / len(used), tuple(problems))
+                      1000 * seconds / len(used), tuple(problems), points)
 
 
 def _decoded(annotations):

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from deeplandmark.cascade.report_table import REJECTED, interocular_summaries, summaries, table
-from deeplandmark.faces import POINT_NAMES
 
 
 def as_json(evaluation):
@@ -19,7 +18,7 @@ def as_json(evaluation):
     """
     found = {"n": len(evaluation), "levels": _levels(summaries(evaluation), evaluation),
              "ms_per_face": evaluation.ms_per_face}
-    if evaluation.truth.shape[1] == len(POINT_NAMES):
+    if evaluation.is_usual:
         found["interocular"] = {"levels": _levels(interocular_summaries(evaluation), evaluation)}
     if evaluation.subsets:
         found["subsets"] = {name: {"n": len(part), "levels": _levels(summaries(part), part)}

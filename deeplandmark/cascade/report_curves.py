@@ -7,8 +7,6 @@ import numpy as np
 from deeplandmark.cascade.figures import BLUE, GREEN, GREY, ORANGE, VERMILION, new_figure
 from deeplandmark.cascade.metrics import BOX_WIDTH, FAILURE, cumulative_curve, failure_rate
 from deeplandmark.cascade.published import VALIDATION_FACES, row
-from deeplandmark.cascade.report_table import point_names
-from deeplandmark.faces import POINT_NAMES
 
 _FIRST, _LEVELS, _LIMIT = GREY, (ORANGE, BLUE, GREEN), VERMILION
 _FIRST_DASH, _DASHES = ":", ("--", "-.", "-")  # curves differ in more than their colours
@@ -20,7 +18,7 @@ _MOST_POINTS = 8  # more are drawn as their mean only
 def draw_histograms(evaluation):
     """One row a level, one column a point: how many faces have which error."""
     errors = 100 * evaluation.errors
-    names = point_names(errors.shape[2])
+    names = evaluation.names
     if errors.shape[2] > _MOST_POINTS:
         errors, names = errors.mean(axis=2, keepdims=True), ("mean of all points",)
     levels, columns = errors.shape[1:]
@@ -39,7 +37,7 @@ def draw_histograms(evaluation):
 def draw_cumulative(evaluation):
     """One panel for all points together and one for each point: the share of faces up to each error, at every level,
     with the shares of the original and the paper at the limit of a failure as text."""
-    names = point_names(evaluation.errors.shape[2])
+    names = evaluation.names
     panels = [("all points", slice(None), None)]
     if len(names) <= _MOST_POINTS:
         panels += [(name, slice(j, j + 1), j) for j, name in enumerate(names)]
@@ -49,15 +47,17 @@ def draw_cumulative(evaluation):
     for axis, (name, points, j) in zip(axes.ravel(), panels):
         _cumulative(axis, evaluation, points)
         axis.set_title(name, fontsize=11)
-        if len(names) == len(POINT_NAMES):
+        if evaluation.is_usual:
             _published_text(axis, evaluation, points, j)
             _published_marks(axis, evaluation.level_count, j)
     for axis in axes.ravel()[len(panels):]:
         axis.set_axis_off()
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=7, fontsize=10)
-    figure.suptitle(f"Share of {len(evaluation)} faces with an error up to x % of the {BOX_WIDTH}; in the frames "
-                    f"the share up to {100 * FAILURE:g} %,\nbeside the original's and the paper's on the paper's "
-                    f"{VALIDATION_FACES} validation pictures", fontsize=11)
+    title = f"Share of {len(evaluation)} faces with an error up to x % of the {BOX_WIDTH}"
+    if evaluation.is_usual:
+        title += (f"; in the frames the share up to {100 * FAILURE:g} %,\nbeside the original's and the paper's on the "
+                  f"paper's {VALIDATION_FACES} validation pictures")
+    figure.suptitle(title, fontsize=11)
     return figure
 
 

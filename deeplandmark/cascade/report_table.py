@@ -6,10 +6,10 @@ import numpy as np
 from deeplandmark.cascade.confidence import WITHIN
 from deeplandmark.cascade.metrics import BOX_WIDTH, FAILURE, INTEROCULAR, INTEROCULAR_FAILURE, failure_rate
 from deeplandmark.cascade.published import ORIGINAL, PAPER, READ_OFF, ROWS, VALIDATION_FACES
-from deeplandmark.faces import POINT_NAMES
 
 REJECTED = 0.05           # share of the faces whose rejection the report speaks of
 _LABEL, _COLUMN = 26, 14  # characters
+_MOST_COLUMNS = 5         # points that have a column each
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,17 @@ def interocular_summaries(evaluation):
 def table(evaluation, title=""):
     """The text: this cascade beside the original and the paper, with the other normaliser, on subsets, how true its
     confidence is, and the time."""
-    points = evaluation.truth.shape[1]
     lines = [title] if title else []
     lines += [f"n = {len(evaluation)} faces", "",
               f"Mean error in % of the {BOX_WIDTH}; in brackets failures, % of faces above {100 * FAILURE:g} %",
-              *_rows(summaries(evaluation), points)]
-    if points == len(POINT_NAMES):
+              *_rows(summaries(evaluation), evaluation.names)]
+    if evaluation.is_usual:
         lines += _published_rows() + [""] + _notes(evaluation) + _interocular(evaluation)
     lines += _subsets(evaluation) + _confidence(evaluation) + [
         "", f"{evaluation.ms_per_face:.1f} ms per face, mean of one face at a time, without decoding the picture"]
     if evaluation.problems:
         lines.append(f"{len(evaluation.problems)} bad lines of the list skipped; first: {evaluation.problems[0]}")
     return "\n".join(lines) + "\n"
-
-
-def point_names(count):
-    """Names for `count` points; points 1, 2, ... when they are not the usual five."""
-    return POINT_NAMES if count == len(POINT_NAMES) else tuple(f"point {i + 1}" for i in range(count))
 
 
 def _summaries(first_errors, errors, threshold):
@@ -65,11 +59,11 @@ def _summary(name, errors, threshold):
     return Summary(name, known.mean(axis=0), failure_rate(known, threshold))
 
 
-def _rows(found, points, prefix="this cascade, "):
-    if points > len(POINT_NAMES):  # the table would be too wide
+def _rows(found, names, prefix="this cascade, "):
+    if len(names) > _MOST_COLUMNS:  # the table would be too wide
         return ["".ljust(_LABEL) + "mean".rjust(_COLUMN),
                 *(_row(prefix + row.name, [], [], 100 * row.mean.mean(), 100 * row.failure.mean()) for row in found)]
-    heads = [name.replace(" corner", "") for name in point_names(points)] + ["mean"]
+    heads = [name.replace(" corner", "")[:_COLUMN - 1] for name in names] + ["mean"]
     return ["".ljust(_LABEL) + "".join(head.rjust(_COLUMN) for head in heads),
             *(_row(prefix + row.name, 100 * row.mean, 100 * row.failure, 100 * row.mean.mean(),
                    100 * row.failure.mean()) for row in found)]
@@ -99,7 +93,7 @@ def _notes(evaluation):
 def _interocular(evaluation):
     return ["", f"The same in % of the {INTEROCULAR}; in brackets failures, "
                 f"% of faces above {100 * INTEROCULAR_FAILURE:g} %",
-            *_rows(interocular_summaries(evaluation), len(POINT_NAMES))]
+            *_rows(interocular_summaries(evaluation), evaluation.names)]
 
 
 def _subsets(evaluation):
@@ -109,7 +103,7 @@ def _subsets(evaluation):
     rows = [replace(summaries(part)[-1], name=f"{_short(name)} (n = {len(part)})")
             for name, part in evaluation.subsets.items()]
     return ["", f"Level {evaluation.level_count} on each folder of pictures, in % of the {BOX_WIDTH}",
-            *_rows(rows, evaluation.truth.shape[1], prefix="")]
+            *_rows(rows, evaluation.names, prefix="")]
 
 
 def _confidence(evaluation):

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
+from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces import Annotation, read_list, write_list
 from deeplandmark.faces.synthetic import draw_face
 
@@ -13,6 +14,7 @@ class FakeCascade:
 
     def __init__(self, annotations, offsets=(0.04, 0.03, 0.02), first=0.06):
         self.truth = {tuple(face.bbox.as_array()): face.landmark_px for face in annotations}
+        self.settings = CascadeSettings()
         self.offsets, self.first, self.calls = offsets, first, 0
 
     def locate(self, image, boxes):

@@ -102,6 +102,8 @@ def test_errors_are_one_line(tmp_path, monkeypatch, capsys, arguments, text):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(command.DATA_VARIABLE, raising=False)
     monkeypatch.setattr(model_folder.deeplandmark, "__file__", str(tmp_path / "package" / "__init__.py"))
+    if "--model" in arguments:
+        monkeypatch.setattr(command, "_load", lambda model: FakeCascade([]))
     assert command.main(arguments) == 1
     error = capsys.readouterr().err
     assert error.startswith("evaluate: ") and text in error and error.count("\n") == 1

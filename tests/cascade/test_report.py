@@ -10,6 +10,7 @@ import pytest
 from fake_cascade import FakeCascade, faces_of, repeated_list, synthetic_list
 
 from deeplandmark.cascade.evaluation import evaluate
+from deeplandmark.cascade.networks import Points
 from deeplandmark.cascade.published import ROWS, row
 from deeplandmark.cascade.report import as_json, save_json, save_report
 from deeplandmark.cascade.report_table import table
@@ -117,6 +118,22 @@ def test_a_cascade_of_fewer_levels(tmp_path, offsets, first):
     assert len(as_json(found)["levels"]) == len(offsets)
     assert ("F alone" in text.split("original,")[0]) == (first is not None)
     assert f"this cascade, level {len(offsets) + 1}" not in text
+
+
+def test_points_of_ones_own_stand_beside_nobody_elses(tmp_path):
+    """Five, but not the usual ones; and more than the table has columns for."""
+    faces = faces_of(synthetic_list(tmp_path, 2))
+    found = evaluate(FakeCascade(faces), faces)
+    own = replace(found, points=Points(("ear", "chin", "brow", "a_name_that_is_too_long", "tip"), (0, 1, 2, 3, 4)))
+    text = table(own)
+    assert text.splitlines()[3].split() == ["ear", "chin", "brow", "a_name_that_i", "tip", "mean"]
+    assert "paper" not in text and "eyes" not in text and "interocular" not in as_json(own)
+    many = replace(found, annotations=tuple(replace(face, landmark_px=np.tile(face.landmark_px, (2, 1))) for face in faces),
+                   predicted=np.tile(found.predicted, (1, 1, 2, 1)), first=None, confidence=None,
+                   points=Points(tuple(f"p{i}" for i in range(10)), tuple(range(10))))
+    assert "mean" in table(many) and "p0" not in table(many)
+    for i, evaluation in enumerate((own, many)):
+        assert all(path.exists() for path in save_report(evaluation, tmp_path / f"result{i}"))
 
 
 def test_the_folder(result, tmp_path):
