@@ -81,10 +81,10 @@ def test_targets_lie_on_the_features(settings, mirrored):
         for level in (2, 3):
             shift = {2: 0.05, 3: 0.02}[level]
             nets = settings.of_level(level)
-            for network, (data, landmark) in zip(nets, sample(face, nets, settings, start_points(face, level, shift, rng))):
-                in_patch = settings.encoding.decode(landmark.reshape(-1, 2))
+            for network, seen in zip(nets, sample(face, nets, settings, start_points(face, level, shift, rng))):
+                in_patch = settings.encoding.decode(seen["landmark"].reshape(-1, 2))
                 expected = points_in_patch(network, in_patch)[0]
-                assert np.abs(brightest(data[0]) - expected).max() < 0.75, (seed, network.full_name)
+                assert np.abs(brightest(seen["data"][0]) - expected).max() < 0.75, (seed, network.full_name)
 
 
 def test_mirroring_swaps_left_and_right():
