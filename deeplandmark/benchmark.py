@@ -1,4 +1,4 @@
-"""Measure how fast training and prediction are: each thing in turn in one run, so that ratios hold on a busy machine, too.
+"""Measure how fast training and prediction are: each thing in turn in one run, so that ratios hold on a busy machine.
 
 examples:
   python -m deeplandmark.benchmark
@@ -65,20 +65,25 @@ class Result:
     def __init__(self):
         self.ratios, self.timings, self.numbers = [], {}, {}
 
-    def add(self, part, title, timings, ratios):
+    def add(self, part, title, timings, ratios=()):
         print(f"{title}; milliseconds: median (quartiles), best")
         for timing in timings.values():
             print(f"  {timing.name:50s}{timing.median:10.2f}  ({timing.low:.2f} - {timing.high:.2f})"
                   f"{timing.best:10.2f}", flush=True)
-        self.timings[part] = [asdict(timing) for timing in timings.values()]
+        self.timings[part] = timings
         self.ratios += ratios
 
     def save(self, path, args):
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"machine": platform.machine(), "cores": cores(), "rounds": args.rounds,
-                       "training_threads": args.threads, "ratios": {ratio.name: ratio.value for ratio in self.ratios},
-                       "numbers": self.numbers, "milliseconds": self.timings}, file, indent=1)
+                       "training_threads": args.threads,
+                       "ratios": {ratio.name: round(ratio.value, 3) for ratio in self.ratios},
+                       "numbers": self.numbers, "milliseconds": self._milliseconds()}, file, indent=1)
             file.write("\n")
+
+    def _milliseconds(self):
+        return {part: {timing.name: {key: round(value, 4) for key, value in asdict(timing).items() if key != "name"}
+                       for timing in timings.values()} for part, timings in self.timings.items()}
 
 
 def _training(args, result):
@@ -103,17 +108,23 @@ def _faces(args, result):
     result.numbers["multiply-adds of a face"] = work
     for threads in sorted({1, cores()}):
         series[threads] = prediction.faces(max(3, args.rounds // 3), threads, args.model)
-        result.add(f"faces, {threads} thread(s)", "a call with many faces of one picture", series[threads],
-                   faces_ratios(series[threads], threads, work))
+        result.add(f"faces, {threads} thread(s)", "a call with many faces of one picture", series[threads])
+    result.ratios += faces_ratios(series, work, result.timings.get("one_face"))
     if args.chart:
-        draw_chart(args.chart, series, {threads: floor_ms(timings, work) / threads for threads, timings in series.items()})
+        floor = floor_ms(series[1], work)
+        draw_chart(args.chart, series, {threads: floor / threads for threads in series})
 
 
 def _pictures(args, result):
     from deeplandmark.cascade.speed.prediction import pictures
-    rate = pictures(args.pictures, cores(), args.model)
-    result.numbers["pictures a second from disk"] = rate
-    print(f"{args.pictures} pictures from disk, 250 x 250 JPEG, {cores()} thread(s): {rate:.0f} a second")
+    rate, work = pictures(args.pictures, cores(), args.model)
+    result.numbers.update({"pictures a second from disk": rate, "processor milliseconds a picture": work})
+    print(f"{args.pictures} pictures from disk, 250 x 250 JPEG, {cores()} thread(s): {rate:.0f} a second, "
+          f"{work:.2f} ms of all processors a picture")
+    if sys.platform == "linux":
+        import resource                                          # elsewhere it is missing or counts in other units
+        memory = result.numbers["MiB of memory at most"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"this process has used {memory:.0f} MiB at most")
 
 
 _MEASURE = {"training": _training, "one_face": _one_face, "faces": _faces, "pictures": _pictures}
@@ -131,9 +142,9 @@ def _parser():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--rounds", type=whole_number(1), default=15, help="times each thing is done (default 15)")
-    parser.add_argument("--threads", type=whole_number(1), default=1, help="threads torch may use in training (default 1)")
+    parser.add_argument("--threads", type=whole_number(1), default=1, help="threads of torch in training (default 1)")
     parser.add_argument("--model", metavar="DIR", help="model folder with a cascade.onnx; default: the published one")
-    parser.add_argument("--pictures", type=whole_number(1), default=2000, metavar="N", help="read from disk (default 2000)")
+    parser.add_argument("--pictures", type=whole_number(1), default=2000, metavar="N", help="from disk (default 2000)")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers")
     parser.add_argument("--chart", metavar="FILE.png", help="draw the cost of a face over faces a call")
     parser.add_argument("--compare", metavar="FILE", help="compare the ratios with those of an earlier --json")

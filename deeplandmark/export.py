@@ -3,7 +3,7 @@
 examples:
   python -m deeplandmark.export cascade.onnx
   python -m deeplandmark.export --model model cascade.onnx --mirror
-  python -m deeplandmark.export --model model model/cascade.onnx     # beside the networks: Cascade.load("model") runs it
+  python -m deeplandmark.export --model model model/cascade.onnx    # where Cascade.load("model") finds it
 
 The model needs ONNX Runtime and nothing else; `Cascade.load("cascade.onnx")` reads it.
 """
@@ -40,8 +40,8 @@ def _parser():
     parser = argparse.ArgumentParser(prog="python -m deeplandmark.export", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", help="the model to write, by custom *.onnx")
-    parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, else "
-                        "model/")
+    parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "
+                        "else model/")
     parser.add_argument("--mirror", action="store_true", help="look at each face mirrored, too, and average: slower, "
                         "a little better")
     return parser

@@ -62,12 +62,12 @@ class Cascade:
         path : path, optional
             By default the published weights of the package.
         backend : "onnx" or "torch", optional
-            How a folder is run. By default by its `cascade.onnx`, if it has one that was made of these very networks, else
-            by torch, network by network, which is slower and needs the extra [train].
+            How a folder is run. By default by its `cascade.onnx`, if it has one that was made of these very networks,
+            else by torch, network by network, which is slower and needs the extra [train].
         threads : int
-            Threads that ONNX Runtime may use within one call. One by default: a single face gains little from more, and
-            with several calls at once, as in `predict_many`, they would only be in each other's way. For many faces a
-            call take as many as there are cores. torch has `torch.set_num_threads`.
+            Threads that one call may use, each for some of its faces. One by default: a single face has no use for
+            more, and with several calls at once, as in `predict_many`, they would only be in each other's way. torch
+            has `torch.set_num_threads`.
 
         Raises
         ------
@@ -164,8 +164,8 @@ def _load_folder(cls, folder, backend, threads):
         # A folder may hold the exported cascade and nothing else.
         if not (folder / MARK).exists() or engine.fingerprint == fingerprint(folder):
             return cls(engine, "onnx")
-        _stale(f"{path} was made of other networks than the folder holds; `python -m deeplandmark.export --model {folder} "
-               f"{path}` makes it anew", backend)
+        _stale(f"{path} was made of other networks than the folder holds; `python -m deeplandmark.export --model "
+               f"{folder} {path}` makes it anew", backend)
     elif backend == "onnx":
         raise ValueError(f"{path} is missing; `python -m deeplandmark.export --model {folder} {path}` makes it")
     try:

@@ -29,7 +29,7 @@ def default_model():
 
 
 def fingerprint(folder):
-    """A hash of the networks and settings of a model folder: an exported model carries that of the folder it was made of."""
+    """A hash of the networks and settings of a model folder; an exported cascade carries that of its folder."""
     digest = hashlib.sha256()
     for path in sorted([*Path(folder).glob("[0-9]_*.prototxt"), *Path(folder).glob("[0-9]_*.caffemodel"),
                         *Path(folder).glob("cascade.json")]):

@@ -1,4 +1,5 @@
 """The cascade as one graph, run by ONNX Runtime: needs no torch."""
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ FORMAT = 1                  # of the exported models this version reads
 _OUTPUTS = ("levels", "spread", "confidence", "first")
 # Faces of a call run in parts of this many: they stay in the processor's cache, and memory stays flat.
 _FACES = 64
+_LARGE = 500_000            # pixels of a picture from which on only what is near the faces is looked at
 _PIXELS = 4_000_000         # of all crops of a part, so that a few large faces do not fill the memory
 
 
@@ -20,7 +22,7 @@ class OnnxEngine:
     ----------
     path : path of an .onnx
     threads : int
-        Threads that one call may use.
+        Threads that one call may use, each for other faces: inside a network there is too little work to divide.
 
     Attributes
     ----------
@@ -36,29 +38,50 @@ class OnnxEngine:
     """
 
     def __init__(self, path, threads=1):
-        self._session = _session(path, threads)
+        self._session = _session(path)
+        self._threads, self._pool = threads, ThreadPoolExecutor(threads) if threads > 1 else None
         metadata = self._session.get_modelmeta().custom_metadata_map
         if metadata.get("deeplandmark") != str(FORMAT):
             raise ValueError(f"{path}: not a cascade exported by this version "
                              f"(format {metadata.get('deeplandmark', 'none')}, this version reads {FORMAT}); "
                              "make it anew with `python -m deeplandmark.export`")
-        self.settings = CascadeSettings.from_json(metadata["settings"], path)
-        self.fingerprint = metadata["fingerprint"]
-        self.levels = [int(level) for level in metadata["levels"].split()]
+        try:
+            self.settings = CascadeSettings.from_json(metadata["settings"], path)
+            self.fingerprint, self._reach = metadata["fingerprint"], float(metadata["reach"])
+            self.levels = [int(level) for level in metadata["levels"].split()]
+        except KeyError as error:
+            raise ValueError(f"{path}: not a whole cascade, its metadata lacks {error}") from None
 
     def run(self, image, boxes, level):
         """(levels, spread, confidence, first) for a grey picture and boxes (n, 4) float64, as torch_networks' Found."""
+        if image.size <= _LARGE or not len(boxes):
+            return self._run(image, boxes, level)
+        part, corner = _around(image, boxes, self._reach)
+        levels, spread, confidence, first = self._run(part, boxes - np.tile(corner, 2), level)
+        return levels + corner, spread, confidence, first + corner
+
+    def _run(self, image, boxes, level):
         wanted = np.array(min(level, self.levels[-1]), np.int64)
-        boxes32 = np.ascontiguousarray(boxes, np.float32)
-        if len(boxes) <= 1:
-            return self._session.run(_OUTPUTS, {"image": image, "boxes": boxes32, "level": wanted})
-        order, parts = _parts(boxes)
-        found = [self._session.run(_OUTPUTS, {"image": image, "boxes": boxes32[part], "level": wanted}) for part in parts]
-        if len(found) == 1:
-            joined = found[0]
-        else:
-            joined = [np.concatenate(arrays) for arrays in zip(*found)]
-        return [_restored(array, order) for array in joined]
+        boxes32 = boxes.astype(np.float32)
+        order, parts = _parts(boxes, self._threads)
+
+        def run(part):
+            return self._session.run(_OUTPUTS, {"image": image, "boxes": boxes32[part], "level": wanted})
+        found = list((self._pool.map if self._pool else map)(run, parts))
+        joined = found[0] if len(found) == 1 else [np.concatenate(arrays) for arrays in zip(*found)]
+        return joined if len(boxes) < 2 else [_restored(array, order) for array in joined]
+
+
+def _around(image, boxes, reach):
+    """The part of a picture that any window may see, and its left and top."""
+    margin = reach * (boxes[:, 2:] - boxes[:, :2]) + 2
+    height, width = image.shape
+    if not np.isfinite(margin).all():
+        return image, np.zeros(2)
+    # At least one pixel: that of the border, for a box beside the picture.
+    left, top = np.clip((boxes[:, :2] - margin).min(0), 0, [width - 1, height - 1]).astype(int)
+    right, bottom = np.clip((boxes[:, 2:] + margin).max(0), [left, top], [width - 1, height - 1]).astype(int)
+    return np.ascontiguousarray(image[top:bottom + 1, left:right + 1]), np.array([left, top], np.float64)
 
 
 def _restored(array, order):
@@ -68,13 +91,16 @@ def _restored(array, order):
     return result
 
 
-def _parts(boxes):
+def _parts(boxes, threads):
     """The order of faces by size, and that order in parts: a part's crops are as large as those of its largest face."""
+    most = min(_FACES, -(-len(boxes) // threads))
     longest = (boxes[:, 2:] - boxes[:, :2]).max(1)
     order = np.argsort(longest, kind="stable")
+    if len(order) < 2:
+        return order, [order]
     parts, start = [], 0
     while start < len(order):
-        stop = min(start + _FACES, len(order))
+        stop = min(start + most, len(order))
         while stop > start + 1 and (stop - start) * longest[order[stop - 1]] ** 2 > _PIXELS:
             stop -= max(1, (stop - start) // 2)
         parts.append(order[start:stop])
@@ -82,9 +108,9 @@ def _parts(boxes):
     return order, parts
 
 
-def _session(path, threads):
+def _session(path):
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3                               # errors are raised; warnings would go to stderr
     try:
         model = Path(path).read_bytes()
@@ -93,4 +119,5 @@ def _session(path, threads):
     try:
         return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
     except Exception as error:                                   # ONNX Runtime's own have no common base
-        raise ValueError(f"{path}: not a model that ONNX Runtime can read ({str(error).splitlines()[0][:120]})") from None
+        reason = str(error).splitlines()[0][:120]
+        raise ValueError(f"{path}: not a model that ONNX Runtime can read ({reason})") from None

@@ -1,4 +1,4 @@
-"""Networks of a model folder in torch, and the cascade run by them: for training, and as a cross-check of the ONNX one."""
+"""Networks of a model folder in torch, and the cascade run by them: for training, and to check the ONNX one."""
 from collections import namedtuple
 from pathlib import Path
 

@@ -99,6 +99,15 @@ def test_large_windows_strip_by_strip(by_torch, by_onnx):
     assert_same(by_onnx.locate(image, boxes), by_torch.locate(image, boxes))
 
 
+@pytest.mark.parametrize("boxes", [
+    [[900, 700, 960, 760]], [[30, -20, 130, 80]], [[1380, 900, 1500, 1020], [1200, 990, 1290, 1080]],
+    [[1600, 300, 1700, 400]], [[300, -500, 400, -400]], [[10, 10, 90, 90], [1200, 900, 1300, 1000]]])
+def test_of_a_large_picture_only_the_faces_are_looked_at(by_torch, by_onnx, boxes):
+    image = np.tile(picture(500, 700), (2, 2))
+    image += np.arange(image.size, dtype=np.int64).reshape(image.shape).astype(np.uint8) // 8
+    assert_same(by_onnx.locate(image, boxes), by_torch.locate(image, boxes))
+
+
 def test_no_face(by_onnx):
     for level in (1, 2, 3):
         faces = by_onnx.locate(picture(), np.zeros((0, 4)), level)
@@ -111,6 +120,7 @@ def test_many_faces_in_parts_keep_their_order(by_onnx):
     corner = rng.uniform(-20, 200, (300, 2))
     boxes = np.hstack([corner, corner + rng.uniform(10, 120, (300, 1))])
     together, some = by_onnx.locate(picture(), boxes), rng.choice(300, 5, replace=False)
+    assert_same(Cascade.load(threads=3).locate(picture(), boxes), together)
     for i in some:
         alone = by_onnx.locate(picture(), boxes[i:i + 1])
         assert np.abs(alone.levels[0] - together.levels[i]).max() < TOLERANCE_PX
@@ -171,7 +181,8 @@ FITTED = tuple(Weights((0.5, -0.5, 1.0), ((-0.3,) * count,) * 3, ((0.2,) * count
 
 @pytest.mark.parametrize("settings", [
     {"points": THREE}, {"points": THREE, "confidence": FITTED}, {"leave_out": ("1_EN", "1_NM")}, {"levels": (1,)},
-    {"points": THREE, "levels": (1, 2)}, {"s0": "s7", "levels": (1,)}, {"s0": "s3", "levels": (1,)}, {"s0": "s5", "levels": (1,)},
+    {"points": THREE, "levels": (1, 2)}, {"s0": "s7", "levels": (1,)}, {"s0": "s3", "levels": (1,)},
+    {"s0": "s5", "levels": (1,)},
     {"s0": "s6", "levels": (1,)}, {"edit": gains_in_other_regions, "levels": (1,)},
     {"edit": with_a_branch, "points": THREE}],
                          ids=lambda settings: " ".join(settings))

@@ -39,8 +39,8 @@ def face_timings(threads=1):
 def test_ratios_of_faces():
     work = prediction.PEAK ** 3 // 16                            # a sixteenth of the product of matrices: 0.25 ms
     assert floor_ms(face_timings(), work) == pytest.approx(0.25)
-    found = {ratio.name: ratio.value for ratio in faces_ratios(face_timings(), 1, work)}
-    assert list(found.values()) == pytest.approx([4.0, 1.2, 2.0])
+    found = faces_ratios({1: face_timings(), 2: face_timings(2)}, work, {prediction.OPENCV: timing("", 3.0)})
+    assert [ratio.value for ratio in found] == pytest.approx([4.0, 1.2, 2.0, 6.0, 1.0, 6.0])
 
 
 @pytest.mark.parametrize("ratio, stored, is_worse", [

@@ -21,13 +21,14 @@ def export_cascade(folder, onnx_file=None, mirror=False):
     """The cascade of a model folder as one ONNX model (opset 17), checked by onnx.checker.
 
     Inputs
-        image, uint8 (h, w), grey; boxes, float32 (n, 4): left, top, right, bottom in pixels; level, int64 (), the last level
-        to run, by default all.
+        image, uint8 (h, w), grey; boxes, float32 (n, 4): left, top, right, bottom in pixels; level, int64 (), the last
+        level to run, by default all.
     Outputs, float32
         levels (n, L, k, 2), points after each level, pixels; confidence (n, k); spread (n, L, k), pixels, how far the
         networks of a point are apart; first (n, k, 2), network F alone.
     Metadata
-        deeplandmark: format of the model; settings: cascade.json; fingerprint of the model folder; mirror: 0 or 1.
+        deeplandmark: format of the model; settings: cascade.json; fingerprint of the model folder; mirror: 0 or 1;
+        levels there are; reach: how far beyond the box windows may lie, fraction of the box.
 
     Parameters
     ----------
@@ -52,8 +53,10 @@ def export_cascade(folder, onnx_file=None, mirror=False):
         raise ValueError(f"{folder}: windows cut by the rule {settings.cutting!r} cannot be exported, only by 'area'; "
                          "PyTorch runs this cascade")
     model = _build(settings, modules, mirror)
+    levels = sorted({network.level for network in modules})
     metadata = {"deeplandmark": str(FORMAT), "settings": settings.to_json(), "fingerprint": fingerprint(folder),
-                "mirror": str(int(mirror)), "levels": " ".join(map(str, sorted({n.level for n in modules})))}
+                "mirror": str(int(mirror)), "levels": " ".join(map(str, levels)),
+                "reach": str(_reach(settings, modules))}
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     if onnx_file is not None:
@@ -91,13 +94,31 @@ def _faces(b, mirror):
     width, height = b.node("Sub", right, left), b.node("Sub", bottom, top)
     corner, size = (b.node("Concat", *pair, axis=1) for pair in ((left, top), (width, height)))
     # Without faces there is no longest side, and a pixel does.
-    longest = b.node("ReduceMax", b.node("Concat", b.node("Reshape", size, b.constant([-1])), b.constant([1.0]), axis=0),
-                     keepdims=0)
+    sides = b.node("Concat", b.node("Reshape", size, b.constant([-1])), b.constant([1.0]), axis=0)
+    longest = b.node("ReduceMax", sides, keepdims=0)
     if mirror:
         corner = b.node("Concat", corner, b.node("Concat", right, top, axis=1), axis=0)
         size = b.node("Concat", size, b.node("Mul", size, b.constant([[-1.0, 1.0]])), axis=0)
     corner, size = (b.node("Unsqueeze", value, b.constant([1])) for value in (corner, size))
     return Faces(corner, size, b.node("Shape", size, end=1), longest, mirror)
+
+
+def _reach(settings, modules):
+    """How far beyond the box any window may lie, fraction of the box: bounded where all answers are, by a tanh."""
+    if any(module.graph.nodes[-1].type != "TanH" for module in modules.values()):
+        return np.inf
+    # Answers lie in -1..1, that is so far from the middle of the network's frame, in frames.
+    off = max(abs(settings.encoding.decode(answer) - 0.5) for answer in (-1.0, 1.0))
+    reach, point = 0.0, off - 0.5                                # of the windows; of the points so far
+    for level in sorted({network.level for network in modules}):
+        mine = [network for network in modules if network.level == level]
+        if level == 1:
+            edges = np.array([network.window for network in mine])
+            reach = max(reach, -edges.min(), edges.max() - 1)
+            continue
+        half = max(network.half_side for network in mine)
+        reach, point = max(reach, point + half), point + 2 * off * half
+    return float(reach)
 
 
 def _levels(settings, modules):

@@ -88,7 +88,9 @@ def _locally_shared_convolution(layers, pooled):
 def _product_of_pixels(b, layer, parameters, maps, size, pooled):
     """The convolution as one matrix product per region, of (n * slots, kernel * kernel * channels) numbers."""
     place, taps = _slots((layer.p, layer.q), size, pooled)
-    seen = np.stack([maps.place[k:k + place.shape[0], l:l + place.shape[1]] for k, l in np.ndindex(*[layer.kernel] * 2)], -1)
+    rows, columns = place.shape
+    cells = np.ndindex(layer.kernel, layer.kernel)
+    seen = np.stack([maps.place[k:k + rows, l:l + columns] for k, l in cells], axis=-1)
     windows = np.empty((place.size, seen.shape[-1]), np.int64)
     windows[place.ravel()] = seen.reshape(windows.shape)
     regions, slots, depth = layer.p * layer.q, size[0] * size[1], layer.channels * layer.kernel ** 2

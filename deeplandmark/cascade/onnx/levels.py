@@ -39,7 +39,7 @@ class Cascade:
     levels : list of Level
     picture : Picture
     faces : Faces
-        Where they are `mirrored`, the second half of them is the first half mirrored; the answers are means of both.
+        Where they are `mirrored`, the second half of them is the first half mirrored; answers are means of both.
     """
 
     def __init__(self, settings, levels, picture, faces):
@@ -126,7 +126,7 @@ class Cascade:
 
     def _confidence(self, b, levels, spread, count):
         """The formula of cascade/confidence.py: (n, k)."""
-        width = self._half(b, b.node("Gather", self.faces.size, b.constant([0]), axis=2))                      # (n, 1, 1)
+        width = self._half(b, b.node("Gather", self.faces.size, b.constant([0]), axis=2))           # (n, 1, 1)
         weights = self.settings.confidence
         if weights is None or len(weights) < count:
             last = b.node("Div", b.node("Squeeze", _cut(b, spread, count - 1, count), b.constant([1])),

@@ -3,7 +3,7 @@
 As *planes* a map's pixels lie side by side, which ONNX Runtime's convolutions want; as *pixels* the maps of a pixel do,
 which makes a convolution of few pixels a gather of blocks and a matrix product, several times faster.
 
-Weights shared in p x q regions leave their result in regions, each a map of its own; they are joined when somebody asks.
+Weights shared in p x q regions leave their result in regions, each a map of its own; they are joined when needed.
 """
 from dataclasses import dataclass, replace
 
@@ -51,7 +51,8 @@ class Planes:
         size = np.array([rows, columns])
         pieces = [b.node("Slice", whole.name, b.constant(size * place), b.constant(size * place + size + halo),
                          b.constant([2, 3])) for place in np.ndindex(p, q)]
-        return replace(whole, name=b.node("Concat", *pieces, axis=1), height=rows + halo, width=columns + halo, p=p, q=q)
+        y = b.node("Concat", *pieces, axis=1)
+        return replace(whole, name=y, height=rows + halo, width=columns + halo, p=p, q=q)
 
     @property
     def shape(self):
@@ -109,7 +110,7 @@ class Pixels:
         return b.node("Reshape", y, b.constant(shape))
 
     def planes(self, b):
-        y = b.node("Gather", self.flat(b), b.constant(self.place.ravel()), axis=2)               # (G, n, h * w, channels)
+        y = b.node("Gather", self.flat(b), b.constant(self.place.ravel()), axis=2)      # (G, n, h * w, channels)
         y = b.node("Transpose", y, perm=[1, 0, 3, 2])
         y = b.node("Reshape", y, b.constant([0, self.count * self.channels, *self.place.shape]))
         return Planes(y, self.count, self.channels, *self.place.shape)

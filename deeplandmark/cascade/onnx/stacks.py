@@ -80,7 +80,7 @@ def _chain(graphs):
 
 
 def _pooled_first(layers):
-    """Moves tanh behind absolute values and maxima: |tanh x| = tanh |x|, max tanh = tanh max, on a quarter of the numbers."""
+    """Moves tanh behind absolute values and maxima: |tanh x| = tanh |x|, max tanh x = tanh max x, of fewer numbers."""
     layers, moved = list(layers), True
     while moved:
         moved = False

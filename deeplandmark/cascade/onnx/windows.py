@@ -1,9 +1,9 @@
 """The windows of a level as nodes: the ``area`` rule of cutting.py for all faces at once.
 
-Each face has one *crop* for each place that networks look at: level 1 sees one, levels 2 and 3 one around each point. A
-crop is a square of K x K picture pixels that holds all windows of its place; K is that of the largest face of the call. A
-window is two matrix products: the weights of its columns (columns, K) with the crop, and those of its rows with that.
-The picture is read in blocks of 8 pixels side by side: eight times fewer steps than pixel by pixel.
+Each face has one *crop* for each place that networks look at: level 1 sees one, levels 2 and 3 one around each point.
+A crop is a square of K x K picture pixels that holds all windows of its place; K is that of the largest face of the
+call. A window is two matrix products: the weights of its columns (columns, K) with the crop, and those of its rows with
+that. The picture is read in blocks of 8 pixels side by side: eight times fewer steps than pixel by pixel.
 
 Names of sizes: n faces, P places of a face, L lines (rows or columns of patches), K pixels of a crop. Geometry has the
 axes (n, P, 2, K or 1), x before y.
@@ -160,7 +160,7 @@ def _edges(b, picture, low, pixels):
 
 
 def _lines(places, slot, axis):
-    """(P, 3, L) of a slot's columns (axis 0) or rows (axis 1): middle and extent as fractions of the box, and the axis."""
+    """(P, 3, L) of a slot's columns (axis 0) or rows (axis 1): middle and extent as fractions of the box, axis."""
     count = places.slots[slot][0].size[1 - axis]
     start, stop = places.windows[slot, :, axis, None], places.windows[slot, :, axis + 2, None]
     cell = (stop - start) / count

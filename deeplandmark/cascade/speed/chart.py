@@ -17,9 +17,10 @@ def draw_chart(path, series, floors):
         counts = (*BATCHES, MANY)
         found = [timings[f"{n} faces, {threads} thread(s)"] for n in counts]
         label = f"{threads} thread" + "s" * (threads > 1)
-        axes.plot(counts, [timing.best / n for timing, n in zip(found, counts)], "o-", color=f"C{k}", label=label)
-        axes.fill_between(counts, [timing.best / n for timing, n in zip(found, counts)],
-                          [timing.median / n for timing, n in zip(found, counts)], color=f"C{k}", alpha=0.2, linewidth=0)
+        best, median = ([getattr(timing, which) / n for timing, n in zip(found, counts)]
+                        for which in ("best", "median"))
+        axes.plot(counts, best, "o-", color=f"C{k}", label=label)
+        axes.fill_between(counts, best, median, color=f"C{k}", alpha=0.2, linewidth=0)
         axes.axhline(floors[threads], color=f"C{k}", linestyle=":", label=f"multiply-adds at the peak, {label}")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")

@@ -27,7 +27,7 @@ def one_face(rounds, model=None):
     with tempfile.TemporaryDirectory() as folder:
         steps = {OPENCV: _opencv(Path(folder), image, box[0]), GRAPH: lambda: graph.locate(image, box),
                  TORCH: lambda: torch_cascade.locate(image, box), SESSIONS: _sessions(Path(folder), model, image, box)}
-        return in_turn(steps, rounds)
+        return in_turn(steps, rounds, warm=True)
 
 
 def faces(rounds, threads=1, model=None):
@@ -39,12 +39,13 @@ def faces(rounds, threads=1, model=None):
     boxes = np.hstack([corner, corner + rng.uniform(80, 120, (MANY, 1))])
     matrix = rng.normal(size=(PEAK, PEAK)).astype(np.float32)
     steps = {f"{n} faces, {threads} thread(s)": lambda n=n: graph.locate(image, boxes[:n]) for n in (*BATCHES, MANY)}
-    return in_turn({**steps, "product of matrices": lambda: matrix @ matrix}, rounds)
+    return in_turn({**steps, "product of matrices": lambda: matrix @ matrix}, rounds, threads)
 
 
 def graph_of(model=None, threads=1):
     """The Cascade of an .onnx or of a model folder's cascade.onnx."""
-    return Cascade.load(model or default_model(), backend=None if str(model).endswith(".onnx") else "onnx", threads=threads)
+    backend = None if str(model).endswith(".onnx") else "onnx"
+    return Cascade.load(model or default_model(), backend, threads)
 
 
 def multiply_adds(model=None):
@@ -56,13 +57,15 @@ def multiply_adds(model=None):
 
 
 def pictures(count, jobs, model=None, size=250):
-    """Pictures a second from disk, size x size JPEGs with a face each, on `jobs` threads."""
+    """Pictures a second from disk, size x size JPEGs with a face each, on `jobs` threads; and milliseconds of all
+    processors together a picture."""
     graph = graph_of(model)
     with tempfile.TemporaryDirectory() as folder:
         listed = _write_pictures(Path(folder), min(count, 200), size)
-        start = time.perf_counter()
-        found = sum(1 for _ in graph.predict_many((listed[i % len(listed)] for i in range(count)), jobs=jobs))
-        return found / (time.perf_counter() - start)
+        start, work = time.perf_counter(), time.process_time()
+        for _ in graph.predict_many((listed[i % len(listed)] for i in range(count)), jobs=jobs):
+            pass
+        return count / (time.perf_counter() - start), 1e3 * (time.process_time() - work) / count
 
 
 def _picture(size=250):
@@ -82,7 +85,7 @@ def _write_pictures(folder, count, size):
 
 
 def _opencv(folder, image, box):
-    """The original's family: F at level 1, ten networks at levels 2 and 3, untrained; windows cut as the original does."""
+    """The original's family, untrained: F at level 1, ten networks at levels 2 and 3, its way of cutting windows."""
     from deeplandmark.caffe import TEST
     from deeplandmark.caffe.net import Net
     nets = []
@@ -138,7 +141,8 @@ def _sessions(folder, model, image, box):
 
     def module(network):
         file = folder / f"{network.full_name}.onnx"
-        to_onnx(str(source / f"{network.full_name}.prototxt"), str(source / f"{network.full_name}.caffemodel"), str(file))
+        stem = source / network.full_name
+        to_onnx(f"{stem}.prototxt", f"{stem}.caffemodel", str(file))
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     engine = TorchEngine(settings, {network: module(network) for network in modules},
                          lambda session, data: session.run(None, {"data": data})[0])

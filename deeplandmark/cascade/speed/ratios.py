@@ -1,4 +1,4 @@
-"""Ratios of timings of one run: they tell the same on a busy machine as on a quiet one, and can be kept and compared."""
+"""Ratios of timings of one run: nearly the same on a busy machine as on a quiet one, to be kept and compared."""
 import json
 from dataclasses import dataclass
 
@@ -42,14 +42,20 @@ def one_face_ratios(timings):
     return [Ratio(f"{name} / one graph, one face", ms[name] / ms[p.GRAPH]) for name in (p.OPENCV, p.TORCH, p.SESSIONS)]
 
 
-def faces_ratios(timings, threads, work):
-    """work : multiply-adds of a face."""
-    a_face = {n: timings[f"{n} faces, {threads} thread(s)"].best / n for n in (*p.BATCHES, p.MANY)}
-    label = f"{threads} thread(s)"
-    return [Ratio(f"1 face / a face of 64, {label}", a_face[1] / a_face[64]),
-            Ratio(f"a face of {p.MANY} / a face of 64, {label}", a_face[p.MANY] / a_face[64], more_is_better=False),
-            Ratio(f"a face of 64 / its multiply-adds at the peak, {label}", a_face[64] / floor_ms(timings, work),
-                  more_is_better=False)]
+def faces_ratios(series, work, one_face=None):
+    """series : dict of threads -> timings of `faces`; work : multiply-adds of a face; one_face : its timings."""
+    a_face = {n: series[1][f"{n} faces, 1 thread(s)"].best / n for n in (*p.BATCHES, p.MANY)}
+    ratios = [Ratio("one face / a face of 64", a_face[1] / a_face[64]),
+              Ratio(f"a face of {p.MANY} / a face of 64", a_face[p.MANY] / a_face[64], more_is_better=False),
+              Ratio("a face of 64 / its multiply-adds at the peak", a_face[64] / floor_ms(series[1], work),
+                    more_is_better=False)]
+    for threads, timings in series.items():
+        together = timings[f"64 faces, {threads} thread(s)"].best / 64
+        if threads > 1:
+            ratios.append(Ratio(f"64 faces, 1 thread / {threads} threads", a_face[64] / together))
+        if one_face:
+            ratios.append(Ratio(f"{p.OPENCV} / a face of 64, {threads} thread(s)", one_face[p.OPENCV].best / together))
+    return ratios
 
 
 def floor_ms(timings, work):

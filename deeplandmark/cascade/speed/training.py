@@ -28,7 +28,7 @@ def training_steps(rounds=15, threads=1):
         steps = {**_steps(), "plain PyTorch: the original's s0": plain_torch.step(plain_torch.original_s0(), 39, BATCH),
                  "plain PyTorch: S7": plain_torch.step(plain_torch.paper_s7(), 39, BATCH),
                  "plain PyTorch: S2": plain_torch.step(plain_torch.paper_s2(), 15, BATCH)}
-        return in_turn(steps, rounds)
+        return in_turn(steps, rounds, threads)
 
 
 @contextmanager
