@@ -23,7 +23,7 @@ VERBS = {
         "train": "train the networks of a level",
         "view_loss": "draw the losses of a training, point out unusual networks",
         "ablate": "train the paper's variants of F and compare them",
-        "benchmark": "measure how long a training step takes"},
+        "benchmark": "measure how fast training and prediction are"},
     "Caffe": {
         "caffe": "the `caffe` program for any net: train, test, time, and its tools"},
 }

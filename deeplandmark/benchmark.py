@@ -16,6 +16,7 @@ import json
 import platform
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from deeplandmark.arguments import positive, whole_number
 from deeplandmark.cascade.processes import cores, reexec_keeping_memory
@@ -43,8 +44,7 @@ def main(arguments=None):
 
 def _run(args):
     from deeplandmark.cascade.speed.ratios import worsened         # after --help: torch takes seconds to load
-    if args.compare:
-        open(args.compare, encoding="utf-8").close()             # before minutes of work
+    _check_files(args)
     result = Result()
     for part in args.only or PARTS:
         _MEASURE[part](args, result)
@@ -57,6 +57,15 @@ def _run(args):
     for line in slower:
         print(f"benchmark: worse than in {args.compare} by more than {args.tolerance:.0%}: {line}", file=sys.stderr)
     return 1 if slower else 0
+
+
+def _check_files(args):
+    """Finds out before minutes of work."""
+    if args.compare:
+        open(args.compare, encoding="utf-8").close()
+    for path in filter(None, (args.json, args.chart)):
+        if not Path(path).parent.is_dir():
+            raise ValueError(f"{path}: there is no folder {Path(path).parent}")
 
 
 class Result:

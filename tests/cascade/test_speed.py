@@ -83,3 +83,6 @@ def test_the_command_refuses_before_it_measures(quick, tmp_path, capsys):
     for path in ("missing.json", "wrong.json"):
         assert quick("--compare", tmp_path / path) == 1
         assert path in capsys.readouterr().err
+    assert quick("--json", tmp_path / "no" / "x.json") == 1
+    captured = capsys.readouterr()
+    assert "there is no folder" in captured.err and not captured.out
