@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,8 @@ class Server:
     def __init__(self, *flags):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "deeplandmark.serve", "--port", "0", *flags], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))    # a shell's jobs ignore it
         line = self.process.stdout.readline()
         assert line.startswith("serving on http"), line + self.process.stderr.read()
         self.url = line.split()[2]
