@@ -19,9 +19,11 @@ MIDDLES = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.75]])       # of the point
 SPREAD = 0.1
 SEED = 11
 SMALL = """{%- import "macros.prototxt.template" as net -%}
-{{ net.CR("conv1", "data", s=4, n=6) }}
+{{ net.CR("conv1", "data", s=4, n=4) }}
 {{ net.P("pool1", "conv1", s=2) }}
-{{ net.F("fc1", "pool1", n=20) }}
+{{ net.CR("conv2", "pool1", s=3, n=8) }}
+{{ net.P("pool2", "conv2", s=4) }}
+{{ net.F("fc1", "pool2", n=30) }}
 {{ net.F("fc2", "fc1", n=num_output) }}
 """
 
@@ -55,9 +57,11 @@ def workplace(tmp_path, monkeypatch):
     shutil.copytree(template_folder(), "t", ignore=lambda _, names: [n for n in names if n.endswith(".prototxt")])
     Path("t/paper_s0.prototxt.template").write_text(SMALL)
     Path("t/paper_s2.prototxt.template").write_text(SMALL)
+    train = Path("t/train.prototxt.template")
+    train.write_text(train.read_text().replace("train_source, 64,", "train_source, 16,"))
     solver = Path("t/paper_solver.prototxt.template")
     text = re.sub("test_iter: .*", "test_iter: 1", solver.read_text()).replace("max_iter // 20", "max_iter // 4")
-    solver.write_text(re.sub("base_lr: .*", "base_lr: {{ 0.003 if level == 1 else 0.005 }}", text))
+    solver.write_text(re.sub("base_lr: .*", "base_lr: 0.01", text))
     return tmp_path
 
 
@@ -68,12 +72,11 @@ def run(command):
 def test_three_points_from_pictures_to_a_report(workplace, capsys):
     run("find_data --data pictures --points discs.json")
     assert "92 pictures are named" in capsys.readouterr().err
-    run("generate --points discs.json --templates t --levels 1 --set iterations=250")
-    run("generate --points discs.json --templates t --levels 2,3 --set iterations=120")
+    run("generate --points discs.json --templates t --set iterations=150")
     assert len(list(Path("prototxt").glob("*.prototxt"))) == 3 * (1 + 4 * 3)
     for level in (1, 2, 3):
         run(f"prepare {level} --points discs.json --data pictures --jobs 1 --start-from model-discs --show sheet{level}.png")
-        run(f"train {level} --points discs.json --jobs 1")
+        run(f"train {level} --points discs.json --jobs 2")          # one thread each
         assert Path(f"sheet{level}.png").stat().st_size > 1000
     assert not Path("model").exists() and not Path("train").exists() and Path("log-discs/3_low2.log").exists()
     run("evaluate --model model-discs --data pictures --out result --json table.json")
@@ -83,7 +86,7 @@ def test_three_points_from_pictures_to_a_report(workplace, capsys):
     means = {level: np.array(values["mean"]) for level, values in table["levels"].items()}
     assert table["n"] == 12 and all(mean.shape == (3,) for mean in means.values())
     guess = SPREAD * np.mean(np.linalg.norm(np.random.default_rng(0).uniform(-1, 1, (9999, 2)), axis=1))
-    assert means["1"].mean() < guess and means["3"].mean() < 0.35 * guess, means      # of the middles, for every face
+    assert means["1"].mean() < 0.5 * guess and means["3"].mean() < 0.1 * guess, means     # of one answer for all
 
     face = read_list("pictures/testImageList.txt", 3)[0]
     cascade = Cascade.load("model-discs")
