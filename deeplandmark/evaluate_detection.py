@@ -14,6 +14,7 @@ import numpy as np
 from deeplandmark.arguments import fraction, whole_number
 from deeplandmark.cascade.detected import FOUND, evaluate_detected
 from deeplandmark.cascade.evaluation import spread
+from deeplandmark.extras import explained
 from deeplandmark.faces import BBox, open_archive, read_colour, read_list
 from deeplandmark.faces.detection import load_detector
 from deeplandmark.faces.draw import contact_sheet
@@ -21,12 +22,13 @@ from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.picture import write_picture
 
 
+@explained
 def main(arguments=None):
     """Returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
         _run(options)
-    except (FacesError, ValueError, OSError, ImportError) as error:
+    except (FacesError, ValueError, OSError) as error:
         print(f"evaluate_detection: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
