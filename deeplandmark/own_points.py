@@ -1,4 +1,4 @@
-"""The flag --points of the commands that train: points of one's own, and folders of their own for what comes of them."""
+"""The flag --points of the commands that train: points of one's own, and folders of their own for the results."""
 import argparse
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from deeplandmark.cascade.networks import FIVE_POINTS, Points
 from deeplandmark.cascade.points_file import read_points
 
-_TAKEN = ("original", "synthetic")                               # model-original/ and model-synthetic/ are others' folders
+_TAKEN = ("original", "synthetic")          # model-original/ and model-synthetic/ are the folders of others
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,11 @@ def _parser():
     parser.add_argument("--variant", default="paper", choices=sorted(SETTINGS))
     add_points_argument(parser)
     parser.add_argument("--frozen", action="store_true",
-                        help="patches cut once and for all, for nets generated with --frozen; always so for the original's")
+                        help="patches cut once and for all, for nets generated with --frozen; the original's always are")
     parser.add_argument("--copies", type=whole_number(1), metavar="N",
                         help="frozen samples of each face, each under a new pose (default 8)")
     parser.add_argument("--start-from", metavar="MODEL",
-                        help="centre patches on what this model predicts at the level before, not on shifted true points")
+                        help="begin where this model puts the points at the level before, not at shifted true points")
     parser.add_argument("--seed", type=whole_number(), default=1)
     parser.add_argument("--jobs", type=whole_number(1), metavar="J", help="processes (default: every core)")
     parser.add_argument("--force", action="store_true", help="make the files even when they are up to date")

@@ -17,6 +17,8 @@ from deeplandmark.cascade.progress_line import duration
 from deeplandmark.extras import explained
 from deeplandmark.own_points import add_points_argument
 
+FOLDERS = {"train": "HDF5 files", "model": "models and snapshots", "log": "training logs"}
+
 
 @explained
 def main(arguments=None):
@@ -26,7 +28,7 @@ def main(arguments=None):
     from deeplandmark.cascade.train_level import train_level
     from deeplandmark.cascade.training import Folders, TrainingError
     start = time.monotonic()
-    folders = Folders(args.prototxt, *(getattr(args, kind) or args.own.folder(kind) for kind in ("train", "model", "log")))
+    folders = Folders(args.prototxt, *(getattr(args, kind) or args.own.folder(kind) for kind in FOLDERS))
     try:
         errors = train_level(settings_of(args.variant, args.own.points), args.level, folders, args.only, args.jobs,
                              args.device, _say)
@@ -34,7 +36,8 @@ def main(arguments=None):
         print(f"train: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"train: interrupted; the same command goes on from the last snapshots in {folders.model}/", file=sys.stderr)
+        print(f"train: interrupted; the same command goes on from the last snapshots in {folders.model}/",
+              file=sys.stderr)
         return 130
     print(f"level {args.level} is trained ({duration(time.monotonic() - start)}); test loss as a share of a constant "
           "answer's: " + ", ".join(f"{name} {error:.3f}" for name, error in errors.items()))
@@ -55,11 +58,13 @@ def _parser():
     parser.add_argument("level", type=int, choices=(1, 2, 3))
     parser.add_argument("--variant", default="paper", choices=("paper", "original"))
     parser.add_argument("--only", type=_names, metavar="NAMES", help="networks to train, such as 2_LE1,2_LE2")
-    parser.add_argument("--jobs", type=whole_number(1), metavar="N", help="processes that train at a time (default: one a core)")
+    parser.add_argument("--jobs", type=whole_number(1), metavar="N",
+                        help="processes that train at a time (default: one a core)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     add_points_argument(parser)
-    parser.add_argument("--prototxt", default="prototxt", metavar="DIR", help="generated prototxt files (default: prototxt)")
-    for name, content in (("train", "HDF5 files"), ("model", "models and snapshots"), ("log", "training logs")):
+    parser.add_argument("--prototxt", default="prototxt", metavar="DIR",
+                        help="generated prototxt files (default: prototxt)")
+    for name, content in FOLDERS.items():
         parser.add_argument(f"--{name}", metavar="DIR", help=f"{content} (default: {name}; {name}-NAME with --points)")
     return parser
 

@@ -51,7 +51,7 @@ def without_extras(commands, folder):
 
 def test_every_help_without_extras(tmp_path):
     for verb, (status, out, err) in zip(NAMES, without_extras([[verb, "--help"] for verb in NAMES], tmp_path)):
-        if verb in ("caffe", "ablate"):                          # whose verbs and trials come from modules that need torch
+        if verb in ("caffe", "ablate"):                          # their verbs and trials come from what needs torch
             assert status == 1 and err.count("\n") == 1 and 'pip install "deeplandmark[train]"' in err, (verb, err)
         else:
             assert status == 0 and "usage: " in out and not err, (verb, err)
@@ -86,8 +86,9 @@ def test_what_needs_no_extra_works_without(tmp_path):
     assert results[1][1] == "faces\n"
 
 
-@pytest.mark.parametrize("module, arguments", [("jinja2", ["generate", "--out", "out"]), ("matplotlib", ["view_loss", "log"]),
-                                               ("h5py", ["prepare", "1", "--data", "faces", "--jobs", "1"])])
+@pytest.mark.parametrize("module, arguments", [
+    ("jinja2", ["generate", "--out", "out"]), ("matplotlib", ["view_loss", "log"]),
+    ("h5py", ["prepare", "1", "--data", "faces", "--jobs", "1"])])
 def test_one_missing_module_is_named(module, arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     main(["synthesize", "faces", "--train", "12", "--test", "2", "--jobs", "1"])

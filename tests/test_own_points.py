@@ -75,7 +75,8 @@ def test_three_points_from_pictures_to_a_report(workplace, capsys):
     run("generate --points discs.json --templates t --set iterations=150")
     assert len(list(Path("prototxt").glob("*.prototxt"))) == 3 * (1 + 4 * 3)
     for level in (1, 2, 3):
-        run(f"prepare {level} --points discs.json --data pictures --jobs 1 --start-from model-discs --show sheet{level}.png")
+        run(f"prepare {level} --points discs.json --data pictures --jobs 1 --start-from model-discs "
+            f"--show sheet{level}.png")
         run(f"train {level} --points discs.json --jobs 2")          # one thread each
         assert Path(f"sheet{level}.png").stat().st_size > 1000
     assert not Path("model").exists() and not Path("train").exists() and Path("log-discs/3_low2.log").exists()
@@ -107,8 +108,8 @@ def test_what_does_not_belong_together_is_found_before_training(workplace, capsy
     run("generate --templates t --levels 1")                     # the usual five, for train/
     run("prepare 1 --points discs.json --data pictures --jobs 1")
     for what, command, text in [
-            ("nets of other points", "train 1 --points discs.json", "answers 10 numbers, 1_F finds 3 points; run `python -m "
-             "deeplandmark.generate` with the same --points"),
+            ("nets of other points", "train 1 --points discs.json", "answers 10 numbers, 1_F finds 3 points; run `python "
+             "-m deeplandmark.generate` with the same --points"),
             ("no samples", "train 1", "train/ has no HDF5 files of level 1; run `python -m deeplandmark.prepare 1`"),
             ("samples of other points", "train 1 --train train-discs", "prototxt/1_F_train.prototxt reads "
              "train/1_F/train.txt, the HDF5 files are in train-discs/; run `python -m deeplandmark.generate --train")]:
@@ -131,10 +132,10 @@ def published():
 
 
 @pytest.mark.parametrize("nets, samples, text", [
-    ("--frozen", "", "reads frozen patches, train-discs/1_F/train.h5 holds wide windows; run `python -m deeplandmark.generate` "
-     "without --frozen, or `python -m deeplandmark.prepare 1 --frozen`"),
-    ("", "--frozen --copies 1", "cuts patches of wide windows, train-discs/1_F/train_00.h5 holds frozen patches; run `python "
-     "-m deeplandmark.prepare 1` without --frozen, or `python -m deeplandmark.generate --frozen`")])
+    ("--frozen", "", "reads frozen patches, train-discs/1_F/train.h5 holds wide windows; run `python -m "
+     "deeplandmark.generate` without --frozen, or `python -m deeplandmark.prepare 1 --frozen`"),
+    ("", "--frozen --copies 1", "cuts patches of wide windows, train-discs/1_F/train_00.h5 holds frozen patches; run "
+     "`python -m deeplandmark.prepare 1` without --frozen, or `python -m deeplandmark.generate --frozen`")])
 def test_frozen_nets_want_frozen_samples(nets, samples, text, workplace, capsys):
     run(f"generate --points discs.json --templates t --levels 1 {nets}")
     run(f"prepare 1 --points discs.json --data pictures --jobs 1 {samples}")

@@ -44,7 +44,8 @@ def test_the_wheel_names_its_command_and_its_extras(wheel):
     metadata = texts["METADATA"].splitlines()
     assert {f"Provides-Extra: {extra}" for extra in ("train", "web", "video", "dev")} <= set(metadata)
     needed = [line for line in metadata if line.startswith("Requires-Dist: ") and "extra ==" not in line]
-    assert sorted(line.split()[1].split(">")[0].split("<")[0] for line in needed) == ["numpy", "onnxruntime", "opencv-python"]
+    names = sorted(line.split()[1].split(">")[0].split("<")[0] for line in needed)
+    assert names == ["numpy", "onnxruntime", "opencv-python"]
 
 
 def test_unpacked_it_works_without_extras(wheel, tmp_path):

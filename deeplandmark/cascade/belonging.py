@@ -1,4 +1,4 @@
-"""Whether a training net and the HDF5 files belong together: asked before a training, not found out by its processes."""
+"""Whether a training net and the HDF5 files belong together: asked before a training, not found out in it."""
 import os
 from pathlib import Path
 
@@ -45,8 +45,8 @@ def _reading(layer, source, network, path, train):
         return (f"{path} reads frozen patches, {file} holds wide windows; run {_GENERATE}` without --frozen, or "
                 f"{_PREPARE} {network.level} --frozen`")
     if shapes.get("landmark") != (network.num_output,):
-        return (f"{file} has landmarks of shape {shapes.get('landmark')}, {network.full_name} finds {len(network.points)} "
-                f"points; run {_PREPARE} {network.level}` with the same --points")
+        return (f"{file} has landmarks of shape {shapes.get('landmark')}, {network.full_name} finds "
+                f"{len(network.points)} points; run {_PREPARE} {network.level}` with the same --points")
     return None
 
 

@@ -54,7 +54,8 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
         columns=network.size[1], structure=f"{variant}_{structure or network.structure}", variant=variant,
         recipe=recipe, effort=effort, frozen=frozen or variant == "original",
         extent=patch_extent(network, SETTINGS[variant]), half_side=network.half_side,
-        max_shift=MAX_SHIFT.get(network.level), seed=seed, train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
+        max_shift=MAX_SHIFT.get(network.level), seed=seed,
+        train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
         train_source=f"{train}/{network.full_name}/train.txt", test_source=f"{train}/{network.full_name}/test.txt",
         snapshot_prefix=f"{model}/{network.full_name}/")
     try:
@@ -68,7 +69,7 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
 
 
 def settable(folder=None):
-    """The variables that templates read with a default of their own, `set NAME = NAME | default(...)`: a sorted list."""
+    """The variables that templates have a default for, `set NAME = NAME | default(...)`: a sorted list."""
     texts = (path.read_text(encoding="utf-8") for path in Path(folder or template_folder()).glob("*.template"))
     return sorted({name for text in texts for name in re.findall(r"\bset (\w+) = \1 \| default\b", text)})
 
@@ -82,7 +83,8 @@ def _place(error):
 def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, points=FIVE_POINTS, **settings):
     """Writes `{level}_{name}_{train,deploy,solver}.prototxt` of every network of some levels into a folder.
 
-    `s0` names another structure for F, `settings` are those of `render`. Returns the list of paths. Files whose text is the same are left alone.
+    `s0` names another structure for F, `settings` are those of `render`. Returns the list of paths. Files whose text is
+    the same are left alone.
 
     Raises
     ------

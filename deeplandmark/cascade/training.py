@@ -1,7 +1,7 @@
 """Training the networks of a level: who still has to be trained, from which snapshot, with whom, and who failed.
 
-Networks of one structure that stand at the same iteration train as one stack (caffe/stacked); `jobs` stacks train at the
-same time, each in a process of its own. A network that collapsed is trained again with another seed.
+Networks of one structure that stand at the same iteration train as one stack (caffe/stacked); `jobs` stacks train at
+the same time, each in a process of its own. A network that collapsed is trained again with another seed.
 """
 import hashlib
 import json
@@ -95,8 +95,8 @@ class NetworkTraining:
     def restart(self, reason):
         """Forget this attempt's snapshots, keep its log aside, and go on to the next seed."""
         if self.state.attempt + 1 >= MAX_ATTEMPTS:
-            raise TrainingError(f"{self.name}: {reason}, and so with {MAX_ATTEMPTS} seeds; look at {self.log} and at the "
-                                "template, lower base_lr in the solver template, or check the data with "
+            raise TrainingError(f"{self.name}: {reason}, and so with {MAX_ATTEMPTS} seeds; look at {self.log} and at "
+                                "the template, lower base_lr in the solver template, or check the data with "
                                 f"`python -m deeplandmark.prepare {self.network.level} --show sheet.png`")
         for path in self.folder.glob("_iter_*"):
             path.unlink()
