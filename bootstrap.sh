@@ -12,7 +12,7 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --data PATH         zip or folder of the paper's pictures (default: DEEPLANDMARK_DATA, dataset/train, the download)
   --offline           do not download; without pictures, train on synthetic faces (into model-synthetic/)
   --points FILE       points of your own (docs/own_points.md); trains into model-NAME/ for NAME.json
-  --variant NAME      paper (default) or original: the family of templates
+  --variant NAME      paper (default), wide or original: the family of templates
   --recipe NAME       fast (default) or full: the training plan
   --levels 1,2,3      levels to train (default: all)
   --jobs N            processes that train at a time (default: one a core)
@@ -53,7 +53,7 @@ one_of() {                                                       # FLAG VALUE CH
 }
 whole() { [[ $2 =~ ^[0-9]{1,9}$ && $((10#$2)) -ge $3 ]] || refuse "$1 $2: not a whole number of at least $3"; }
 
-one_of --variant "$variant" paper original
+one_of --variant "$variant" paper wide original
 one_of --recipe "$recipe" fast full
 whole --seed "$seed" 0
 [ -z "$jobs" ] || whole --jobs "$jobs" 1
@@ -134,7 +134,7 @@ declare -A share=([generate]=1 [prepare_1]=4 [train_1]=48 [prepare_2]=5 [train_2
                   [export]=1 [calibrate]=1 [view_loss]=1 [evaluate]=2)
 plan=(generate)
 for level in ${levels//,/ }; do plan+=("prepare_$level" "train_$level"); done
-[ "$variant" != paper ] || plan+=(export calibrate)              # the original's cutting rule has no ONNX form
+[ "$variant" = original ] || plan+=(export calibrate)             # the original's cutting rule has no ONNX form
 plan+=(view_loss evaluate)
 todo=0
 for step in "${plan[@]}"; do todo=$((todo + ${share[$step]:-10})); done
@@ -152,14 +152,14 @@ step() {
 step generate python -m deeplandmark.generate --variant "$variant" --recipe "$recipe" --seed "$seed" \
   ${points:+--points "$points"} --train "$train" --model "$model" ${effort:+--effort "$effort"}
 start_from="--start-from $model"                                 # patches around what the level before predicts
-[ "$variant" = paper ] || start_from=                            # the original shifts the true points
+[ "$variant" != original ] || start_from=                           # the original shifts the true points
 for level in ${levels//,/ }; do
   step "prepare_$level" python -m deeplandmark.prepare "$level" --data "$folder" --out "$train" --variant "$variant" \
     ${points:+--points "$points"} --seed "$seed" $start_from ${copies:+--copies "$copies"} ${jobs:+--jobs "$jobs"}
   step "train_$level" python -m deeplandmark.train "$level" --variant "$variant" --device "$device" \
     ${points:+--points "$points"} --train "$train" --model "$model" --log "$log" ${jobs:+--jobs "$jobs"}
 done
-if [ "$variant" = paper ]; then
+if [ "$variant" != original ]; then
   step export python -m deeplandmark.export --model "$model" "$model/cascade.onnx"
   step calibrate python -m deeplandmark.calibrate --model "$model" --data "$folder"
 fi

@@ -46,7 +46,7 @@ def _ablate(args):
     ablation, out = ABLATIONS[args.what], Path(args.out, args.what)
     archive = open_archive(args.data, Path("dataset", Path(args.data).stem))
     for frozen in (False, True)[:1 + needs_frozen(ablation)]:
-        plan = Plan(ablation.level, PAPER_SETTINGS, AUGMENTATION["paper", ablation.level],
+        plan = Plan(ablation.level, PAPER_SETTINGS, AUGMENTATION["paper"][ablation.level],
                     default_shift(ablation.level), seed=args.seed, frozen=frozen,
                     start_from=args.start_from if ablation.level > 1 else None)
         prepare(plan, archive.train_list, args.frozen_train if frozen else args.train, args.jobs)

@@ -11,7 +11,8 @@ import argparse
 import sys
 
 from deeplandmark.arguments import positive, whole_number
-from deeplandmark.cascade.templates import RECIPES, VARIANTS, check_nets, generate
+from deeplandmark.cascade.settings import SETTINGS
+from deeplandmark.cascade.templates import RECIPES, check_nets, generate
 from deeplandmark.extras import explained
 from deeplandmark.own_points import add_points_argument
 
@@ -54,7 +55,7 @@ def _variable(text):
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m deeplandmark.generate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--variant", default="paper", choices=VARIANTS, help="family of templates (default: paper)")
+    parser.add_argument("--variant", default="paper", choices=list(SETTINGS), help="family of templates (default: paper)")
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
     parser.add_argument("--effort", type=positive, default=1.0, metavar="X", help="factor on the number of iterations")
     parser.add_argument("--levels", type=_levels, default=(1, 2, 3), metavar="1,2,3")

@@ -60,9 +60,9 @@ def _prepare(args):
 
 def _plan(args):
     _check_start(args)
-    plan = Plan(args.level, settings_of(args.variant, args.own.points), AUGMENTATION[args.variant, args.level],
+    plan = Plan(args.level, settings_of(args.variant, args.own.points), AUGMENTATION[args.variant][args.level],
                 default_shift(args.level, args.variant), seed=args.seed, start_from=args.start_from,
-                frozen=args.frozen or args.variant != "paper")
+                frozen=args.frozen or args.variant == "original")
     if args.copies is not None:
         plan = replace(plan, copies=args.copies)
     return plan
@@ -84,7 +84,7 @@ def _parser():
                         help="folder or zip with trainImageList.txt (default: DEEPLANDMARK_DATA)")
     parser.add_argument("--unpack-to", metavar="DIR", help="where a zip is unpacked (default: dataset/NAME)")
     parser.add_argument("--out", metavar="DIR", help="gets {level}_{name}/ (default: train; train-NAME with --points)")
-    parser.add_argument("--variant", default="paper", choices=sorted(SETTINGS))
+    parser.add_argument("--variant", default="paper", choices=list(SETTINGS))
     add_points_argument(parser)
     parser.add_argument("--frozen", action="store_true",
                         help="patches cut once and for all, for nets generated with --frozen; the original's always are")

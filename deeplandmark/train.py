@@ -14,6 +14,7 @@ import time
 
 from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.progress_line import duration
+from deeplandmark.cascade.settings import SETTINGS, settings_of
 from deeplandmark.extras import explained
 from deeplandmark.own_points import add_points_argument
 
@@ -24,7 +25,6 @@ FOLDERS = {"train": "HDF5 files", "model": "models and snapshots", "log": "train
 def main(arguments=None):
     args = _parser().parse_args(arguments)
     from deeplandmark.caffe.errors import CaffeError             # after --help: torch takes seconds to load
-    from deeplandmark.cascade.settings import settings_of
     from deeplandmark.cascade.train_level import train_level
     from deeplandmark.cascade.training import Folders, TrainingError
     start = time.monotonic()
@@ -56,7 +56,7 @@ def _parser():
     parser = argparse.ArgumentParser(prog="python -m deeplandmark.train", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("level", type=int, choices=(1, 2, 3))
-    parser.add_argument("--variant", default="paper", choices=("paper", "original"))
+    parser.add_argument("--variant", default="paper", choices=list(SETTINGS))
     parser.add_argument("--only", type=_names, metavar="NAMES", help="networks to train, such as 2_LE1,2_LE2")
     parser.add_argument("--jobs", type=whole_number(1), metavar="N",
                         help="processes that train at a time (default: one a core)")

@@ -33,13 +33,13 @@ class Augmentation:
 
 
 NO_AUGMENTATION = Augmentation(angle=0.0, scale=0.0, shift=0.0, mirror=False)
-# The original mirrors and turns by +-5 degrees, at level 1 only; the boxes stay.
-AUGMENTATION = {("paper", 1): Augmentation(),
-                ("paper", 2): Augmentation(scale=0.04, shift=0.0),
-                ("paper", 3): Augmentation(scale=0.04, shift=0.0),
-                ("original", 1): Augmentation(angle=5.0, scale=0.0, shift=0.0),
-                ("original", 2): NO_AUGMENTATION,
-                ("original", 3): NO_AUGMENTATION}
+_AROUND_POINTS = Augmentation(scale=0.04, shift=0.0)
+_OURS = {1: Augmentation(), 2: _AROUND_POINTS, 3: _AROUND_POINTS}
+# Of each family and level. The original mirrors and turns by +-5 degrees, at level 1 only; the boxes stay.
+AUGMENTATION = {
+    "paper": _OURS,
+    "wide": _OURS,
+    "original": {1: Augmentation(angle=5.0, scale=0.0, shift=0.0), 2: NO_AUGMENTATION, 3: NO_AUGMENTATION}}
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def _original_networks():
 
 ORIGINAL_SETTINGS = CascadeSettings(networks=_original_networks(), cutting="truncate", encoding=Encoding(0.0, 1.0))
 PAPER_SETTINGS = CascadeSettings()
-SETTINGS = {"paper": PAPER_SETTINGS, "original": ORIGINAL_SETTINGS}
+SETTINGS = {"paper": PAPER_SETTINGS, "wide": PAPER_SETTINGS, "original": ORIGINAL_SETTINGS}      # of each family
 
 
 def settings_of(variant="paper", points=FIVE_POINTS):

@@ -6,7 +6,6 @@ from pathlib import Path
 from deeplandmark.cascade.networks import FIVE_POINTS, MAX_SHIFT, networks
 from deeplandmark.cascade.settings import SETTINGS, patch_extent
 
-VARIANTS = ("paper", "original")
 RECIPES = ("fast", "full")
 
 
@@ -27,7 +26,7 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
     kind : "train", "deploy" or "solver"
     folder : path
         Where the templates are.
-    variant : "paper" or "original"
+    variant : "paper", "wide" or "original"
         Family of structures and solver.
     structure : str, optional
         Another structure than the table's: s3 ... s7 for an ablation of S0.

@@ -174,3 +174,29 @@ def test_frozen_nets_read_patches_and_others_cut_them(tmp_path):
         assert re.findall(r'type: "(HDF5\w+)"', (tmp_path / "3_N1_train.prototxt").read_text()) == kinds
     generate(tmp_path, levels=(3,), variant="original")
     assert "HDF5PatchData" not in (tmp_path / "3_N1_train.prototxt").read_text()
+
+
+def test_the_wide_family_costs_at_most_25_million_multiply_adds(tmp_path):
+    """And has the windows and answers of the paper's, with more of everything between."""
+    for variant in ("paper", "wide"):
+        generate(tmp_path / variant, variant=variant)
+    total = 0
+    for times, name in ((1, "1_F"), (2, "1_EN"), (20, "2_LE1")):
+        paper, wide = (Net(str(tmp_path / variant / f"{name}_deploy.prototxt"), TEST) for variant in ("paper", "wide"))
+        for blob in ("data", *BLOBS):
+            if blob in wide.blobs:
+                same = blob in ("data", "fc2")
+                assert (wide.blobs[blob].data.shape == paper.blobs[blob].data.shape) is same
+        total += times * sum(multiply_adds(wide, layer) for layer in wide.params)
+    assert 15e6 < total <= 25e6
+
+
+def multiply_adds(net, layer):
+    """Of one face: a weight of a convolution is used once for every pixel of its region."""
+    weights = net.params[layer][0].data
+    if weights.ndim == 2:
+        return weights.size
+    if weights.ndim < 4:
+        return 0
+    _, maps, rows, columns = net.blobs[layer].data.shape
+    return weights.size * rows * columns // (weights.shape[0] // maps)
