@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from deeplandmark.cascade.confidence import point_confidence
 from deeplandmark.cascade.settings import CascadeSettings
 
-FORMAT = 1                  # of the exported models this version reads
+FORMAT = 2                  # of the exported models this version reads
 _OUTPUTS = ("levels", "spread", "confidence", "first")
 # Faces of a call run in parts of this many: they stay in the processor's cache, and memory stays flat.
 _FACES = 64
@@ -54,19 +55,23 @@ class OnnxEngine:
 
     def run(self, image, boxes, level):
         """(levels, spread, confidence, first) for a grey picture and boxes (n, 4) float64, as torch_networks' Found."""
-        if image.size <= _LARGE or not len(boxes):
-            return self._run(image, boxes, level)
-        part, corner = _around(image, boxes, self._reach)
-        levels, spread, confidence, first = self._run(part, boxes - np.tile(corner, 2), level)
+        part, corner = image, np.zeros(2)
+        if image.size > _LARGE and len(boxes):
+            part, corner = _around(image, boxes, self._reach)
+        levels, spread, confidence, first = self._run(part, boxes - np.tile(corner, 2))
+        # The graph runs all levels: which of them is asked for is no reason to have branches in it.
+        count = sum(number <= level for number in self.levels)
+        if count < len(self.levels):
+            levels, spread = levels[:, :count], spread[:, :count]
+            confidence = point_confidence(levels, spread, boxes[:, 2] - boxes[:, 0], self.settings.confidence)
         return levels + corner, spread, confidence, first + corner
 
-    def _run(self, image, boxes, level):
-        wanted = np.array(min(level, self.levels[-1]), np.int64)
+    def _run(self, image, boxes):
         boxes32 = boxes.astype(np.float32)
         order, parts = _parts(boxes, self._threads)
 
         def run(part):
-            return self._session.run(_OUTPUTS, {"image": image, "boxes": boxes32[part], "level": wanted})
+            return self._session.run(_OUTPUTS, {"image": image, "boxes": boxes32[part]})
         found = list((self._pool.map if self._pool else map)(run, parts))
         joined = found[0] if len(found) == 1 else [np.concatenate(arrays) for arrays in zip(*found)]
         return joined if len(boxes) < 2 else [_restored(array, order) for array in joined]

@@ -21,8 +21,7 @@ def export_cascade(folder, onnx_file=None, mirror=False):
     """The cascade of a model folder as one ONNX model (opset 17), checked by onnx.checker.
 
     Inputs
-        image, uint8 (h, w), grey; boxes, float32 (n, 4): left, top, right, bottom in pixels; level, int64 (), the last
-        level to run, by default all.
+        image, uint8 (h, w), grey; boxes, float32 (n, 4): left, top, right, bottom in pixels.
     Outputs, float32
         levels (n, L, k, 2), points after each level, pixels; confidence (n, k); spread (n, L, k), pixels, how far the
         networks of a point are apart; first (n, k, 2), network F alone.
@@ -66,36 +65,35 @@ def export_cascade(folder, onnx_file=None, mirror=False):
 
 def _build(settings, modules, mirror):
     b = GraphBuilder()
-    for name in ("image", "boxes", "level", "first", *OUTPUTS):
+    for name in ("image", "boxes", *OUTPUTS):
         b.reserve(name)
     b.begin_layer("faces", [])
-    cascade = Cascade(settings, _levels(settings, modules), read_picture(b, "image"), _faces(b, mirror))
-    results = cascade.run(b, "level")
-    outputs = dict(zip((*OUTPUTS, "first"), results))
-    for name, result in outputs.items():
-        b.nodes.append(helper.make_node("Identity", [result], [name], name=f"{name}/output"))
+    # ONNX Runtime's fast kernels divide by the number of faces: without any, there is one of no size.
+    count = b.node("Shape", "boxes", end=1)
+    missing = b.node("Max", b.node("Sub", b.constant([1]), count), b.constant([0]))
+    boxes = b.node("Pad", "boxes", b.node("Concat", b.constant([0, 0]), missing, b.constant([0]), axis=0))
+    cascade = Cascade(settings, _levels(settings, modules), read_picture(b, "image"), _faces(b, boxes, mirror))
+    for name, result in zip(OUTPUTS, cascade.run(b)):
+        those = [result, b.constant([0]), count, b.constant([0])]
+        b.nodes.append(helper.make_node("Slice", those, [name], name=f"{name}/output"))
     points = len(settings.points)
     shapes = {"levels": ["n", "levels", points, 2], "confidence": ["n", points], "spread": ["n", "levels", points],
               "first": ["n", points, 2]}
-    last = helper.make_tensor("level", TensorProto.INT64, [], [cascade.levels[-1].number])
     graph = helper.make_graph(
         b.nodes, "cascade",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["h", "w"]),
-         helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["n", 4]),
-         helper.make_tensor_value_info("level", TensorProto.INT64, [])],
+         helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["n", 4])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
-        [last, *b.constants.values()])
+        list(b.constants.values()))
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION,
                              producer_name="deeplandmark")
 
 
-def _faces(b, mirror):
-    left, top, right, bottom = b.node("Split", "boxes", outputs=4, axis=1)
+def _faces(b, boxes, mirror):
+    left, top, right, bottom = b.node("Split", boxes, outputs=4, axis=1)
     width, height = b.node("Sub", right, left), b.node("Sub", bottom, top)
     corner, size = (b.node("Concat", *pair, axis=1) for pair in ((left, top), (width, height)))
-    # Without faces there is no longest side, and a pixel does.
-    sides = b.node("Concat", b.node("Reshape", size, b.constant([-1])), b.constant([1.0]), axis=0)
-    longest = b.node("ReduceMax", sides, keepdims=0)
+    longest = b.node("ReduceMax", size, keepdims=0)
     if mirror:
         corner = b.node("Concat", corner, b.node("Concat", right, top, axis=1), axis=0)
         size = b.node("Concat", size, b.node("Mul", size, b.constant([[-1.0, 1.0]])), axis=0)

@@ -4,7 +4,9 @@ from dataclasses import replace
 import numpy as np
 
 from deeplandmark.cascade.onnx.maps import Pixels, Planes, Vectors
+from deeplandmark.cascade.onnx.windows import split
 
+LANES = 8               # maps that ONNX Runtime's convolutions work on at once with AVX2
 FEW = 16                # pixels of a region below which a convolution is faster as a matrix product of pixels
 
 _OPERATIONS = {}
@@ -33,11 +35,26 @@ def _blobs(layers, index):
 
 def _elementwise(op):
     def build(layers, pooled):
-        return lambda b, maps: replace(maps, name=b.node(op, maps.name))
+        return lambda b, maps: _one(b, maps).each(lambda name: b.node(op, name))
     return build
 
 
-_OPERATIONS.update(TanH=_elementwise("Tanh"), AbsVal=_elementwise("Abs"), Sigmoid=_elementwise("Sigmoid"))
+def _one(b, maps):
+    """Planes in one tensor: later layers are small and want few nodes."""
+    return replace(maps, names=(maps.whole(b),)) if isinstance(maps, Planes) else maps
+
+
+_OPERATIONS.update(TanH=_elementwise("Tanh"), Sigmoid=_elementwise("Sigmoid"))
+
+
+@_stacks("AbsVal")
+def _absolute_value(layers, pooled):
+    def run(b, maps):
+        if isinstance(maps, Planes):
+            # |x| in a form that ONNX Runtime does within the convolution before it.
+            return maps.each(lambda name: b.node("LeakyRelu", name, alpha=-1.0))
+        return maps.each(lambda name: b.node("Abs", name))
+    return run
 
 
 @_stacks("Dropout")
@@ -58,11 +75,12 @@ def _convolution(layers, pooled):
 
     def run(b, maps):
         maps = maps.planes(b).joined(b)
-        parameters = [b.constant(_merged(_blobs(layers, i), 2)) for i in range(len(first.blobs))]
-        y = b.node("Conv", maps.name, *parameters, group=maps.count * first.group, kernel_shape=list(first.kernel),
-                   strides=list(first.stride), pads=[*first.pad, *first.pad], dilations=list(first.dilation))
+        if first.group > 1:
+            maps = maps.trimmed(b)
+        parameters = [_blobs(layers, i)[None] for i in range(len(first.blobs))]
         height, width = first.output_sizes((maps.height, maps.width))
-        return replace(maps, name=y, channels=first.num_output, height=height, width=width)
+        return _convolved(b, maps, parameters, (height, width), first.group, strides=list(first.stride),
+                          pads=[*first.pad, *first.pad], dilations=list(first.dilation))
     return run
 
 
@@ -70,40 +88,79 @@ def _convolution(layers, pooled):
 def _locally_shared_convolution(layers, pooled):
     first = layers[0]
     regions = first.p * first.q
-    # (G, regions * maps, ...) -> (G, regions, maps, ...)
-    parameters = [blob.reshape(len(layers), regions, first.num_output, *blob.shape[2:])
+    # (G, regions * maps, ...) -> (regions, G, maps, ...)
+    parameters = [blob.reshape(len(layers), regions, first.num_output, *blob.shape[2:]).swapaxes(0, 1)
                   for blob in (_blobs(layers, i) for i in range(len(first.blobs)))]
 
     def run(b, maps):
         rows, columns = ((size - first.kernel + 1) // parts for size, parts in zip(maps.shape, (first.p, first.q)))
-        if rows * columns < FEW and first.channels > 1:
+        if first.channels > 1 and (regions > 1 or rows * columns < FEW):
             return _product_of_pixels(b, first, parameters, maps.pixels(b), (rows, columns), pooled)
         maps = maps.planes(b).regions(b, first.p, first.q, first.kernel - 1)
-        constants = [b.constant(_merged(blob.swapaxes(0, 1), 3)) for blob in parameters]
-        y = b.node("Conv", maps.name, *constants, group=regions * maps.count, kernel_shape=[first.kernel] * 2)
-        return replace(maps, name=y, channels=first.num_output, height=rows, width=columns)
+        return _convolved(b, maps, parameters, (rows, columns))
     return run
 
 
+def _convolved(b, maps, parameters, size, group=1, **attributes):
+    """Planes of size (rows, columns): parameters are weights (regions, G, maps, channels / group, kernel, kernel) and,
+    if there are any, biases (regions, G, maps).
+
+    Maps are filled up to multiples of LANES with zeros, and a convolution of few maps is one node for each network:
+    ONNX Runtime has fast kernels for these two.
+    """
+    channels, *kernel = parameters[0].shape[2], *parameters[0].shape[4:]
+    room = channels if group > 1 else -(-channels // LANES) * LANES
+    parameters = [_filled(blob, 2, room) for blob in parameters]
+    parameters[0] = _filled(parameters[0], 3, maps.room // group)
+    if maps.room < LANES and group == 1:
+        maps = maps.by_network(b)
+        constants = zip(*(map(b.constant, _merged(blob, 2)) for blob in parameters))
+        names = [b.node("Conv", name, *mine, kernel_shape=kernel, **attributes)
+                 for name, mine in zip(maps.names, constants)]
+    else:
+        groups = maps.p * maps.q * maps.count * group
+        names = [b.node("Conv", maps.whole(b), *(b.constant(_merged(blob, 3)) for blob in parameters), group=groups,
+                        kernel_shape=kernel, **attributes)]
+    return replace(maps, names=tuple(names), channels=channels, room=room, height=size[0], width=size[1])
+
+
+def _filled(array, axis, size):
+    """The array with zeros behind it, up to a size."""
+    short = [(0, 0)] * array.ndim
+    short[axis] = (0, size - array.shape[axis])
+    return np.pad(array, short)
+
+
 def _product_of_pixels(b, layer, parameters, maps, size, pooled):
-    """The convolution as one matrix product per region, of (n * slots, kernel * kernel * channels) numbers."""
+    """The convolution as a matrix product for each network and region, of (n * pixels, kernel * kernel * channels)
+    numbers: ONNX Runtime lays out the weights of such products beforehand, of stacks of them at each call."""
     place, taps = _slots((layer.p, layer.q), size, pooled)
     rows, columns = place.shape
-    cells = np.ndindex(layer.kernel, layer.kernel)
-    seen = np.stack([maps.place[k:k + rows, l:l + columns] for k, l in cells], axis=-1)
-    windows = np.empty((place.size, seen.shape[-1]), np.int64)
-    windows[place.ravel()] = seen.reshape(windows.shape)
     regions, slots, depth = layer.p * layer.q, size[0] * size[1], layer.channels * layer.kernel ** 2
-    y = b.node("Gather", maps.flat(b), b.constant(windows.reshape(regions, slots, -1)), axis=2)
-    if regions > 1:
-        y = b.node("Transpose", y, perm=[0, 2, 1, 3, 4, 5])
-    y = b.node("Reshape", y, b.constant([maps.count, regions, -1, depth]))
-    weights = parameters[0].transpose(0, 1, 4, 5, 3, 2).reshape(maps.count, regions, depth, -1)
-    y = b.node("MatMul", y, b.constant(weights))
+    cells = np.ndindex(layer.kernel, layer.kernel)
+    seen = np.stack([maps.place[:, k:k + rows, l:l + columns] for k, l in cells], axis=-1)
+    windows = np.empty((maps.count, place.size, seen.shape[-1]), np.int64)
+    windows[:, place.ravel()] = seen.reshape(windows.shape)
+    weights = parameters[0].transpose(0, 1, 4, 5, 3, 2).reshape(regions, maps.count, depth, -1)
+    groups = list(np.ndindex(maps.count, regions))
+    pieces = _seen_by(b, maps.name, windows.reshape(len(groups), slots, -1), depth)
+    products = [b.node("MatMul", piece, b.constant(weights[r, g])) for piece, (g, r) in zip(pieces, groups)]
+    y = products[0] if len(products) == 1 else b.node("Concat", *products, axis=1)
     if len(parameters) > 1:
-        y = b.node("Add", y, b.constant(parameters[1][:, :, None]))
-    y = b.node("Reshape", y, b.constant([maps.count, regions, -1, slots, layer.num_output]))
-    return Pixels(y, maps.count, layer.num_output, place, layer.p, layer.q, taps)
+        y = b.node("Add", y, b.constant(parameters[1].swapaxes(0, 1).repeat(slots, 1).reshape(-1, layer.num_output)))
+    place = place + np.arange(maps.count)[:, None, None] * place.size
+    return Pixels(y, layer.num_output, place, layer.p, layer.q, taps)
+
+
+def _seen_by(b, pixels, windows, depth):
+    """The windows (groups, slots, cells) of each group as numbers, (n, slots, depth) or (n, 1, slots, depth)."""
+    groups, slots, _ = windows.shape
+    if slots < FEW:                             # one gather, and a copy of little
+        y = b.node("Gather", pixels, b.constant(windows), axis=1)
+        y = b.node("Reshape", y, b.constant([0, groups * slots, depth]))
+        return split(b, y, [slots] * groups, 1)
+    pieces = [b.node("Gather", pixels, b.constant(mine), axis=1) for mine in windows]
+    return [b.node("Reshape", piece, b.constant([0, slots, depth])) for piece in pieces]
 
 
 def _slots(regions, size, pooled):
@@ -119,20 +176,21 @@ def _slots(regions, size, pooled):
 
 @_stacks("LocallySharedScale")
 def _locally_shared_scale(layers, pooled):
-    """Gain and bias: one number a map where the maps lie in the same regions, else spread over the whole map."""
+    """Gain and bias; of planes as a normalisation, one number a map, if the maps lie in the same regions."""
     p, q, channels = layers[0].p, layers[0].q, layers[0].channels
 
     def run(b, maps):
-        if (maps.p, maps.q) != (p, q):
-            maps = maps.planes(b).joined(b)
-        for op, index in (("Mul", 0), ("Add", 1)):
-            blob = _blobs(layers, index).reshape(-1, p, q, channels)
-            if isinstance(maps, Pixels):
-                values = blob.reshape(maps.count, p * q, 1, 1, channels)
-            elif (maps.p, maps.q) == (p, q):
-                values = blob.transpose(1, 2, 0, 3).reshape(-1, 1, 1)
-            else:
-                values = _merged(blob.transpose(0, 3, 1, 2), 2).repeat(maps.height // p, 1).repeat(maps.width // q, 2)
+        blobs = [_blobs(layers, i).reshape(-1, p, q, channels) for i in range(2)]
+        if isinstance(maps, Planes) and (maps.p, maps.q) == (p, q):
+            gain, bias = (_filled(blob.transpose(1, 2, 0, 3), 3, maps.room).ravel() for blob in blobs)
+            zeros, ones = np.zeros_like(gain), np.ones_like(gain)
+            constants = map(b.constant, (gain, bias, zeros, ones))
+            return replace(maps, names=(b.node("BatchNormalization", maps.whole(b), *constants, epsilon=0.0),))
+        maps = maps.pixels(b)
+        height, width = maps.shape
+        for op, blob in zip(("Mul", "Add"), blobs):
+            values = np.empty((maps.place.size, channels))
+            values[maps.place] = blob.repeat(height // p, 1).repeat(width // q, 2)
             maps = replace(maps, name=b.node(op, maps.name, b.constant(values)))
         return maps
     return run
@@ -154,8 +212,8 @@ def _pooling(layers, pooled):
             maps = maps.joined(b)
         height, width = first._pooled((maps.height, maps.width))
         short = [n * k - size for n, k, size in zip((height, width), kernel, (maps.height, maps.width))]
-        y = b.node("MaxPool", maps.name, kernel_shape=kernel, strides=kernel, pads=[0, 0, *short])
-        return replace(maps, name=y, height=height, width=width)
+        maps = maps.each(lambda name: b.node("MaxPool", name, kernel_shape=kernel, strides=kernel, pads=[0, 0, *short]))
+        return replace(maps, height=height, width=width)
     return run
 
 
@@ -166,11 +224,15 @@ def windows_beside_each_other(layer):
 
 
 def _pooled_pixels(b, maps, kernel):
-    slots = maps.place.size // (maps.p * maps.q * maps.taps)
-    y = b.node("Reshape", maps.name, b.constant([maps.count, maps.p * maps.q, -1, maps.taps, slots, maps.channels]))
-    rows, columns = maps.place.shape[0] // maps.p // kernel[0], maps.place.shape[1] // maps.q // kernel[1]
-    place, _ = _slots((maps.p, maps.q), (rows, columns), None)
-    return replace(maps, name=b.node("ReduceMax", y, axes=[3], keepdims=0), place=place, taps=1)
+    parts, (height, width) = maps.count * maps.p * maps.q, maps.shape
+    size = height // maps.p // kernel[0], width // maps.q // kernel[1]
+    numbers = size[0] * size[1] * maps.channels
+    y = b.node("Reshape", maps.name, b.constant([0, parts, maps.taps, numbers]))
+    y = b.node("ReduceMax", y, axes=[2], keepdims=0)
+    y = b.node("Reshape", y, b.constant([0, parts * size[0] * size[1], maps.channels]))
+    place, _ = _slots((maps.p, maps.q), size, None)
+    place = place + np.arange(maps.count)[:, None, None] * place.size
+    return replace(maps, name=y, place=place, taps=1)
 
 
 @_stacks("InnerProduct")
@@ -181,9 +243,9 @@ def _inner_product(layers, pooled):
 
     def run(b, maps):
         maps = maps.vectors(b)
-        weights = np.empty_like(_blobs(layers, 0))
-        weights[:, :, maps.order] = _blobs(layers, 0)
-        y = b.node("MatMul", maps.name, b.constant(weights.swapaxes(1, 2)))
+        weights = np.zeros((maps.count, maps.size, first.num_output))
+        weights[:, maps.order] = _blobs(layers, 0).swapaxes(1, 2)
+        y = b.node("MatMul", maps.name, b.constant(weights[0] if maps.count == 1 else weights))
         if len(first.blobs) > 1:
             y = b.node("Add", y, b.constant(_blobs(layers, 1)[:, None]))
         return Vectors(y, maps.count, first.num_output, np.arange(first.num_output))

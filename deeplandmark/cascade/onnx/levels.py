@@ -1,4 +1,4 @@
-"""The levels of the cascade as nodes, one inside the other: a level that is not asked for is not run.
+"""The levels of the cascade as nodes, one after the other.
 
 Points and their geometry have the axes (n, k, 2): faces, points, x and y in pixels.
 """
@@ -8,10 +8,9 @@ import numpy as np
 
 from deeplandmark.cascade.confidence import DISAGREEMENT, EPSILON
 from deeplandmark.cascade.onnx.stacks import run_stack
-from deeplandmark.cascade.onnx.subgraphs import choice
 from deeplandmark.cascade.onnx.windows import cut_patches, extents, split
 
-OUTPUTS = ("levels", "spread", "confidence")
+OUTPUTS = ("levels", "spread", "confidence", "first")
 _FLAT = 1e-6            # the least deviation of a patch, as in cutting.normalise
 
 
@@ -45,25 +44,18 @@ class Cascade:
     def __init__(self, settings, levels, picture, faces):
         self.settings, self.levels, self.picture, self.faces = settings, levels, picture, faces
 
-    def run(self, b, wanted):
+    def run(self, b):
         """The names of levels (n, L, k, 2), spread (n, L, k), confidence (n, k) and first (n, k, 2)."""
         self.blocks = extents(b, self.picture, [level.places for level in self.levels], self.faces.longest)
-        points, spread, first = self._level(b, 0, None)
-        rest = self._rest(b, wanted, [points], [spread])
-        b.begin_layer("first", [])
-        return [*rest, self._unmirrored(b, first, axis=1)]
-
-    def _rest(self, b, wanted, points, spreads):
-        """What comes after some levels: the next one if it is wanted, else the outputs."""
-        done = len(points)
-        if done == len(self.levels):
-            return self._outputs(b, points, spreads)
-
-        def go_on(b):
-            found, spread = self._level(b, done, points[-1])
-            return self._rest(b, wanted, [*points, found], [*spreads, spread])
-        more = b.node("Greater", wanted, b.constant(np.int64(self.levels[done - 1].number)))
-        return choice(b, more, go_on, lambda b: self._outputs(b, points, spreads), len(OUTPUTS))
+        found, spread, first = self._level(b, 0, None)
+        points, spreads = [found], [spread]
+        for index in range(1, len(self.levels)):
+            found, spread = self._level(b, index, points[-1])
+            points.append(found)
+            spreads.append(spread)
+        b.begin_layer("results", [])
+        levels, spread = self._unmirrored(b, _stacked(b, points)), self._unmirrored(b, _stacked(b, spreads))
+        return levels, spread, self._confidence(b, levels, spread), self._unmirrored(b, first, axis=1)
 
     def _level(self, b, index, before):
         """Points and spread after a level; after level 1 also the points of F."""
@@ -97,16 +89,13 @@ class Cascade:
             parts.append(sees * np.concatenate([[[n.name == "F"]] * len(n.points) for n in networks]))
         scale, shift = self._decoding(networks)
         found = answers[0] if len(answers) == 1 else b.node("Concat", *answers, axis=1)
-        # As one matrix, because ONNX Runtime multiplies no stack of none.
-        found = b.node("Reshape", b.node("Transpose", found, perm=[0, 2, 1]), b.constant([-1, len(sees)]))
-        found = b.node("MatMul", found, b.constant(scale * np.hstack(parts)))
-        found = b.node("Add", found, b.constant(shift.T @ np.hstack(parts)))
-        found = b.node("Reshape", found, b.constant([-1, 2, sum(part.shape[1] for part in parts)]))
-        found = b.node("Mul", found, b.node("Transpose", self.faces.size, perm=[0, 2, 1]))                     # pixels
-        moved, apart, *own = split(b, found, [part.shape[1] for part in parts], 2)                        # (n, 2, .)
-        spread = b.node("MatMul", b.node("ReduceL2", apart, axes=[1], keepdims=0), b.constant(mean))
+        found = b.node("MatMul", b.constant((scale * np.hstack(parts)).T), found)                       # (n, ., 2)
+        found = b.node("Add", found, b.constant(np.hstack(parts).T @ shift))
+        found = b.node("Mul", found, self.faces.size)                                                   # pixels
+        moved, apart, *own = split(b, found, [part.shape[1] for part in parts], 1)
+        spread = b.node("MatMul", b.node("ReduceL2", apart, axes=[2], keepdims=0), b.constant(mean))
         origin = self.faces.corner if before is None else before
-        points, *first = (b.node("Add", origin, b.node("Transpose", part, perm=[0, 2, 1])) for part in (moved, *own))
+        points, *first = (b.node("Add", origin, part) for part in (moved, *own))
         return points, spread, *first
 
     def _decoding(self, networks):
@@ -118,14 +107,9 @@ class Cascade:
             shift += [[start + extent * encoding.centre]] * len(network.points)
         return np.array(scale), np.array(shift)
 
-    def _outputs(self, b, points, spreads):
-        b.begin_layer(f"after{len(points)}", [])
-        levels = self._unmirrored(b, _stacked(b, points))
-        spread = self._unmirrored(b, _stacked(b, spreads))
-        return levels, spread, self._confidence(b, levels, spread, len(points))
-
-    def _confidence(self, b, levels, spread, count):
+    def _confidence(self, b, levels, spread):
         """The formula of cascade/confidence.py: (n, k)."""
+        count = len(self.levels)
         width = self._half(b, b.node("Gather", self.faces.size, b.constant([0]), axis=2))           # (n, 1, 1)
         weights = self.settings.confidence
         if weights is None or len(weights) < count:

@@ -46,7 +46,9 @@ def run_stack(b, stack, x):
     chain = _chain(stack.graphs)
     if chain is None:
         return _one_by_one(b, stack, x)
-    maps = Planes(x, len(stack.graphs), 1, *stack.size)
+    # ONNX Runtime chooses its kernels by sizes, and does not know those of the patches.
+    x = b.node("Reshape", x, b.constant([0, len(stack.graphs), *stack.size]))
+    maps = Planes((x,), len(stack.graphs), 1, 1, *stack.size)
     for name, run in chain:
         b.begin_layer(f"{stack.networks[0].full_name}/{name}", [])
         maps = run(b, maps)
