@@ -8,6 +8,7 @@ from deeplandmark.caffe.net import Net
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.solvers import get_solver
 from deeplandmark.caffe.solvers.group import SolverGroup
+from deeplandmark.caffe.stacked.functions import MaxPooling
 from deeplandmark.caffe.stacked.nets import StackedNets
 from deeplandmark.caffe.stacked.operations import NotStackable
 
@@ -101,6 +102,20 @@ def test_a_solver_whose_loss_is_not_finite_leaves_the_group(definitions, tmp_pat
     group.solve()
     assert list(group.failures) == [solvers[1]]
     assert not list((tmp_path / "s1").glob("*")) and (tmp_path / "s0" / "_iter_60.caffemodel").exists()
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_pooling_of_equal_numbers_and_zeros_is_that_of_torch(absolute):
+    x = torch.randint(-2, 3, (2, 7, 3, 5, 8), generator=torch.Generator().manual_seed(0)).float()
+    x[:, :2, :, :3] = 0                                          # a window of zeros: |x| has no slope there
+    x.requires_grad_()
+    y = MaxPooling.apply(x, (2, 3), True, absolute)              # rounds up: 7 x 5 -> 4 x 2
+    maps = x.permute(0, 2, 4, 1, 3).flatten(0, 1)                # (G*C, N, H, W)
+    expected = torch.nn.functional.max_pool2d(maps.abs() if absolute else maps, (2, 3), ceil_mode=True)
+    expected = expected.unflatten(0, (2, 3)).permute(0, 3, 1, 4, 2)
+    assert torch.equal(y, expected)
+    dy = torch.arange(1.0, y.numel() + 1).view_as(y)
+    assert torch.equal(*(torch.autograd.grad(top, x, dy)[0] for top in (y, expected)))
 
 
 def test_nets_that_differ_are_refused(definitions):

@@ -1,7 +1,9 @@
 """StackedNets: training nets of one structure, run as one on blobs of shape (G, ..., N)."""
+from functools import partial
+
 import torch
 
-from deeplandmark.caffe.stacked.operations import NotStackable, operation
+from deeplandmark.caffe.stacked.operations import NotStackable, operation, unstacked
 
 # f with f(max(a, b)) = max(f(a), f(b)): it may as well be applied after the maximum, to a quarter of the numbers.
 _MONOTONE = ("TanH", "Sigmoid", "ReLU")
@@ -57,8 +59,7 @@ class StackedNets:
 
     def outputs_of(self, index):
         """Output blobs of one net in the last pass: dict of name -> tensor (N, ...)."""
-        named = ((self.graph.blob_names[i], self.values[i].detach()[index]) for i in self.graph.outputs)
-        return {name: value.movedim(-1, 0) if value.dim() else value for name, value in named}
+        return {self.graph.blob_names[i]: unstacked(self.values[i].detach(), index) for i in self.graph.outputs}
 
     def _compile(self):
         position = {id(p): i for i, p in enumerate(self.nets[0].learnable_params)}
@@ -113,6 +114,9 @@ def _pooled_first(graph, steps):
             if (behind_pool or behind_abs) and _is_private(graph, k):
                 types[k:k + 2], runs[k:k + 2] = types[k + 1::-1][:2], runs[k + 1::-1][:2]
                 moved = True
+    for k in range(len(types) - 1):                              # |x| and its maximum in one go
+        if types[k:k + 2] == ["AbsVal", "Pooling"] and _is_private(graph, k):
+            runs[k], runs[k + 1] = list, partial(runs[k + 1], absolute=True)
     return [(run, *step[1:]) for run, step in zip(runs, steps)]
 
 

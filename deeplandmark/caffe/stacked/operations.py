@@ -1,4 +1,4 @@
-"""What each layer type does to stacked blobs, shape (G, ..., N).
+"""What each layer type does to stacked blobs, shape (G, ..., N); maps (N, C, H, W) become (G, H, C, W, N).
 
 An operation takes a list of stacked bottoms and returns a list of stacked tops. `operation(layers)` builds the one that
 stands for G equal layers; a type or setting that is missing here raises `NotStackable`, and the nets then run one by one.
@@ -7,7 +7,7 @@ Adding a type is one function.
 import torch
 
 from deeplandmark.caffe.layers.loss import smooth_l1
-from deeplandmark.caffe.stacked.functions import Convolution, max_pooling
+from deeplandmark.caffe.stacked.functions import Convolution, MaxPooling, SwapRows, Tanh
 
 
 class NotStackable(Exception):
@@ -38,6 +38,12 @@ def operation(layers, blobs):
     return build(first, blobs)
 
 
+def unstacked(value, index):
+    """A stacked blob as that of one net, (N, ...)."""
+    value = _rows_first(value)[index]
+    return value.movedim(-1, 0) if value.dim() else value
+
+
 def _stacks(type_name):
     def add(build):
         _OPERATIONS[type_name] = build
@@ -51,11 +57,21 @@ def _require(layer, condition, what):
 
 
 def _data(layers):
-    """Data layers read each for itself; their tops (N, ...) become (G, ..., N)."""
+    """Data layers read each for itself."""
     def run(bottoms):
         tops = zip(*(layer() for layer in layers))
-        return [torch.stack(top).movedim(1, -1).contiguous() for top in tops]
+        return [_rows_first(torch.stack(top).movedim(1, -1)).contiguous() for top in tops]
     return run
+
+
+def _rows_first(x):
+    """(G, C, H, W, N) -> (G, H, C, W, N) and back; blobs that are no maps as they are."""
+    return SwapRows.apply(x) if x.dim() == 5 else x
+
+
+def _flat(x):
+    """Blob -> (G, values in Caffe's order, N)."""
+    return _rows_first(x).flatten(1, -2)
 
 
 @_stacks("LocallySharedConvolution")
@@ -80,14 +96,14 @@ def _locally_shared_scale(layer, blobs):
     p, q = layer.p, layer.q
 
     def spread(blob):
-        """(G, p*q*n) -> (G, n, p, 1, q, 1, 1), to multiply regions with."""
-        return blob.view(len(blob), p, q, -1).permute(0, 3, 1, 2).contiguous()[:, :, :, None, :, None, None]
+        """(G, p*q*n) -> (G, p, 1, n, q, 1, 1), to multiply regions with."""
+        return blob.view(len(blob), p, q, -1).transpose(2, 3).contiguous()[:, :, None, :, :, None, None]
 
     def run(bottoms):
         x = bottoms[0]
-        G, n, H, W, N = x.shape
+        G, H, n, W, N = x.shape
         gain, bias = map(spread, blobs)
-        return [torch.addcmul(bias, x.reshape(G, n, p, H // p, q, W // q, N), gain).reshape(x.shape)]
+        return [torch.addcmul(bias, x.reshape(G, p, H // p, n, q, W // q, N), gain).reshape(x.shape)]
     return run
 
 
@@ -96,10 +112,10 @@ def _pooling(layer, blobs):
     _require(layer, layer.is_max and layer.num_tops == 1 and layer.kernel == layer.stride and layer.pad == (0, 0),
              "only MAX over windows side by side")
 
-    def run(bottoms):
-        H, W = bottoms[0].shape[2:4]
+    def run(bottoms, absolute=False):
+        H, W = bottoms[0].shape[1:4:2]
         whole = H % layer.kernel[0] == 0 and W % layer.kernel[1] == 0
-        return [max_pooling(bottoms[0], layer.kernel, layer.stride, ceil_mode=not whole and not layer.floor)]
+        return [MaxPooling.apply(bottoms[0], layer.kernel, not whole and not layer.floor, absolute)]
     return run
 
 
@@ -109,7 +125,7 @@ def _inner_product(layer, blobs):
     _require(layer, layer.start == 1, "only axis 1")
 
     def run(bottoms):
-        x = bottoms[0].flatten(1, -2)
+        x = _flat(bottoms[0])
         matrix = weight.transpose(1, 2) if layer.transpose else weight
         return [torch.bmm(matrix, x) if bias is None else torch.baddbmm(bias.unsqueeze(2), matrix, x)]
     return run
@@ -117,7 +133,7 @@ def _inner_product(layer, blobs):
 
 @_stacks("TanH")
 def _tanh(layer, blobs):
-    return lambda bottoms: [torch.tanh(bottoms[0])]
+    return lambda bottoms: [Tanh.apply(bottoms[0])]
 
 
 @_stacks("AbsVal")
@@ -145,20 +161,20 @@ def _split(layer, blobs):
 def _flatten(layer, blobs):
     p = layer.param.flatten_param
     _require(layer, (p.axis, p.end_axis) == (1, -1), "only axis 1 to the end")
-    return lambda bottoms: [bottoms[0].flatten(1, -2)]
+    return lambda bottoms: [_flat(bottoms[0])]
 
 
 @_stacks("Concat")
 def _concat(layer, blobs):
     p = layer.param.concat_param
     _require(layer, p.axis == 1 and p.concat_dim == 1, "only axis 1")
-    return lambda bottoms: [torch.cat(bottoms, 1)]
+    return lambda bottoms: [torch.cat(bottoms, 2 if bottoms[0].dim() == 5 else 1)]
 
 
 @_stacks("EuclideanLoss")
 def _euclidean_loss(layer, blobs):
     def run(bottoms):
-        prediction, label = (blob.flatten(1, -2) for blob in bottoms)
+        prediction, label = map(_flat, bottoms)
         return [(prediction - label).square().sum((1, 2)) / (2 * prediction.shape[-1])]
     return run
 
@@ -168,6 +184,6 @@ def _smooth_l1_loss(layer, blobs):
     _require(layer, len(layer.param.bottom) == 2, "only without weights")
 
     def run(bottoms):
-        prediction, label = (blob.flatten(1, -2) for blob in bottoms)
+        prediction, label = map(_flat, bottoms)
         return [smooth_l1(prediction - label, layer.sigma).sum((1, 2)) / prediction.shape[-1]]
     return run
