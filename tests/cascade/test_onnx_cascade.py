@@ -243,6 +243,25 @@ def test_what_cannot_be_exported_or_read_is_refused(tmp_path):
             Cascade.load(**wrong)
 
 
+def test_a_level_less_is_the_beginning_of_all_levels(by_onnx):
+    image, boxes = picture(), [[60, 40, 160, 140], [100, 90, 180, 170]]
+    whole = by_onnx.locate(image, boxes)
+    for level in (1, 2):
+        part = by_onnx.locate(image, boxes, level)
+        assert np.array_equal(part.levels, whole.levels[:, :level]) and np.array_equal(part.points, part.levels[:, -1])
+        expected = point_confidence(part.levels, part.spread, [100, 80], by_onnx.settings.confidence)
+        assert np.abs(part.confidence - expected).max() < 1e-6
+
+
+def test_a_graph_of_another_format_is_refused(tmp_path):
+    import onnx
+    model = onnx.load(default_model() / ONNX_FILE)
+    next(entry for entry in model.metadata_props if entry.key == "deeplandmark").value = "1"
+    onnx.save(model, tmp_path / "old.onnx")
+    with pytest.raises(ValueError, match="format 1, this version reads 2.*deeplandmark.export"):
+        Cascade.load(tmp_path / "old.onnx")
+
+
 def test_an_onnx_model_of_something_else(tmp_path):
     from deeplandmark.caffe import to_onnx
     to_onnx(str(default_model() / "2_LE1.prototxt"), onnx_file=str(tmp_path / "net.onnx"))
@@ -265,6 +284,8 @@ def test_the_graph_alone():
     levels, first = session.run(["levels", "first"], {"image": image, "boxes": boxes})
     expected = Cascade.load().locate(image, boxes)
     assert np.allclose(levels, expected.levels, atol=1e-4) and np.allclose(first, expected.first, atol=1e-4)
+    shapes = [array.shape for array in session.run(None, {"image": image, "boxes": boxes[:0]})]
+    assert shapes == [(0, 3, 5, 2), (0, 3, 5), (0, 5), (0, 5, 2)]
 
 
 def test_the_command(tmp_path, capsys):

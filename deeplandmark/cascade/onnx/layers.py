@@ -7,7 +7,7 @@ from deeplandmark.cascade.onnx.maps import Pixels, Planes, Vectors
 from deeplandmark.cascade.onnx.windows import split
 
 LANES = 8               # maps that ONNX Runtime's convolutions work on at once with AVX2
-FEW = 16                # pixels of a region below which a convolution is faster as a matrix product of pixels
+FEW = 16                # pixels of a region below which a product of pixels is faster, and a copy of them cheap
 
 _OPERATIONS = {}
 

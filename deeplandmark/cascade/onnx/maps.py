@@ -157,7 +157,8 @@ class Pixels:
     def vectors(self, b):
         y, place, count = self.name, self.place.reshape(self.count, -1), self.place[0].size
         if (place // count != np.arange(self.count)[:, None]).any():
-            y, place = b.node("Gather", y, b.constant(place.ravel()), axis=1), np.arange(place.size).reshape(place.shape)
+            y = b.node("Gather", y, b.constant(place.ravel()), axis=1)
+            place = np.arange(place.size).reshape(place.shape)
         y = b.node("Reshape", y, b.constant([0, self.count, count * self.channels]))
         y = b.node("Transpose", y, perm=[1, 0, 2])
         order = place[0] * self.channels + np.arange(self.channels)[:, None]
