@@ -284,8 +284,8 @@ def test_the_graph_alone():
     levels, first = session.run(["levels", "first"], {"image": image, "boxes": boxes})
     expected = Cascade.load().locate(image, boxes)
     assert np.allclose(levels, expected.levels, atol=1e-4) and np.allclose(first, expected.first, atol=1e-4)
-    shapes = [array.shape for array in session.run(None, {"image": image, "boxes": boxes[:0]})]
-    assert shapes == [(0, 3, 5, 2), (0, 3, 5), (0, 5), (0, 5, 2)]
+    none = session.run(["levels", "spread", "confidence", "first"], {"image": image, "boxes": boxes[:0]})
+    assert [array.shape for array in none] == [(0, 3, 5, 2), (0, 3, 5), (0, 5), (0, 5, 2)]
 
 
 def test_the_command(tmp_path, capsys):
