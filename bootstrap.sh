@@ -157,7 +157,7 @@ for level in ${levels//,/ }; do
   step "prepare_$level" python -m deeplandmark.prepare "$level" --data "$folder" --out "$train" --variant "$variant" \
     ${points:+--points "$points"} --seed "$seed" $start_from ${copies:+--copies "$copies"} ${jobs:+--jobs "$jobs"}
   step "train_$level" python -m deeplandmark.train "$level" --variant "$variant" --device "$device" \
-    ${points:+--points "$points"} --train "$train" --model "$model" --log "$log" ${jobs:+--jobs "$jobs"}
+    ${points:+--points "$points"} --train "$train" --model "$model" --log "$log" ${jobs:+--jobs "$jobs"} --end-with $$
 done
 if [ "$variant" != original ]; then
   step export python -m deeplandmark.export --model "$model" "$model/cascade.onnx"

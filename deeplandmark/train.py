@@ -13,6 +13,7 @@ import sys
 import time
 
 from deeplandmark.arguments import whole_number
+from deeplandmark.cascade.processes import end_with
 from deeplandmark.cascade.progress_line import duration
 from deeplandmark.cascade.settings import SETTINGS, settings_of
 from deeplandmark.extras import explained
@@ -27,6 +28,8 @@ def main(arguments=None):
     from deeplandmark.caffe.errors import CaffeError             # after --help: torch takes seconds to load
     from deeplandmark.cascade.train_level import train_level
     from deeplandmark.cascade.training import Folders, TrainingError
+    if args.end_with:
+        end_with(args.end_with)
     start = time.monotonic()
     folders = Folders(args.prototxt, *(getattr(args, kind) or args.own.folder(kind) for kind in FOLDERS))
     try:
@@ -66,6 +69,8 @@ def _parser():
                         help="generated prototxt files (default: prototxt)")
     for name, content in FOLDERS.items():
         parser.add_argument(f"--{name}", metavar="DIR", help=f"{content} (default: {name}; {name}-NAME with --points)")
+    parser.add_argument("--end-with", type=whole_number(1), metavar="PID",
+                        help="end when this process, the caller, is no more; the snapshots stay")
     return parser
 
 
