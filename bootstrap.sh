@@ -131,10 +131,13 @@ done
 # ---------------------------------------------------------------------------------------------------------------- steps
 # Share of the whole time that each step took on two cores with recipe fast: only for the estimate of the time left.
 declare -A share=([generate]=1 [prepare_1]=4 [train_1]=48 [prepare_2]=5 [train_2]=17 [prepare_3]=5 [train_3]=17
-                  [export]=1 [calibrate]=1 [view_loss]=1 [evaluate]=2)
+                  [export_1]=1 [export_2]=1 [export_3]=1 [calibrate]=1 [view_loss]=1 [evaluate]=2)
 plan=(generate)
-for level in ${levels//,/ }; do plan+=("prepare_$level" "train_$level"); done
-[ "$variant" = original ] || plan+=(export calibrate)             # the original's cutting rule has no ONNX form
+for level in ${levels//,/ }; do
+  plan+=("prepare_$level" "train_$level")
+  [ "$variant" = original ] || plan+=("export_$level")            # the original's cutting rule has no ONNX form
+done
+[ "$variant" = original ] || plan+=(calibrate)
 plan+=(view_loss evaluate)
 todo=0
 for step in "${plan[@]}"; do todo=$((todo + ${share[$step]:-10})); done
@@ -152,17 +155,16 @@ step() {
 step generate python -m deeplandmark.generate --variant "$variant" --recipe "$recipe" --seed "$seed" \
   ${points:+--points "$points"} --train "$train" --model "$model" ${effort:+--effort "$effort"}
 start_from="--start-from $model"                                 # patches around what the level before predicts
-[ "$variant" != original ] || start_from=                           # the original shifts the true points
+[ "$variant" != original ] || start_from=                        # the original shifts the true points
 for level in ${levels//,/ }; do
   step "prepare_$level" python -m deeplandmark.prepare "$level" --data "$folder" --out "$train" --variant "$variant" \
     ${points:+--points "$points"} --seed "$seed" $start_from ${copies:+--copies "$copies"} ${jobs:+--jobs "$jobs"}
   step "train_$level" python -m deeplandmark.train "$level" --variant "$variant" --device "$device" \
     ${points:+--points "$points"} --train "$train" --model "$model" --log "$log" ${jobs:+--jobs "$jobs"} --end-with $$
+  [ "$variant" = original ] ||                                   # quicker than torch where the next level starts from it
+    step "export_$level" python -m deeplandmark.export --model "$model" "$model/cascade.onnx"
 done
-if [ "$variant" != original ]; then
-  step export python -m deeplandmark.export --model "$model" "$model/cascade.onnx"
-  step calibrate python -m deeplandmark.calibrate --model "$model" --data "$folder"
-fi
+[ "$variant" = original ] || step calibrate python -m deeplandmark.calibrate --model "$model" --data "$folder"
 step view_loss python -m deeplandmark.view_loss "$log" --out "$log/curves"
 step evaluate python -m deeplandmark.evaluate --model "$model" --data "$folder" --out "$result"
 

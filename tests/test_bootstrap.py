@@ -54,7 +54,7 @@ def test_the_main_job_killed_and_started_again(checkout):
     for name in ("table.txt", "histograms.png", "cumulative.png", "samples.png", "worst.png"):
         assert (checkout / "result-synthetic" / name).stat().st_size > 500
     assert len(list((checkout / "log-synthetic" / "curves").glob("*.png"))) >= 23
-    assert "[11/11] evaluate" in err and "used" in err
+    assert "[13/13] evaluate" in err and "used" in err
 
 
 @pytest.mark.parametrize("arguments, status, message", [
