@@ -1,4 +1,5 @@
-"""Fit how sure a cascade is of each point, on faces its networks were not trained on, and write it into its folder.
+"""Fit how sure a cascade is of each point, and how much of level 1 its points keep, on faces its networks were not
+trained on, and write both into its folder.
 
 The faces are every tenth of the training list, which training holds back. Run it after the last level is trained, and
 again whenever a network has changed. cascade.json appears only when whole.
@@ -34,7 +35,7 @@ def main(arguments=None):
 
 def calibrate(args):
     """Writes the weights; returns what there is to say about them."""
-    from deeplandmark.cascade.calibration import fit_confidence, observe  # late: --help needs no cascade
+    from deeplandmark.cascade.calibration import fit_blend, fit_confidence, observe  # late: --help needs no cascade
     from deeplandmark.cascade.cascade import Cascade
     from deeplandmark.cascade.model_folder import ONNX_FILE
     from deeplandmark.cascade.settings import FILE_NAME, CascadeSettings
@@ -44,14 +45,16 @@ def calibrate(args):
     settings = CascadeSettings.load(args.model)
     faces = _held_back(args.data, len(settings.points))
     observations = observe(Cascade.load(args.model), faces, args.copies, args.seed)
-    fitted = replace(settings, confidence=fit_confidence(observations, settings.points.mirror))
+    observations, share = fit_blend(observations, settings.level_1_share)
+    fitted = replace(settings, confidence=fit_confidence(observations, settings.points.mirror), level_1_share=share)
     fitted.save(args.model)
     last = observations.levels.shape[1]
     failures = 100 * (1 - observations.right(last).mean())
     if Path(args.model, ONNX_FILE).exists():
         _export_again(args.model, Path(args.model, ONNX_FILE))
     return (f"confidence of {last} levels fitted on {len(faces)} held-back faces, {len(observations.width)} views: "
-            f"{failures:.2f} % of their points are failures; written to {args.model}/{FILE_NAME}")
+            f"{failures:.2f} % of their points are failures; share of level 1 in the points: {share:.3f}; "
+            f"written to {args.model}/{FILE_NAME}")
 
 
 def _export_again(model, file):

@@ -4,12 +4,13 @@ Each held-back face is seen under several poses and boxes, because a thousand fa
 learn from. Whether a point is right is then explained from the features by logistic regression with a small penalty on
 the weights. All points share their weights; a point and the one it becomes in the mirrored picture share their bias.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import cv2
 import numpy as np
 
+from deeplandmark.cascade.blend import blended, fit_share, unblended
 from deeplandmark.cascade.confidence import EPSILON, WITHIN, Weights, features, sigmoid
 from deeplandmark.cascade.many import in_order
 from deeplandmark.cascade.metrics import detection_error
@@ -49,6 +50,13 @@ class Observations:
     def right(self, count):
         """bool (m, k): the points after level `count` that lie within WITHIN."""
         return detection_error(self.levels[:, count - 1], self.truth, self.width) <= WITHIN
+
+
+def fit_blend(observations, share):
+    """(observations under the share of level 1 that fits them best, that share), from some made under `share`."""
+    levels = unblended(observations.levels, share)
+    fitted = fit_share(levels, observations.truth, observations.width)
+    return replace(observations, levels=blended(levels, fitted)), fitted
 
 
 def fit_confidence(observations, mirror_of):

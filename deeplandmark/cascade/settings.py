@@ -38,12 +38,15 @@ class CascadeSettings:
     encoding : Encoding
     confidence : tuple of Weights or None
         Item i for a cascade that ends after level i + 1; None until `deeplandmark.calibrate` has fitted them.
+    level_1_share : float
+        Of the points of a whole cascade (see blend.py); 0 until `deeplandmark.calibrate` has fitted it.
     """
     points: Points = FIVE_POINTS
     networks: tuple = tuple(networks())
     cutting: str = "area"
     encoding: Encoding = Encoding()
     confidence: tuple = None
+    level_1_share: float = 0.0
 
     def of_level(self, level):
         return [network for network in self.networks if network.level == level]
@@ -82,7 +85,8 @@ class CascadeSettings:
                 raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
             points = Points(tuple(values["points"]["names"]), tuple(values["points"]["mirror"]))
             return cls(points, tuple(_network(network) for network in values["networks"]), values["cutting"],
-                       Encoding(**values["encoding"]), read_weights(values.get("confidence"), len(points)))
+                       Encoding(**values["encoding"]), read_weights(values.get("confidence"), len(points)),
+                       _share(values.get("level_1_share", 0.0)))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{where}: not a cascade's settings ({error})") from None
 
@@ -91,6 +95,12 @@ def patch_extent(network, settings):
     """left, top, right, bottom of a network's input in the units of its target."""
     x0, x1, y0, y1 = network.window or (0, 1, 0, 1)
     return tuple(round(settings.encoding.encode(edge), 6) for edge in (x0, y0, x1, y1))
+
+
+def _share(value):
+    if not 0 <= value < 1:
+        raise ValueError(f"level_1_share {value} is not in 0 .. 1")
+    return float(value)
 
 
 def _network(values):

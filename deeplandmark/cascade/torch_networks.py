@@ -7,6 +7,7 @@ import torch
 
 from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.module import to_torch
+from deeplandmark.cascade.blend import blended
 from deeplandmark.cascade.confidence import point_confidence
 from deeplandmark.cascade.frames import frames_of, see, windows_of
 from deeplandmark.cascade.model_folder import MARK
@@ -49,7 +50,7 @@ class TorchEngine:
             first = answers[0][1] if first is None else first
             levels.append(points_px)
             spreads.append(spread)
-        levels, spreads = np.stack(levels, axis=1), np.stack(spreads, axis=1)
+        levels, spreads = blended(np.stack(levels, axis=1), self.settings.level_1_share), np.stack(spreads, axis=1)
         confidence = point_confidence(levels, spreads, boxes[:, 2] - boxes[:, 0], self.settings.confidence)
         return Found(levels, spreads, confidence, first)
 

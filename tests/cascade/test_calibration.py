@@ -109,8 +109,24 @@ def test_the_command(folder, capsys):
     after = json.loads((folder / "model" / "cascade.json").read_text())
     assert len(after.pop("confidence")) == 3
     before.pop("confidence", None)
-    assert after == before
+    share = after.pop("level_1_share")
+    before.pop("level_1_share", None)
+    assert after == before and 0 <= share <= 0.5
     assert CascadeSettings.load(folder / "model").confidence is not None
+
+
+def test_a_second_time_changes_nothing(folder):
+    """What is measured is under the share of the first time."""
+    model = folder / "again"
+    shutil.copytree(default_model(), model, ignore=shutil.ignore_patterns("*.onnx"))
+    replace(CascadeSettings.load(model), level_1_share=0.4).save(model)
+    found = []
+    for _ in range(2):
+        assert calibrate.main(["--model", str(model), "--data", str(folder), "--copies", "2"]) == 0
+        found.append(CascadeSettings.load(model))
+    assert found[0].level_1_share == pytest.approx(found[1].level_1_share, abs=1e-5)
+    for first, second in zip(found[0].confidence, found[1].confidence):
+        np.testing.assert_allclose(first.own, second.own, atol=1e-3)
 
 
 @pytest.mark.skipif(not Path(os.environ.get("DEEPLANDMARK_DATA", "none"), "testImageList.txt").exists(),

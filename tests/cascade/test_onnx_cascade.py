@@ -177,6 +177,7 @@ def gains_in_other_regions(text):
 
 THREE = Points(("left", "right", "chin"), (1, 0, 2))
 FITTED = tuple(Weights((0.5, -0.5, 1.0), ((-0.3,) * count,) * 3, ((0.2,) * count,) * 3) for count in (1, 3, 5))
+FIVE = tuple(Weights((0.5,) * 5, ((-0.3,) * count,) * 5, ((0.2,) * count,) * 5) for count in (1, 3, 5))
 
 
 @pytest.mark.parametrize("settings", [
@@ -184,7 +185,7 @@ FITTED = tuple(Weights((0.5, -0.5, 1.0), ((-0.3,) * count,) * 3, ((0.2,) * count
     {"points": THREE, "levels": (1, 2)}, {"s0": "s7", "levels": (1,)}, {"s0": "s3", "levels": (1,)},
     {"s0": "s5", "levels": (1,)},
     {"s0": "s6", "levels": (1,)}, {"edit": gains_in_other_regions, "levels": (1,)},
-    {"edit": with_a_branch, "points": THREE}],
+    {"edit": with_a_branch, "points": THREE}, {"confidence": FIVE, "level_1_share": 0.2}],
                          ids=lambda settings: " ".join(settings))
 def test_other_cascades(tmp_path, settings):
     folder = random_model(tmp_path / "model", **settings)

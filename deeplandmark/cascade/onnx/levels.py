@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deeplandmark.cascade.confidence import DISAGREEMENT, EPSILON
+from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.cascade.onnx.stacks import run_stack
 from deeplandmark.cascade.onnx.windows import cut_patches, extents, split
 
@@ -54,6 +55,9 @@ class Cascade:
             points.append(found)
             spreads.append(spread)
         b.begin_layer("results", [])
+        share = self.settings.level_1_share
+        if share and len(points) == len(LEVELS):                 # as in blend.py
+            points[-1] = b.node("Add", b.node("Mul", points[-1], 1 - share), b.node("Mul", points[0], share))
         levels, spread = self._unmirrored(b, _stacked(b, points)), self._unmirrored(b, _stacked(b, spreads))
         return levels, spread, self._confidence(b, levels, spread), self._unmirrored(b, first, axis=1)
 
