@@ -66,6 +66,8 @@ class Plan:
     def fingerprint(self, list_path):
         """Changes whenever the samples would."""
         values = {**asdict(self), "start_from": bool(self.started_from())}     # which weights counts, not where they lie
+        for fitted in ("confidence", "level_1_share"):           # after the training
+            del values["settings"][fitted]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + Path(list_path).read_bytes())
         for path in self.started_from():
             digest.update(path.read_bytes())

@@ -129,9 +129,16 @@ class NetworkTraining:
             state = State(fingerprint="")
         if state.fingerprint == fingerprint:
             return state
-        shutil.rmtree(self.folder, ignore_errors=True)           # another network's snapshots
-        self.log.unlink(missing_ok=True)
+        self._put_aside()
         return State(fingerprint)
+
+    def _put_aside(self):
+        """Keeps snapshots and log of what was trained before the templates or the data changed, under another name."""
+        for path in (self.folder, self.log):
+            if path.exists():
+                previous = path.with_name(f"{path.name}.previous")
+                shutil.rmtree(previous, ignore_errors=True)
+                path.replace(previous)
 
     def _fingerprint(self):
         digest = hashlib.sha256()

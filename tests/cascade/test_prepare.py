@@ -95,6 +95,8 @@ def test_weights_that_it_starts_from_count(pictures, tmp_path):
     before = plan(start_from=str(tmp_path)).fingerprint(pictures)
     (tmp_path / "2_LE1.caffemodel").write_bytes(b"its own")
     assert plan(start_from=str(tmp_path)).fingerprint(pictures) == before
+    fitted = replace(PAPER_SETTINGS, level_1_share=0.1)
+    assert plan(settings=fitted, start_from=str(tmp_path)).fingerprint(pictures) == before
     (tmp_path / "1_F.caffemodel").write_bytes(b"two")
     assert plan(start_from=str(tmp_path)).fingerprint(pictures) != before
 

@@ -115,6 +115,9 @@ def test_an_edited_net_or_new_data_is_trained_anew(workplace):
     finish(train(names=NAMES[:1]))
     second = Path("model/2_LE1.caffemodel").read_bytes()
     assert len(second) < len(first) and iterations("2_LE1").count(0) == 1
+    # Hours of work may lie in what was there before.
+    assert json.loads(Path("model/2_LE1.previous/state.json").read_text())["done"]
+    assert list(Path("model/2_LE1.previous").glob("*.solverstate")) and Path("log/2_LE1.log.previous").exists()
     mark("second")
     finish(train(names=NAMES[:1]))
     assert json.loads(Path("model/2_LE1/state.json").read_text())["attempt"] == 0
