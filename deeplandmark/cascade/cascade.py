@@ -6,13 +6,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deeplandmark.cascade.many import in_order
+from deeplandmark.cascade.many import in_chunks, in_order
 from deeplandmark.cascade.model_folder import MARK, ONNX_FILE, default_model, fingerprint
 from deeplandmark.cascade.onnx_engine import OnnxEngine
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture import read_grey
 
 BACKENDS = ("onnx", "torch")
+# Pictures of a stream that are worked on together: less overhead a face; and how many of their pixels are held for it.
+_TOGETHER, _PIXELS = 16, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -113,12 +115,7 @@ class Cascade:
         ValueError
             For another kind of picture or boxes, a box of no area, or a level below 1.
         """
-        image, boxes = _grey(image), _checked(boxes)
-        if level < 1:
-            raise ValueError(f"levels begin at 1, found {level}")
-        levels, spread, confidence, first = (np.asarray(array, np.float32)
-                                             for array in self._engine.run(image, boxes, level))
-        return Faces(np.ascontiguousarray(levels[:, -1]), confidence, levels, first, spread)
+        return _faces(self._engine.run(_grey(image), _checked(boxes), _level(level)))
 
     def locate_many(self, pictures, level=3, jobs=None, errors="raise"):
         """Finds the points of the faces of many pictures, which are read and worked on ahead in threads.
@@ -126,10 +123,10 @@ class Cascade:
         Parameters
         ----------
         pictures : iterable of (path or uint8 array, boxes)
-            Taken from as needed: however many there are, only a few are in memory.
+            Taken from as needed, some dozens ahead; however many there are, only a few are in memory.
         level : int
         jobs : int, optional
-            Pictures worked on at the same time; by default as many as there are cores.
+            Threads that read and work; by default as many as there are cores.
         errors : "raise" or "yield"
             What happens to a picture that cannot be read or used: its error is raised, or yielded in its place.
 
@@ -139,21 +136,51 @@ class Cascade:
         """
         if errors not in ("raise", "yield"):
             raise ValueError(f"errors is 'raise' or 'yield', found {errors!r}")
+        _level(level)
+        chunks = in_chunks(pictures, _TOGETHER, _pixels_held, _PIXELS)
+        found = in_order(lambda chunk: self._locate_chunk(chunk, level), chunks, jobs, ahead=2)
+        return (_raised_or(each, errors) for chunk in found for each in chunk)
 
-        def work(item):
-            try:
-                picture, boxes = item
-                return self.locate(picture if isinstance(picture, np.ndarray) else read_grey(picture), boxes, level)
-            except (PictureError, ValueError) as error:
-                if errors == "raise":
-                    raise
-                return error
-        return in_order(work, pictures, jobs)
+    def _locate_chunk(self, chunk, level):
+        """Faces, or its error, of each (picture, boxes)."""
+        failed = {}
+
+        def readable():
+            for i, item in enumerate(chunk):
+                try:
+                    picture, boxes = item
+                    yield _grey(picture if isinstance(picture, np.ndarray) else read_grey(picture)), _checked(boxes)
+                except (PictureError, ValueError) as error:
+                    failed[i] = error
+        found = iter(self._engine.run_many(readable(), level))
+        return [failed.get(i) or _faces(next(found)) for i in range(len(chunk))]
 
     def predict_many(self, pictures, level=3, jobs=None, errors="raise"):
         """As `locate_many`, but yields just the points, float32 (n, k, 2)."""
         for found in self.locate_many(pictures, level, jobs, errors):
             yield found.points if isinstance(found, Faces) else found
+
+
+def _faces(found):
+    levels, spread, confidence, first = (np.asarray(array, np.float32) for array in found)
+    return Faces(np.ascontiguousarray(levels[:, -1]), confidence, levels, first, spread)
+
+
+def _level(level):
+    if level < 1:
+        raise ValueError(f"levels begin at 1, found {level}")
+    return level
+
+
+def _raised_or(result, errors):
+    if errors == "raise" and isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _pixels_held(item):
+    """Of a picture in memory; one on disk is read when its turn has come."""
+    return getattr(item[0], "size", 0)
 
 
 def _load_folder(cls, folder, backend, threads):

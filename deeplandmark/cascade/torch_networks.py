@@ -54,6 +54,10 @@ class TorchEngine:
         confidence = point_confidence(levels, spreads, boxes[:, 2] - boxes[:, 0], self.settings.confidence)
         return Found(levels, spreads, confidence, first)
 
+    def run_many(self, pictures, level):
+        """[run(image, boxes, level)] of an iterable of (image, boxes)."""
+        return [self.run(image, boxes, level) for image, boxes in pictures]
+
     def _run_level(self, level, image, boxes, points_px):
         """[(network, (n, its points, 2) in pixels)] of every network of a level."""
         answers = []

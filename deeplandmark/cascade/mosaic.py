@@ -1,0 +1,56 @@
+"""Faces of many pictures in one, for an engine that takes one picture a call: a call for sixteen faces costs little
+more than half as much a face as sixteen calls."""
+from dataclasses import dataclass
+
+import numpy as np
+
+LONGEST = 512           # pixels of a tile's side: larger faces gain nothing, and would take memory
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What windows may see of a picture.
+
+    Attributes
+    ----------
+    image : uint8 (h, w), grey; beyond the picture's edge its border is repeated, as cutting.py has it
+    boxes : (n, 4), in pixels of the tile
+    corner : (2,), x and y of the tile's first pixel in the picture
+    """
+    image: np.ndarray
+    boxes: np.ndarray
+    corner: np.ndarray
+
+
+def tile_of(image, boxes, reach):
+    """The Tile of a grey picture with its boxes (n, 4), or None without boxes or where it would be too large.
+
+    reach : how far beyond its box the windows of a face may lie, fraction of the box
+    """
+    if not len(boxes):
+        return None
+    margin = reach * (boxes[:, 2:] - boxes[:, :2]) + 2
+    first, last = np.floor((boxes[:, :2] - margin).min(0)), np.ceil((boxes[:, 2:] + margin).max(0))
+    if not (last - first < LONGEST).all():                       # also where the reach is infinite
+        return None
+    columns, rows = (np.arange(a, b + 1).clip(0, size - 1).astype(int)
+                     for a, b, size in zip(first, last, image.shape[::-1]))
+    return Tile(image.take(rows, 0).take(columns, 1), boxes - np.tile(first, 2), first)
+
+
+def mosaic(tiles):
+    """The tiles below one another as one picture, with all of their boxes (n, 4) in it."""
+    starts = np.cumsum([0] + [len(tile.image) for tile in tiles])
+    image = np.zeros((starts[-1], max(tile.image.shape[1] for tile in tiles)), np.uint8)
+    for tile, start in zip(tiles, starts):
+        image[start:start + len(tile.image), :tile.image.shape[1]] = tile.image
+    return image, np.concatenate([tile.boxes + [0, start, 0, start] for tile, start in zip(tiles, starts)])
+
+
+def taken_apart(tiles, levels, first):
+    """[(levels (n, L, k, 2), first (n, k, 2))] of each tile's faces, in pixels of its picture, from those of the mosaic's."""
+    starts = np.cumsum([0] + [len(tile.image) for tile in tiles])
+    stops = np.cumsum([len(tile.boxes) for tile in tiles])[:-1]
+    found = zip(tiles, starts, np.split(levels, stops), np.split(first, stops))
+    return [(own + tile.corner - [0, start], own_first + tile.corner - [0, start])
+            for tile, start, own, own_first in found]
