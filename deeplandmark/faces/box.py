@@ -77,6 +77,19 @@ class BBox:
         return np.array([self.width, self.height])
 
 
+def usable(boxes):
+    """Which of boxes (n, 4), pixels, points can be looked for in: bool (n,).
+
+    Edges lie less than a million pixels from the picture's corner, and sides have at least 1/16 of a pixel: float32, in
+    which boxes are cut out, tells no smaller steps apart so far out, and such a box would be flat there. Sides are
+    therefore measured as float32 holds them. False, too, where an edge is not finite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # of what is infinite, or becomes so
+        boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).astype(np.float32)
+        sides = boxes[:, 2:] - boxes[:, :2]
+    return (np.abs(boxes) < 1e6).all(axis=1) & (sides >= 1 / 16).all(axis=1)
+
+
 def centred_windows(boxes, points_px, half_side):
     """Windows around a point of n faces (levels 2 and 3; paper, Table 2).
 

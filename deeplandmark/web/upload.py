@@ -8,6 +8,7 @@ from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from deeplandmark.faces.box import usable
 from deeplandmark.web.limits import Refusal
 
 FIELDS = ("image", "boxes", "level")
@@ -109,7 +110,7 @@ def parse_boxes(texts, most):
     Raises
     ------
     Refusal
-        422 for anything else, for numbers that are not finite, for a box of no area, and for more than `most`.
+        422 for anything else, for a box that is not `usable`, and for more than `most`.
     """
     texts = [text for text in texts if text.strip()]              # a form sends empty fields, too
     if not texts:
@@ -118,10 +119,9 @@ def parse_boxes(texts, most):
     if len(boxes) > most:
         raise Refusal(422, f"at most {most} boxes, found {len(boxes)}")
     array = np.array(boxes, np.float64).reshape(-1, 4)
-    for box in array:
-        if not (np.abs(box) < 1e6).all() or box[2] <= box[0] or box[3] <= box[1]:
-            raise Refusal(422, f"box {box.tolist()} has no area or lies nowhere near a picture; the order is "
-                               "left, top, right, bottom, in pixels")
+    for box in array[~usable(array)]:
+        raise Refusal(422, f"box {box.tolist()} has no area or lies nowhere near a picture; the order is "
+                           "left, top, right, bottom, in pixels")
     return array
 
 

@@ -124,7 +124,8 @@ def test_given_boxes_keep_their_order_and_have_no_score():
 
 
 @pytest.mark.parametrize("text, message", [("1,2,3", "is not a box"), ("a,b,c,d", "is not a box"),
-                                           ("9,2,3,4", "no area"), ("1,2,nan,4", "no area"), ("", "is not a box")])
+                                           ("9,2,3,4", "no area"), ("1,2,nan,4", "no area"), ("", "is not a box"),
+                                           ("16777216,0,16777217,90", "no area"), ("1,1,2e6,9", "nowhere near")])
 def test_wrong_boxes(text, message):
     with pytest.raises(FacesError, match=message):
         parse_box(text)

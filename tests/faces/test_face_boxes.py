@@ -46,6 +46,17 @@ def test_no_area(bbox):
     assert not bbox.has_area
 
 
+@pytest.mark.parametrize("left, right, expected", [
+    (10, 10.0625, True), (10, 10.0624, False), (9, 3, False), (-9, 3, True), (999_999, 999_999.0625, True),
+    (999_999.09375, 999_999.15625, False),  # two ties of float32, both rounded to the same even number
+    (16_777_216, 16_777_217, False), (0, 1e6, False), (-1e6, 0, False), (0, 1e300, False), (0, float("inf"), False),
+    (float("-inf"), float("inf"), False), (float("nan"), 9, False)])
+def test_which_boxes_are_usable(left, right, expected):
+    given = [[left, 0, right, 9], [0, left, 9, right], [0, 0, 9, 9]]
+    assert box.usable(given).tolist() == [expected, expected, True]
+    assert box.usable([]).shape == (0,)
+
+
 def test_projecting_into_nothing_is_an_error():
     with pytest.raises(ValueError, match="no area"):
         BBox(5, 0, 5, 9).project([[1, 1]])

@@ -113,7 +113,7 @@ def test_exif_orientation(server, orientation, stored):
     ({"boxes": "1,2,3"}, "'boxes' must be left,top,right,bottom"), ({"boxes": "[[1,2,3,4],5]"}, "'boxes' must be"),
     ({"boxes": '[["1",2,3,4]]'}, "'boxes' must be"), ({"boxes": "[" * 50000}, "'boxes' must be"),
     ({"boxes": "null"}, "'boxes' must be"), ({"boxes": "9,9,3,20"}, "has no area"),
-    ({"boxes": "NaN,0,9,9"}, "has no area"),
+    ({"boxes": "NaN,0,9,9"}, "has no area"), ({"boxes": "10,10,10.0000001,10.0000001"}, "has no area"),
     ({"boxes": "0,0,1e999,9"}, "has no area"), ({"boxes": str([[0, 0, 9, 9]] * 101)}, "at most 100 boxes"),
     ({"boxes": "1" * 70000}, "maximum size")])
 def test_wrong_fields(server, fields, says):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..box import BBox
+from ..box import usable
 from ..errors import FacesError
 from .detections import Detections
 
@@ -25,15 +25,17 @@ class GivenBoxes:
 
 
 def parse_box(text):
-    """(left, top, right, bottom) of `left,top,right,bottom`. Raises FacesError for anything else, and for no area."""
+    """(left, top, right, bottom) of `left,top,right,bottom`. Raises FacesError for anything else, and for a box that is
+    not `usable`."""
     try:
         box = tuple(map(float, text.split(",")))
     except ValueError:
         box = ()
     if len(box) != 4:
         raise FacesError(f"{text!r} is not a box: left,top,right,bottom")
-    if not BBox(*box).has_area:
-        raise FacesError(f"box {text} has no area; the order is left,top,right,bottom")
+    if not usable(box)[0]:
+        raise FacesError(f"box {text} has no area or lies nowhere near a picture; the order is left,top,right,bottom, "
+                         "in pixels")
     return box
 
 
