@@ -9,12 +9,14 @@ import numpy as np
 from deeplandmark.cascade.many import in_chunks, in_order
 from deeplandmark.cascade.model_folder import MARK, ONNX_FILE, default_model, fingerprint
 from deeplandmark.cascade.onnx_engine import OnnxEngine
+from deeplandmark.cascade.processes import cores
+from deeplandmark.faces.box import usable
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture import read_grey
 
 BACKENDS = ("onnx", "torch")
 # Pictures of a stream that are worked on together: less overhead a face; and how many of their pixels are held for it.
-_TOGETHER, _PIXELS = 16, 4_000_000
+_TOGETHER, _PIXELS = 16, 8_000_000
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Cascade:
         Parameters
         ----------
         pictures : iterable of (path or uint8 array, boxes)
-            Taken from as needed, some dozens ahead; however many there are, only a few are in memory.
+            Taken from as needed, some dozens a thread ahead; however many there are, few are in memory.
         level : int
         jobs : int, optional
             Threads that read and work; by default as many as there are cores.
@@ -132,12 +134,14 @@ class Cascade:
 
         Yields
         ------
-        Faces, in the order of the pictures; with errors="yield" also PictureError and ValueError objects.
+        Faces, in the order of the pictures; with errors="yield" also PictureError, ValueError and TypeError objects.
         """
         if errors not in ("raise", "yield"):
             raise ValueError(f"errors is 'raise' or 'yield', found {errors!r}")
         _level(level)
-        chunks = in_chunks(pictures, _TOGETHER, _pixels_held, _PIXELS)
+        jobs = jobs or cores()
+        count = min(_TOGETHER, -(-len(pictures) // jobs)) if hasattr(pictures, "__len__") else _TOGETHER
+        chunks = in_chunks(pictures, max(count, 1), _pixels_held, _PIXELS)
         found = in_order(lambda chunk: self._locate_chunk(chunk, level), chunks, jobs, ahead=2)
         return (_raised_or(each, errors) for chunk in found for each in chunk)
 
@@ -150,7 +154,7 @@ class Cascade:
                 try:
                     picture, boxes = item
                     yield _grey(picture if isinstance(picture, np.ndarray) else read_grey(picture)), _checked(boxes)
-                except (PictureError, ValueError) as error:
+                except (PictureError, ValueError, TypeError) as error:
                     failed[i] = error
         found = iter(self._engine.run_many(readable(), level))
         return [failed.get(i) or _faces(next(found)) for i in range(len(chunk))]
@@ -180,7 +184,8 @@ def _raised_or(result, errors):
 
 def _pixels_held(item):
     """Of a picture in memory; one on disk is read when its turn has come."""
-    return getattr(item[0], "size", 0)
+    picture = item[0] if isinstance(item, (tuple, list)) and item else None
+    return np.prod(picture.shape[:2]) if isinstance(picture, np.ndarray) else 0
 
 
 def _load_folder(cls, folder, backend, threads):
@@ -197,7 +202,9 @@ def _load_folder(cls, folder, backend, threads):
         raise ValueError(f"{path} is missing; `python -m deeplandmark.export --model {folder} {path}` makes it")
     try:
         from deeplandmark.cascade.torch_networks import TorchEngine, load_modules        # only this needs torch
-    except ImportError:
+    except ImportError as error:
+        if not error.name or error.name.startswith("deeplandmark"):
+            raise
         raise ImportError(f'{folder}: its networks need torch: pip install "deeplandmark[train]", or use an exported '
                           "cascade (.onnx)") from None
     return cls(TorchEngine(*load_modules(folder)), "torch")
@@ -222,8 +229,9 @@ def _checked(boxes):
         return boxes.reshape(0, 4)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes are (n, 4): left, top, right, bottom; found shape {boxes.shape}")
-    bad = ~np.isfinite(boxes).all(1) | (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
+    bad = ~usable(boxes)
     if bad.any():
         i = int(np.argmax(bad))
-        raise ValueError(f"box {i}, {boxes[i].tolist()}, has no area; the order is left, top, right, bottom")
+        raise ValueError(f"box {i}, {boxes[i].tolist()}, has no area, or lies a million pixels away; the order is left, "
+                         "top, right, bottom")
     return boxes

@@ -37,7 +37,7 @@ def _begun(pool, work, items):
 
 
 def in_chunks(items, count, weight=lambda item: 0, most=0):
-    """Lists of up to `count` items, in order; shorter ones where the weights of their items reach `most`.
+    """Lists of up to `count` items, in order; a shorter one ends with the item by which its weights exceed `most`.
 
     What the iterable raises is raised after a list of the items before.
     """

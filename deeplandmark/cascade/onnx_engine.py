@@ -56,8 +56,10 @@ class OnnxEngine:
 
     def run(self, image, boxes, level):
         """(levels, spread, confidence, first) for a grey picture and boxes (n, 4) float64, as torch_networks' Found."""
+        if not len(boxes):
+            return self._nothing(level)
         part, corner = image, np.zeros(2)
-        if image.size > _LARGE and len(boxes):
+        if image.size > _LARGE:
             part, corner = _around(image, boxes, self._reach)
         levels, spread, confidence, first = self._answers(part, boxes - np.tile(corner, 2), level)
         return levels + corner, spread, confidence, first + corner
@@ -73,6 +75,11 @@ class OnnxEngine:
             tiles += [tile] * (tile is not None)
         together = iter(self._run_tiles(tiles, level) if tiles else ())
         return [next(together) if result is None else result for result in results]
+
+    def _nothing(self, level):
+        count, points = sum(number <= level for number in self.levels), len(self.settings.points)
+        return tuple(np.zeros((0, *shape), np.float32)
+                     for shape in ((count, points, 2), (count, points), (points,), (points, 2)))
 
     def _run_tiles(self, tiles, level):
         levels, spread, confidence, first = self._answers(*mosaic(tiles), level)
@@ -140,7 +147,7 @@ def _parts(boxes, threads):
 def _session(path):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3                               # errors are raised; warnings would go to stderr
+    options.log_severity_level = 4                               # errors are raised; they and warnings would go to stderr
     try:
         model = Path(path).read_bytes()
     except OSError as error:
