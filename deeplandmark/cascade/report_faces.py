@@ -3,12 +3,12 @@ import cv2
 import numpy as np
 
 from deeplandmark.faces import BBox, read_colour
-from deeplandmark.faces.draw import contact_sheet, draw_box, draw_points
+from deeplandmark.faces.draw import SHIFT, contact_sheet, draw_box, draw_points, fixed_point
 from deeplandmark.faces.picture import write_picture
 
 _SIDE = 230        # pixels of the square shown for a face
 _AROUND = 1.35     # its side, in sides of the face box
-_RING, _SHIFT = 6, 4  # radius in pixels; bits after the point in OpenCV's coordinates
+_RING = 6          # radius in pixels
 _BLACK, _WHITE, _PAPER = (0, 0, 0), (255, 255, 255), (245, 245, 245)
 
 
@@ -52,16 +52,11 @@ def _drawn(face, predicted_px):
 
 def _draw_truth(image, truth_px, predicted_px):
     """A ring round every true point, and a line to its prediction."""
-    for truth, predicted in zip(_fixed(truth_px), _fixed(predicted_px)):
-        cv2.line(image, truth, predicted, _WHITE, 1, cv2.LINE_AA, _SHIFT)
+    for truth, predicted in zip(fixed_point(truth_px), fixed_point(predicted_px)):
+        cv2.line(image, truth, predicted, _WHITE, 1, cv2.LINE_AA, SHIFT)
         for thickness, colour in ((3, _BLACK), (1, _WHITE)):
-            cv2.circle(image, truth, _RING << _SHIFT, colour, thickness, cv2.LINE_AA, _SHIFT)
+            cv2.circle(image, truth, _RING << SHIFT, colour, thickness, cv2.LINE_AA, SHIFT)
     return image
-
-
-def _fixed(points_px):
-    """Points in OpenCV's fixed-point units; far ones are kept within what OpenCV can hold."""
-    return np.round(np.clip(points_px, -1e4, 1e4) * 2 ** _SHIFT).astype(int).tolist()
 
 
 def _moved(matrix, points_px):

@@ -9,7 +9,8 @@ from .box import BBox
 POINT_COLOURS = ((0, 159, 230), (233, 180, 86), (66, 228, 240), (115, 158, 0), (167, 121, 204))
 BOX_COLOUR = (178, 114, 0)
 _BLACK, _WHITE, _PAPER = (0, 0, 0), (255, 255, 255), (245, 245, 245)
-_SHIFT = 4
+SHIFT = 4  # bits after the point in `fixed_point` numbers
+_FARTHEST = 1e6  # pixels; OpenCV counts in int32
 
 
 def as_colour(image):
@@ -28,16 +29,16 @@ def draw_points(image, landmark_px, radius=None, colours=POINT_COLOURS):
     for i, (x, y) in enumerate(np.asarray(landmark_px, dtype=np.float64).reshape(-1, 2)):
         if np.isfinite([x, y]).all():
             for size, colour in ((radius + 1, _BLACK), (radius, colours[i % len(colours)])):
-                cv2.circle(image, (_fixed(x), _fixed(y)), _fixed(size), colour, -1, cv2.LINE_AA, _SHIFT)
+                cv2.circle(image, fixed_point([x, y]), fixed_point(size), colour, -1, cv2.LINE_AA, SHIFT)
     return image
 
 
 def draw_box(image, bbox, colour=BOX_COLOUR, thickness=2):
     """A colour copy of the picture with the box's edges over a white border."""
     image = as_colour(image)
-    corners = (_fixed(bbox.left), _fixed(bbox.top)), (_fixed(bbox.right), _fixed(bbox.bottom))
-    cv2.rectangle(image, *corners, _WHITE, thickness + 2, cv2.LINE_AA, _SHIFT)
-    cv2.rectangle(image, *corners, colour, thickness, cv2.LINE_AA, _SHIFT)
+    corners = fixed_point(bbox.as_array().reshape(2, 2))
+    cv2.rectangle(image, *corners, _WHITE, thickness + 2, cv2.LINE_AA, SHIFT)
+    cv2.rectangle(image, *corners, colour, thickness, cv2.LINE_AA, SHIFT)
     return image
 
 
@@ -48,13 +49,13 @@ def draw_face(image, landmark_px, bbox=None):
 
 
 def draw_faces(image, landmarks_px, boxes):
-    """A colour copy of the picture with n faces, each drawn in proportion to its own box.
+    """A colour copy of the picture with n faces, each drawn in proportion to its own box (or the picture, if smaller).
 
     landmarks_px (n, k, 2) and boxes (n, 4) as left, top, right, bottom, pixels.
     """
     image = as_colour(image)
     for landmark_px, box in zip(landmarks_px, np.asarray(boxes, dtype=np.float64).reshape(-1, 4)):
-        width = box[2] - box[0]
+        width = min(box[2] - box[0], max(image.shape[:2]))
         image = draw_box(image, BBox(*box), thickness=max(1, round(0.012 * width)))
         image = draw_points(image, landmark_px, radius=max(1.5, 0.022 * width))
     return image
@@ -105,5 +106,7 @@ def _scaled(points_px, scale):
     return (np.asarray(points_px, dtype=np.float64) + 0.5) * scale - 0.5
 
 
-def _fixed(value):
-    return int(round(float(value) * 2 ** _SHIFT))
+def fixed_point(values_px):
+    """Pixels as the whole numbers that OpenCV draws at, 2**SHIFT a pixel: an int, or a list like the array of values.
+    What is too far out for OpenCV is brought nearer."""
+    return np.rint(np.clip(values_px, -_FARTHEST, _FARTHEST) * 2 ** SHIFT).astype(int).tolist()

@@ -1,6 +1,8 @@
 """Reading pictures with errors that say what is wrong."""
 
 import os
+import re
+import threading
 from pathlib import Path
 
 import cv2
@@ -8,29 +10,35 @@ import numpy as np
 
 from .errors import PictureError
 
-_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
-_JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe")
+_JPEG, _JPEG_END = b"\xff\xd8", b"\xd9"
+# A marker that a length follows, or the end. The others, restarts for one, stand alone; 0 after 255 is a scan's own 255.
+_JPEG_MARKER = re.compile(rb"\xff+([^\xff\x00\x01\xd0-\xd8])")
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 
 
 def read_grey(path):
     """The picture as `cv2.imread(path, 0)` gives it, uint8 (h, w). Raises PictureError naming the file when it is
     missing, cut short or no picture."""
-    return _decode(path, cv2.IMREAD_GRAYSCALE)
+    return _read(path, _decode, cv2.IMREAD_GRAYSCALE)
 
 
 def read_colour(path):
     """The picture as uint8 (h, w, 3), blue green red. Errors as `read_grey`."""
-    return _decode(path, cv2.IMREAD_COLOR)
+    return _read(path, _decode, cv2.IMREAD_COLOR)
 
 
 def read_upright(path):
     """A picture of any make as uint8 (h, w, 3), blue green red: turned as its EXIF orientation says, 16 bits brought
     down to 8, transparent parts over white. Errors as `read_grey`."""
-    image = read_colour(path)
-    if Path(path).suffix.lower() in _JPEG_SUFFIXES:
+    return _read(path, decode_upright)
+
+
+def decode_upright(data):
+    """`read_upright` of a file's bytes. Raises PictureError when they are cut short or no picture."""
+    image = _decode(data, cv2.IMREAD_COLOR)
+    if data.startswith(_JPEG):
         return image  # has no transparency
-    whole = _decode(path, cv2.IMREAD_UNCHANGED)
+    whole = _decode(data, cv2.IMREAD_UNCHANGED)
     return _over_white(whole, image) if whole.ndim == 3 and whole.shape[2] == 4 else image
 
 
@@ -39,10 +47,14 @@ def write_picture(path, image):
     the file when that does not work."""
     path = Path(path)
     try:
-        _, data = cv2.imencode(path.suffix, image)
+        whole, data = cv2.imencode(path.suffix, image)
     except cv2.error:
-        raise OSError(f"{path}: OpenCV writes no pictures of this kind (try .png or .jpg)") from None
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        whole = False
+    if not whole:
+        height, width = image.shape[:2]
+        raise OSError(f"{path}: OpenCV writes no pictures of this kind and size, {width} x {height} (try .png or .jpg)")
+    # The number of this thread, unlike any other's of the system: two of them may be writing the same picture.
+    temporary = path.with_name(f".{path.name}.{threading.get_native_id()}.part")
     try:
         temporary.write_bytes(data.tobytes())
         os.replace(temporary, path)
@@ -57,20 +69,29 @@ def _over_white(whole, image):
         whole = (whole >> 8).astype(np.uint8)
     if whole.dtype != np.uint8 or not np.array_equal(whole[..., :3], image):
         return image  # OpenCV turned it by its orientation, or changed its colours: its transparency lies elsewhere
-    opacity = whole[..., 3:].astype(np.float32) / 255
-    return np.rint(image * opacity + 255 * (1 - opacity)).astype(np.uint8)
+    for row, whole_row in zip(image, whole):  # one by one: a large picture's floats would fill the memory
+        opacity = whole_row[:, 3:].astype(np.float32) / 255
+        row[:] = np.rint(row * opacity + 255 * (1 - opacity))
+    return image
 
 
-def _decode(path, flag):
+def _read(path, decode, *flags):
     data = _read_bytes(path)
+    try:
+        return decode(data, *flags)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from None
+
+
+def _decode(data, flag):
     if is_truncated(data):
-        raise PictureError(f"{path}: the picture is cut short after {len(data)} bytes")
+        raise PictureError(f"the picture is cut short after {len(data)} bytes")
     try:
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flag)
     except cv2.error:
         image = None
     if image is None:
-        raise PictureError(f"{path}: not a picture that OpenCV can read ({len(data)} bytes)")
+        raise PictureError(f"not a picture that OpenCV can read, or a damaged one ({len(data)} bytes)")
     return image
 
 
@@ -80,10 +101,19 @@ def is_truncated(data):
     OpenCV only warns about these and fills the rest with grey, which would be trained on without anybody noticing.
     """
     if data.startswith(_JPEG):
-        # An embedded thumbnail has an end marker too, but it comes before the picture's own scan.
-        return data.rfind(_JPEG_END) < max(data.rfind(_JPEG_SCAN), 1)
+        return not _has_jpeg_end(data)
     if data.startswith(_PNG):
         return _PNG_END not in data
+    return False
+
+
+def _has_jpeg_end(data):
+    """Goes from marker to marker: thumbnails, inside a marker's data, and what is appended have end markers, too."""
+    place = len(_JPEG)
+    while marker := _JPEG_MARKER.search(data, place):
+        if marker[1] == _JPEG_END:
+            return True
+        place = marker.end() + int.from_bytes(data[marker.end():marker.end() + 2], "big")
     return False
 
 

@@ -1,20 +1,17 @@
 """An uploaded picture: looked at before it is decoded."""
 import io
 
-import cv2
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from deeplandmark.faces.picture import is_truncated
+from deeplandmark.faces.errors import PictureError
+from deeplandmark.faces.picture import decode_upright
 from deeplandmark.web.limits import Refusal
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 
 
 def decode(data, max_pixels):
-    """The picture in a file's bytes, upright by its EXIF orientation: uint8 (h, w, 3), blue green red.
-
-    Grey, transparent and 16-bit pictures become 8-bit colour ones.
+    """The picture in a file's bytes as `faces.picture.read_upright` gives it: uint8 (h, w, 3), blue green red.
 
     Raises
     ------
@@ -22,13 +19,11 @@ def decode(data, max_pixels):
         422 when the bytes are no whole picture of FORMATS or one of more than `max_pixels`.
     """
     size = read_size(data, max_pixels)
-    if is_truncated(data):
-        raise Refusal(422, f"the picture is cut short after {len(data):,} bytes")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        image = None
-    if image is None or sorted(image.shape[:2]) != sorted(size):
+        image = decode_upright(data)
+    except PictureError as error:
+        raise Refusal(422, str(error)) from None
+    if sorted(image.shape[:2]) != sorted(size):
         raise Refusal(422, "the picture is damaged")
     return image
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deeplandmark.faces import BBox
-from deeplandmark.faces.draw import BOX_COLOUR, POINT_COLOURS, contact_sheet, draw_box, draw_face, draw_points
+from deeplandmark.faces.draw import BOX_COLOUR, POINT_COLOURS, contact_sheet, draw_box, draw_face, draw_faces, draw_points
 
 
 def test_points_are_drawn_in_place_and_in_their_own_colours():
@@ -18,6 +18,13 @@ def test_points_are_drawn_in_place_and_in_their_own_colours():
 
 def test_points_outside_or_missing_do_not_matter():
     draw_face(np.zeros((20, 20), np.uint8), [[-500, 3], [np.nan, 4], [5, 1e4]], BBox(-10, -10, 30, 30))
+
+
+@pytest.mark.parametrize("far", [9.9e5, 2e8, 1e300])
+def test_far_boxes_are_drawn_as_far_as_they_are_seen(far):
+    drawn = draw_faces(np.zeros((60, 80, 3), np.uint8), [[[far, -far]]], [[10, 20, far, far]])
+    np.testing.assert_allclose([drawn[40, 10], drawn[20, 40]], [BOX_COLOUR] * 2, atol=30)  # smoothed edges
+    assert tuple(drawn[50, 60]) == tuple(drawn[5, 5]) == (0, 0, 0)
 
 
 def test_boxes():

@@ -1,6 +1,7 @@
 """Pictures of any make: orientation, transparency, depth; written whole or not at all."""
 
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from deeplandmark.faces import PictureError
 from deeplandmark.faces.draw import draw_faces
-from deeplandmark.faces.picture import read_upright, write_picture
+from deeplandmark.faces.picture import is_truncated, read_upright, write_picture
 
 
 def corner_picture():
@@ -24,13 +25,21 @@ UPRIGHT = {1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 
            7: lambda a: np.rot90(a, 2).transpose(1, 0, 2), 8: lambda a: np.rot90(a)}
 
 
+def jpeg(image, *parameters):
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 100, *parameters])[1].tobytes()
+
+
+def with_exif(data, exif):
+    """The bytes of a JPEG with that piece before all others."""
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+
+
 @pytest.mark.parametrize("orientation", UPRIGHT)
 def test_jpegs_are_turned_upright(tmp_path, orientation):
-    data = cv2.imencode(".jpg", corner_picture(), [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
     entry = struct.pack("<HHII", 0x0112, 3, 1, orientation)
     exif = b"Exif\0\0" + b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0)
     path = tmp_path / "photo.JPG"
-    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:])
+    path.write_bytes(with_exif(jpeg(corner_picture()), exif))
     expected = UPRIGHT[orientation](corner_picture())
     image = read_upright(path)
     assert image.shape == expected.shape
@@ -65,6 +74,18 @@ def test_bad_files(tmp_path):
             read_upright(tmp_path / name)
 
 
+@pytest.mark.parametrize("parameters", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 1)],
+                         ids=["baseline", "progressive", "restarts"])
+def test_jpegs_cut_anywhere_and_whole_ones_with_more_behind(parameters):
+    rng = np.random.default_rng(0)  # noise has every byte, 255 too
+    data = jpeg(rng.integers(0, 256, (40, 40, 3), np.uint8), *parameters)
+    for whole in (data, with_exif(data, b"Exif\0\0" + jpeg(corner_picture()))):
+        assert all(is_truncated(whole[:length]) for length in range(2, len(whole)))
+        assert not is_truncated(whole)
+        for trailer in (bytes(9), b"\xff\xda and a film", whole[:500], *map(rng.bytes, (1, 70, 5000))):
+            assert not is_truncated(whole + trailer)
+
+
 def test_writing_leaves_nothing_half_done(tmp_path):
     write_picture(tmp_path / "a.png", corner_picture())
     np.testing.assert_array_equal(read_upright(tmp_path / "a.png"), corner_picture())
@@ -72,6 +93,20 @@ def test_writing_leaves_nothing_half_done(tmp_path):
     with pytest.raises(OSError, match="b.png: cannot be written"):
         write_picture(tmp_path / "b.png", corner_picture())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+def test_many_threads_write_one_picture(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: write_picture(tmp_path / "a.png", image), range(40)))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    np.testing.assert_array_equal(read_upright(tmp_path / "a.png"), image)
+
+
+@pytest.mark.parametrize("name", ["wide.jpg", "no.picture"])
+def test_what_opencv_cannot_write_is_said(tmp_path, name):
+    with pytest.raises(OSError, match=f"{name}: OpenCV writes no pictures of this kind and size, 70000 x 1 "):
+        write_picture(tmp_path / name, np.zeros((1, 70000, 3), np.uint8))
 
 
 def test_faces_are_drawn_in_proportion():

@@ -96,6 +96,15 @@ def with_exif(jpeg, orientation):
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
 
 
+def test_transparent_parts_are_white(server):
+    outside = np.ones(IMAGE.shape[:2], bool)
+    left, top, right, bottom = (round(float(edge)) for edge in BOX.split(","))
+    outside[top:bottom, left:right] = False
+    white, transparent = IMAGE.copy(), np.dstack([IMAGE, np.where(outside, 0, 255)]).astype(np.uint8)
+    white[outside], transparent[outside, :3] = 255, 40
+    assert np.array_equal(points_of(server, encoded(transparent))[0], points_of(server, encoded(white))[0])
+
+
 @pytest.mark.parametrize("orientation, stored", [
     (3, cv2.rotate(IMAGE, cv2.ROTATE_180)), (6, cv2.rotate(IMAGE, cv2.ROTATE_90_COUNTERCLOCKWISE)),
     (8, cv2.rotate(IMAGE, cv2.ROTATE_90_CLOCKWISE)), (2, cv2.flip(IMAGE, 1))])
