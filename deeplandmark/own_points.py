@@ -7,7 +7,7 @@ from pathlib import Path
 from deeplandmark.cascade.networks import FIVE_POINTS, Points
 from deeplandmark.cascade.points_file import read_points
 
-_TAKEN = ("original", "synthetic")          # model-original/ and model-synthetic/ are the folders of others
+_TAKEN = ("original", "wide", "synthetic")  # model-original/, model-wide/ and model-synthetic/ are the folders of others
 
 
 @dataclass(frozen=True)
