@@ -20,25 +20,18 @@ from deeplandmark.cascade.ablation import ABLATIONS, needs_frozen, row_text, run
 from deeplandmark.cascade.prepare import Plan, prepare
 from deeplandmark.cascade.samples import AUGMENTATION, default_shift
 from deeplandmark.cascade.settings import PAPER_SETTINGS
-from deeplandmark.cascade.training import TrainingError
-from deeplandmark.extras import explained
+from deeplandmark.command import command, when_interrupted
 from deeplandmark.faces.archive import open_archive
-from deeplandmark.faces.errors import FacesError
 
 
-@explained
+@command
 def main(arguments=None):
+    """Returns the exit status."""
     args = _parser().parse_args(arguments)
-    try:
-        if not args.data:
-            raise FacesError("no data: give --data FOLDER (or ZIP), or set DEEPLANDMARK_DATA")
+    if not args.data:
+        raise ValueError("no data: give --data FOLDER (or ZIP), or set DEEPLANDMARK_DATA")
+    with when_interrupted("the same command goes on from the last snapshots"):
         _ablate(args)
-    except (FacesError, TrainingError, ValueError, OSError) as error:
-        print(f"ablate: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("ablate: interrupted; the same command goes on from the last snapshots", file=sys.stderr)
-        return 130
     return 0
 
 

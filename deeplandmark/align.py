@@ -11,32 +11,25 @@ import json
 import sys
 from dataclasses import replace
 
+from deeplandmark.command import command
 from deeplandmark.detecting.arguments import add_finder_arguments, load_finder
 from deeplandmark.detecting.batch import work_through
 from deeplandmark.detecting.result_folder import ResultFolder
 from deeplandmark.detecting.row_file import RowFile, finished
 from deeplandmark.detecting.rows import JSON_LINES, json_rows
 from deeplandmark.detecting.sources import sources
-from deeplandmark.extras import explained
 from deeplandmark.faces.alignment import ARCFACE, crop_aligned, read_template, similarity_to
 from deeplandmark.faces.errors import FacesError
 
 
-@explained
+@command
 def main(arguments=None):
     """Returns the exit status: 1 when a file was bad or the run could not go on, 130 after Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.resume and not options.transforms:
         parser.error("--resume goes by --transforms FILE")
-    try:
-        return _run(options)
-    except (FacesError, ValueError, OSError) as error:
-        print(f"align: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("align: interrupted", file=sys.stderr)
-        return 130
+    return _run(options)
 
 
 def _run(options):

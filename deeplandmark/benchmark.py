@@ -20,26 +20,17 @@ from pathlib import Path
 
 from deeplandmark.arguments import positive, whole_number
 from deeplandmark.cascade.processes import cores, reexec_keeping_memory
-from deeplandmark.extras import explained
+from deeplandmark.command import command
 
 PARTS = ("training", "one_face", "faces", "pictures")
 
 
-@explained
+@command
 def main(arguments=None):
     """Returns the exit status; 1 also when --compare found something slower."""
     args = _parser().parse_args(arguments)
     reexec_keeping_memory(args.threads)
-    try:
-        return _run(args)
-    except OSError as error:
-        print(f"benchmark: {error.filename}: {error.strerror}", file=sys.stderr)
-    except ValueError as error:
-        print(f"benchmark: {' '.join(str(error).split())}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("benchmark: interrupted", file=sys.stderr)
-        return 130
-    return 1
+    return _run(args)
 
 
 def _run(args):

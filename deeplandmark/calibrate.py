@@ -10,26 +10,22 @@ examples:
 import argparse
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from deeplandmark.arguments import whole_number
-from deeplandmark.extras import explained
+from deeplandmark.command import command, when_interrupted
 from deeplandmark.faces.archive import open_archive
-from deeplandmark.faces.errors import FacesError, ListError
-from deeplandmark.faces.picture_list import read_list, too_many_bad
+from deeplandmark.faces.errors import ListError
+from deeplandmark.faces.picture_list import held_back, read_list, too_many_bad
 
 
-@explained
+@command
 def main(arguments=None):
+    """Returns the exit status."""
     args = _parser().parse_args(arguments)
-    try:
+    with when_interrupted(f"{args.model}/cascade.json is as it was"):
         print(calibrate(args))
-    except (FacesError, ValueError, OSError) as error:
-        print(f"calibrate: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"calibrate: interrupted; {args.model}/cascade.json is as it was", file=sys.stderr)
-        return 130
     return 0
 
 
@@ -37,46 +33,60 @@ def calibrate(args):
     """Writes the weights; returns what there is to say about them."""
     from deeplandmark.cascade.calibration import fit_blend, fit_confidence, observe  # late: --help needs no cascade
     from deeplandmark.cascade.cascade import Cascade
-    from deeplandmark.cascade.model_folder import ONNX_FILE
     from deeplandmark.cascade.settings import FILE_NAME, CascadeSettings
 
     if not Path(args.model, FILE_NAME).is_file():
         raise ValueError(f"{args.model}: no model folder of ours, it has no {FILE_NAME}")
-    settings = CascadeSettings.load(args.model)
+    settings, cascade = CascadeSettings.load(args.model), Cascade.load(args.model)
+    export = _exporter(args.model)
     faces = _held_back(args.data, len(settings.points))
-    observations = observe(Cascade.load(args.model), faces, args.copies, args.seed)
+    observations = observe(cascade, faces, args.copies, args.seed)
     observations, share = fit_blend(observations, settings.level_1_share)
     fitted = replace(settings, confidence=fit_confidence(observations, settings.points.mirror), level_1_share=share)
-    fitted.save(args.model)
+    _save(fitted, Path(args.model, FILE_NAME), export)
     last = observations.levels.shape[1]
     failures = 100 * (1 - observations.right(last).mean())
-    if Path(args.model, ONNX_FILE).exists():
-        _export_again(args.model, Path(args.model, ONNX_FILE))
     return (f"confidence of {last} levels fitted on {len(faces)} held-back faces, {len(observations.width)} views: "
             f"{failures:.2f} % of their points are failures; share of level 1 in the points: {share:.3f}; "
             f"written to {args.model}/{FILE_NAME}")
 
 
-def _export_again(model, file):
-    """The ONNX model beside the networks holds the confidence, too."""
-    import onnx  # late: only exporting needs it
+def _exporter(model):
+    """What makes the ONNX model beside the networks anew, for it holds the confidence, too; nothing where there is none.
+
+    To be called before the work: who lacks what an export needs shall not wait for that to be told.
+    """
+    from deeplandmark.cascade.model_folder import ONNX_FILE
+
+    file = Path(model, ONNX_FILE)
+    if not file.exists():
+        return lambda: None
+    import onnx
 
     from deeplandmark.cascade.onnx import export_cascade
 
     metadata = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
-    export_cascade(model, file, mirror=metadata.get("mirror") == "1")
+    return partial(export_cascade, model, file, mirror=metadata.get("mirror") == "1")
+
+
+def _save(settings, file, export):
+    """Both or neither: an ONNX model of other settings than the folder's would not be used any more."""
+    before = file.read_bytes()
+    try:
+        settings.save(file.parent)
+        export()
+    except BaseException:
+        file.write_bytes(before)
+        raise
 
 
 def _held_back(data, points):
-    from deeplandmark.cascade.prepare import HELD_BACK  # late: it needs h5py
-
     problems = []
     faces = read_list(open_archive(data).train_list, points, problems)
     too_many_bad(problems, len(faces) + len(problems))
-    held_back = faces[HELD_BACK - 1::HELD_BACK]
-    if not held_back:
+    if not held_back(faces):
         raise ListError(f"{data}: a training list of {len(faces)} faces holds none back")
-    return held_back
+    return held_back(faces)
 
 
 def _parser():

@@ -11,9 +11,11 @@ examples:
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 
 from deeplandmark.arguments import whole_number
+from deeplandmark.command import command, when_interrupted
 from deeplandmark.detecting.arguments import add_finder_arguments, load_finder
 from deeplandmark.detecting.batch import work_through
 from deeplandmark.detecting.result_folder import ResultFolder
@@ -21,29 +23,22 @@ from deeplandmark.detecting.row_file import RowFile, RowStream, finished
 from deeplandmark.detecting.rows import CSV, JSON_LINES
 from deeplandmark.detecting.sources import sources
 from deeplandmark.detecting.video_run import VideoRun
-from deeplandmark.extras import explained
 from deeplandmark.faces.draw import draw_faces
-from deeplandmark.faces.errors import FacesError
 
 
-@explained
+@command
 def main(arguments=None):
     """Returns the exit status: 1 when a file was bad or the run could not go on, 130 after Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
     _check(parser, options)
+    go_on = when_interrupted("the same command with --resume goes on") if _can_resume(options) else nullcontext()
     try:
-        return _run(options)
+        with go_on:
+            return _run(options)
     except BrokenPipeError:  # whoever read our lines has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (FacesError, ValueError, OSError) as error:
-        print(f"detect: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("detect: interrupted" + ("; the same command with --resume goes on" if _can_resume(options) else ""),
-              file=sys.stderr)
-        return 130
 
 
 def _run(options):

@@ -9,10 +9,10 @@ from deeplandmark.cascade.evaluation import evaluate, spread
 from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.cascade.report import save_json, save_report
 from deeplandmark.cascade.report_table import table
-from deeplandmark.extras import explained
+from deeplandmark.command import command
 from deeplandmark.faces import POINT_NAMES
 from deeplandmark.faces.archive import TEST_LIST, open_archive
-from deeplandmark.faces.errors import FacesError, ListError
+from deeplandmark.faces.errors import ListError
 from deeplandmark.faces.imglab import read_imglab
 from deeplandmark.faces.picture_list import read_list, too_many_bad
 
@@ -41,18 +41,11 @@ def get_args_parser():
     return parser
 
 
-@explained
+@command
 def main(arguments=None):
     """Returns the exit status."""
     options = get_args_parser().parse_args(arguments)
-    try:
-        _run(options)
-    except (FacesError, ValueError, OSError) as error:
-        print(f"evaluate: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("evaluate: interrupted", file=sys.stderr)
-        return 130
+    _run(options)
     return 0
 
 

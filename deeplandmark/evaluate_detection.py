@@ -14,36 +14,31 @@ import numpy as np
 from deeplandmark.arguments import fraction, whole_number
 from deeplandmark.cascade.detected import FOUND, evaluate_detected
 from deeplandmark.cascade.evaluation import spread
-from deeplandmark.extras import explained
-from deeplandmark.faces import BBox, open_archive, read_colour, read_list
+from deeplandmark.command import command
+from deeplandmark.faces import BBox, open_archive, read_colour, read_list, too_many_bad
 from deeplandmark.faces.detection import load_detector
 from deeplandmark.faces.draw import contact_sheet
-from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.picture import write_picture
+from deeplandmark.faces.picture_list import held_back
 
 
-@explained
+@command
 def main(arguments=None):
     """Returns the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        _run(options)
-    except (FacesError, ValueError, OSError) as error:
-        print(f"evaluate_detection: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("evaluate_detection: interrupted", file=sys.stderr)
-        return 130
+    _run(options)
     return 0
 
 
 def _run(options):
     from deeplandmark.cascade.cascade import Cascade  # late: --help and a wrong folder need no networks
     detector = load_detector(options.detector, options.min_face)
-    annotations = _annotations(options)
+    annotations, problems = _read_faces(options)
     cascade = Cascade.load(options.model)
     cv2.setNumThreads(1)
     result = evaluate_detected(cascade, detector, annotations, options.threads)
+    for problem in (*problems, *result.problems):
+        print(f"evaluate_detection: skipped {problem}", file=sys.stderr)
     print(report(result))
     unmatched = result.unmatched()
     if options.sheet and unmatched:
@@ -66,13 +61,13 @@ def report(result):
     return "\n".join(lines)
 
 
-def _annotations(options):
-    archive = open_archive(options.data)
-    faces = read_list(archive.train_list if options.held_back else archive.test_list, problems=[])
-    faces = faces[9::10] if options.held_back else faces
-    if not faces:
-        raise FacesError(f"{options.data}: the list holds no face that can be used")
-    return faces if options.limit is None else spread(faces, options.limit)
+def _read_faces(options):
+    """(annotations, cut to --limit; problems of their list)."""
+    archive, problems = open_archive(options.data), []
+    faces = read_list(archive.train_list if options.held_back else archive.test_list, problems=problems)
+    too_many_bad(problems, len(faces) + len(problems))
+    faces = held_back(faces) if options.held_back else faces
+    return faces if options.limit is None else spread(faces, options.limit), problems
 
 
 def _sheet(unmatched, side=180):

@@ -12,26 +12,20 @@ import sys
 from pathlib import Path
 
 from deeplandmark.cascade.model_folder import default_model
-from deeplandmark.extras import explained
+from deeplandmark.command import command, when_interrupted
 
 
-@explained
+@command
 def main(arguments=None):
     """Returns the exit status."""
     args = _parser().parse_args(arguments)
-    try:
-        folder = Path(args.model or default_model())
+    folder = Path(args.model or default_model())
+    with when_interrupted("nothing was written"):
         from deeplandmark.cascade.onnx import export_cascade       # after --help: torch takes seconds to load
-        export_cascade(folder, args.file, args.mirror)
-    except OSError as error:
-        print(f"export: {args.file}: {error.strerror}", file=sys.stderr)
-        return 1
-    except ValueError as error:
-        print(f"export: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("export: interrupted; nothing was written", file=sys.stderr)
-        return 130
+        try:
+            export_cascade(folder, args.file, args.mirror)
+        except OSError as error:                                   # it may name a temporary file
+            raise ValueError(f"{args.file}: {error.strerror}") from None
     print(f"{args.file}: the cascade of {folder}, {Path(args.file).stat().st_size / 1e6:.1f} MB")
     return 0
 

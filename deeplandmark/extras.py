@@ -1,7 +1,5 @@
 """What to install when a module is missing: the extras of setup.cfg and the modules that they bring."""
 import sys
-from functools import wraps
-from pathlib import Path
 
 MODULES = {"torch": "train", "h5py": "train", "onnx": "train", "google": "train", "jinja2": "train",
            "matplotlib": "train", "tqdm": "train", "lmdb": "train",
@@ -20,17 +18,6 @@ def advice(error):
         return " ".join(str(error).split())
     module = (error.name or "").partition(".")[0]
     return f"{module} is not installed: {install(MODULES[module])}" if module in MODULES else None
-
-
-def explained(main):
-    """Decorates the main of a command: a missing extra is one line on stderr and status 1."""
-    @wraps(main)
-    def command(arguments=None):
-        try:
-            return main(arguments)
-        except ImportError as error:
-            return refuse(Path(main.__globals__["__file__"]).stem, error)
-    return command
 
 
 def refuse(command, error):

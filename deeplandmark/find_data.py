@@ -12,24 +12,20 @@ import sys
 from pathlib import Path
 
 from deeplandmark.arguments import whole_number
+from deeplandmark.command import command, when_interrupted
 from deeplandmark.faces.archive import OFFICIAL_PICTURES, check_archive, open_archive
 from deeplandmark.faces.download import OFFICIAL_URL, download
-from deeplandmark.faces.errors import ArchiveError, FacesError
+from deeplandmark.faces.errors import ArchiveError
 from deeplandmark.faces.synthetic.generate import generate
 from deeplandmark.own_points import add_points_argument
 
 
+@command
 def main(arguments=None):
+    """Returns the exit status."""
     args = _parser().parse_args(arguments)
-    try:
-        folder = find(args)
-    except (FacesError, OSError) as error:
-        print(f"find_data: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("find_data: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    print(folder)
+    with when_interrupted("the same command goes on from here"):
+        print(find(args))
     return 0
 
 

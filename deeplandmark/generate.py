@@ -13,24 +13,21 @@ import sys
 from deeplandmark.arguments import positive, whole_number
 from deeplandmark.cascade.settings import SETTINGS
 from deeplandmark.cascade.templates import RECIPES, check_nets, generate
-from deeplandmark.extras import explained
+from deeplandmark.command import command
 from deeplandmark.own_points import add_points_argument
 
 ABLATIONS = ("s0", "s3", "s4", "s5", "s6", "s7")
 
 
-@explained
+@command
 def main(arguments=None):
+    """Returns the exit status."""
     args = _parser().parse_args(arguments)
-    try:
-        paths = generate(args.out, args.templates, args.levels, args.s0, args.own.points, variant=args.variant,
-                         recipe=args.recipe, effort=args.effort, seed=args.seed, frozen=args.frozen,
-                         variables=dict(args.set), train=args.train or args.own.folder("train"),
-                         model=args.model or args.own.folder("model"))
-        check_nets(paths)
-    except (ValueError, OSError) as error:
-        print(f"generate: {error}", file=sys.stderr)
-        return 1
+    paths = generate(args.out, args.templates, args.levels, args.s0, args.own.points, variant=args.variant,
+                     recipe=args.recipe, effort=args.effort, seed=args.seed, frozen=args.frozen,
+                     variables=dict(args.set), train=args.train or args.own.folder("train"),
+                     model=args.model or args.own.folder("model"))
+    check_nets(paths)
     print(f"{len(paths)} prototxt files of the {args.variant} family are in {args.out}/")
     return 0
 

@@ -17,26 +17,19 @@ from deeplandmark.cascade.prepare import Plan, prepare
 from deeplandmark.cascade.samples import AUGMENTATION, default_shift
 from deeplandmark.cascade.settings import FILE_NAME, SETTINGS, CascadeSettings, settings_of
 from deeplandmark.cascade.sheet import show_samples
-from deeplandmark.extras import explained
+from deeplandmark.command import command, when_interrupted
 from deeplandmark.faces.archive import open_archive
-from deeplandmark.faces.errors import FacesError
 from deeplandmark.own_points import add_points_argument
 
 
-@explained
+@command
 def main(arguments=None):
+    """Returns the exit status."""
     args = _parser().parse_args(arguments)
-    try:
-        if not args.data:
-            raise FacesError("no data: give --data FOLDER (or ZIP), or set DEEPLANDMARK_DATA")
+    if not args.data:
+        raise ValueError("no data: give --data FOLDER (or ZIP), or set DEEPLANDMARK_DATA")
+    with when_interrupted(f"level {args.level} has no HDF5 files until the same command has run to its end"):
         _prepare(args)
-    except (FacesError, ValueError, OSError) as error:
-        print(f"prepare: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"prepare: interrupted; level {args.level} has no HDF5 files until the same command has run to its end",
-              file=sys.stderr)
-        return 130
     return 0
 
 

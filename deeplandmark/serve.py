@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 
 from deeplandmark.arguments import whole_number
-from deeplandmark.extras import explained
+from deeplandmark.command import command
 from deeplandmark.web.limits import Limits
 
 _EXAMPLES = """examples:
@@ -28,7 +28,7 @@ def get_args_parser():
                         "else model/")
     parser.add_argument("--detector", metavar="KIND", default="haar", help="what finds faces: haar (default; "
                         "comes with OpenCV), or the path of a FaceDetectorYN model (.onnx)")
-    parser.add_argument("--threads", type=whole_number(1), default=os.cpu_count() or 1, metavar="N",
+    parser.add_argument("--threads", type=whole_number(1), metavar="N",
                         help="pictures worked on at a time (default: one a core)")
     parser.add_argument("--max-bytes", type=whole_number(1), default=limits.bytes, metavar="N",
                         help=f"of an upload (default {limits.bytes:,})")
@@ -37,16 +37,13 @@ def get_args_parser():
     return parser
 
 
-@explained
+@command
 def main(arguments=None):
     """Returns the exit status."""
     options = get_args_parser().parse_args(arguments)
     try:
         _serve(options)
-    except (ValueError, OSError) as error:
-        print(f"serve: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:                                     # how it is ended
         print("serve: stopped", file=sys.stderr)
     return 0
 
@@ -57,24 +54,17 @@ def _serve(options):
     import uvicorn  # late: --help needs no extra
 
     from deeplandmark.cascade.cascade import Cascade
+    from deeplandmark.faces.detection import load_detector
+    from deeplandmark.faces.workers import cores
     from deeplandmark.web.app import create_app
     from deeplandmark.web.finder import Finder
     with _listen(options.host, options.port) as listener:
-        detector = _load_detector(options.detector)
-        finder = Finder(Cascade.load(options.model), detector, limits, options.threads)
+        detector = load_detector(options.detector)
+        finder = Finder(Cascade.load(options.model), detector, limits, options.threads or cores())
         config = uvicorn.Config(create_app(finder), http="h11", ws="none", lifespan="on", log_level="error",
                                 access_log=False, server_header=False)
         print(f"serving on {_url(listener)}  (Ctrl-C stops)", flush=True)
         uvicorn.Server(config).run(sockets=[listener])
-
-
-def _load_detector(kind):
-    from deeplandmark.faces.detection import load_detector
-    from deeplandmark.faces.errors import FacesError
-    try:
-        return load_detector(kind)
-    except FacesError as error:
-        raise ValueError(error) from None
 
 
 def _set_up_libraries(limits):

@@ -9,26 +9,21 @@ import argparse
 import sys
 
 from .arguments import whole_number
+from .command import command, when_interrupted
 from .faces.draw import contact_sheet
-from .faces.errors import FacesError
 from .faces.picture import read_colour, write_picture
 from .faces.picture_list import read_list
 from .faces.synthetic.generate import LISTS, generate
 
 
+@command
 def main(arguments=None):
     """Returns the exit status."""
     args = _parser().parse_args(arguments)
-    try:
+    with when_interrupted("the same command draws the faces anew"):
         folder = generate(args.folder, args.train, args.test, args.seed, args.jobs)
         if args.show:
             _show(folder, args.show)
-    except (FacesError, OSError) as error:
-        print(f"synthesize: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("synthesize: interrupted; the same command draws the faces anew", file=sys.stderr)
-        return 130
     print(f"{args.train} training and {args.test} test faces of seed {args.seed} in {folder}")
     return 0
 

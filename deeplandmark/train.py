@@ -16,32 +16,25 @@ from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.processes import end_with
 from deeplandmark.cascade.progress_line import duration
 from deeplandmark.cascade.settings import SETTINGS, settings_of
-from deeplandmark.extras import explained
+from deeplandmark.command import command, when_interrupted
 from deeplandmark.own_points import add_points_argument
 
 FOLDERS = {"train": "HDF5 files", "model": "models and snapshots", "log": "training logs"}
 
 
-@explained
+@command
 def main(arguments=None):
+    """Returns the exit status."""
     args = _parser().parse_args(arguments)
-    from deeplandmark.caffe.errors import CaffeError             # after --help: torch takes seconds to load
-    from deeplandmark.cascade.train_level import train_level
-    from deeplandmark.cascade.training import Folders, TrainingError
+    from deeplandmark.cascade.train_level import train_level     # after --help: torch takes seconds to load
+    from deeplandmark.cascade.training import Folders
     if args.end_with:
         end_with(args.end_with)
     start = time.monotonic()
     folders = Folders(args.prototxt, *(getattr(args, kind) or args.own.folder(kind) for kind in FOLDERS))
-    try:
+    with when_interrupted(f"the same command goes on from the last snapshots in {folders.model}/"):
         errors = train_level(settings_of(args.variant, args.own.points), args.level, folders, args.only, args.jobs,
                              args.device, _say)
-    except (TrainingError, CaffeError, OSError) as error:
-        print(f"train: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"train: interrupted; the same command goes on from the last snapshots in {folders.model}/",
-              file=sys.stderr)
-        return 130
     print(f"level {args.level} is trained ({duration(time.monotonic() - start)}); test loss as a share of a constant "
           "answer's: " + ", ".join(f"{name} {error:.3f}" for name, error in errors.items()))
     return 0

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from deeplandmark.extras import explained
+from deeplandmark.command import command
 
 _EXAMPLES = """examples:
   python -m deeplandmark.view_loss log
@@ -24,29 +24,22 @@ def get_args_parser():
     return parser
 
 
-@explained
+@command
 def main(arguments=None):
+    """Returns the exit status."""
     options = get_args_parser().parse_args(arguments)
     from deeplandmark.caffe import loss_curves, loss_plots, loss_tensorboard     # after --help: torch takes seconds
-    from deeplandmark.caffe.errors import CaffeError
     out_dir = options.out or os.path.join(options.folder, "curves")
-    try:
-        curves, unreadable = loss_curves.read_folder(options.folder)
-        for reason in unreadable.values():
-            print(f"view_loss: {reason}", file=sys.stderr)
-        if not curves:
-            return 1
-        remarks = loss_curves.unusual(curves)
-        loss_curves.write_csv(curves, remarks, out_dir)
-        if options.tensorboard:
-            loss_tensorboard.write_tensorboard(curves, options.tensorboard)
-        loss_plots.draw(curves, remarks, out_dir, ("png", "svg") if options.svg else ("png",))
-    except (CaffeError, OSError) as error:
-        print(f"view_loss: {error}", file=sys.stderr)
+    curves, unreadable = loss_curves.read_folder(options.folder)
+    for reason in unreadable.values():
+        print(f"view_loss: {reason}", file=sys.stderr)
+    if not curves:
         return 1
-    except KeyboardInterrupt:
-        print("view_loss: interrupted", file=sys.stderr)
-        return 130
+    remarks = loss_curves.unusual(curves)
+    loss_curves.write_csv(curves, remarks, out_dir)
+    if options.tensorboard:
+        loss_tensorboard.write_tensorboard(curves, options.tensorboard)
+    loss_plots.draw(curves, remarks, out_dir, ("png", "svg") if options.svg else ("png",))
     print(loss_curves.table(curves, remarks))
     print(f"{len(curves)} networks, {len(remarks)} unusual; pictures and CSV in {out_dir}, all of them together in "
           "overview.png and losses.csv")

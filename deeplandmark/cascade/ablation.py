@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from deeplandmark.cascade.metrics import failure_rate
+from deeplandmark.cascade.networks import PREDICTION
 from deeplandmark.cascade.processes import cores
 from deeplandmark.cascade.settings import PAPER_SETTINGS
 from deeplandmark.cascade.templates import generate
@@ -151,7 +152,7 @@ def _measure(ablation, model, train):
             step = 1 if network.level == 1 else 2
             data, landmark = file["data"][::step], file["landmark"][::step]
         net = Net(f"{model}/{network.full_name}.prototxt", f"{model}/{network.full_name}.caffemodel", TEST)
-        answers = net.forward_all(data=data)["fc2"]
+        answers = net.forward_all(data=data)[PREDICTION]
         difference = (answers - landmark).reshape(len(data), -1, 2)
         frame = 1.0 if network.level == 1 else 2 * network.half_side
         errors = np.linalg.norm(difference, axis=2) / PAPER_SETTINGS.encoding.scale * frame

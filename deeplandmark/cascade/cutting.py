@@ -17,6 +17,8 @@ Coordinates: pixel i covers i-0.5 .. i+0.5, so a point at (0, 0) is the middle o
 import cv2
 import numpy as np
 
+RULES = ("area", "truncate")
+
 
 def cut(image, window, size, rule="area"):
     """The part of a grey picture inside a window, resampled.
@@ -45,7 +47,7 @@ def cut(image, window, size, rule="area"):
         return _cut_area(image, (left, top, right, bottom), size)
     if rule == "truncate":
         return _cut_truncate(image, (left, top, right, bottom), size)
-    raise ValueError(f"unknown cutting rule {rule!r} (known: area, truncate)")
+    raise ValueError(f"unknown cutting rule {rule!r} (known: {', '.join(RULES)})")
 
 
 def _cut_area(image, window, size):

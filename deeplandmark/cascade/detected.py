@@ -1,15 +1,17 @@
 """Measuring a cascade on detected faces: how many are found, how many boxes are on none, what a detected box costs."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from deeplandmark.cascade.many import in_order
 from deeplandmark.cascade.metrics import detection_error
 from deeplandmark.faces.detection import intersection_over_union
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture import read_colour
+from deeplandmark.faces.picture_list import Problem, too_many_bad
 from deeplandmark.faces.progress import progress
 
 FOUND = 0.5  # overlap with the labelled box from which on the labelled face counts as found
@@ -27,6 +29,7 @@ class DetectedFaces:
     given, detected : float32 (n, k, 2), points from the labelled box and from the detected one, pixels; NaN where the
         labelled face was not found
     seconds : float, of detection alone, summed over the threads
+    problems : tuple of Problem, pictures that were skipped
     """
     annotations: tuple
     boxes: tuple
@@ -34,6 +37,7 @@ class DetectedFaces:
     given: np.ndarray
     detected: np.ndarray
     seconds: float
+    problems: tuple = ()
 
     @property
     def found(self):
@@ -58,24 +62,43 @@ class DetectedFaces:
 
 def evaluate_detected(cascade, detector, annotations, threads):
     """Detects the faces in every picture of a list, and locates the labelled one twice: from its labelled box and from
-    the detected box that overlaps it most. Pictures that cannot be read are left out.
+    the detected box that overlaps it most.
+
+    Parameters
+    ----------
+    cascade : Cascade
+    detector : one of faces/detection
+    annotations : list of Annotation
+    threads : int
 
     Returns
     -------
     DetectedFaces
+
+    Raises
+    ------
+    ListError
+        If there are no faces, or as soon as more than 1 % of the pictures cannot be read.
     """
-    with ThreadPoolExecutor(threads) as pool:
-        results = pool.map(lambda face: _look(cascade, detector, face), annotations)
-        used = [result for result in progress(results, len(annotations), "finding faces", "picture") if result]
+    too_many_bad((), len(annotations))
+    problems, used = [], []
+    results = in_order(partial(_look, cascade, detector), annotations, threads)
+    for result in progress(results, len(annotations), "finding faces", "picture"):
+        if isinstance(result, Problem):
+            problems.append(result)
+            too_many_bad(problems, len(annotations))
+        else:
+            used.append(result)
     faces, boxes, overlap, given, detected, seconds = zip(*used)
-    return DetectedFaces(faces, boxes, overlap, np.array(given), np.array(detected), sum(seconds))
+    return DetectedFaces(faces, boxes, overlap, np.array(given), np.array(detected), sum(seconds), tuple(problems))
 
 
 def _look(cascade, detector, face):
+    """(face, boxes, overlap, given, detected, seconds); a Problem where its picture cannot be read."""
     try:
         image = read_colour(face.path)
-    except PictureError:
-        return None
+    except PictureError as error:
+        return Problem(face.line, f"{face.list_file}:{face.line}: {error}")
     start = time.thread_time()
     boxes = detector.detect(image).boxes
     seconds = time.thread_time() - start

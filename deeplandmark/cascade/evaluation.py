@@ -1,13 +1,12 @@
 """Running a cascade over the faces of a list and measuring its errors at every level."""
 import time
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from os.path import commonpath
 
 import numpy as np
 
 from deeplandmark.cascade.confidence import WITHIN, face_confidence
+from deeplandmark.cascade.many import in_order
 from deeplandmark.cascade.metrics import detection_error, interocular_error, rejection_curve, reliability
 from deeplandmark.cascade.networks import FIVE_POINTS, Points
 from deeplandmark.faces import POINT_NAMES
@@ -151,7 +150,8 @@ def evaluate(cascade, annotations, problems=()):
     total = len(annotations) + len(problems)
     too_many_bad(problems, total)
     used, found, seconds = [], [], 0.0
-    for face, image in progress(_decoded(annotations), len(annotations), "evaluating", "face"):
+    pictures = in_order(_read, annotations, jobs=1, ahead=_AHEAD)
+    for face, image in progress(zip(annotations, pictures), len(annotations), "evaluating", "face"):
         if isinstance(image, Problem):
             problems.append(image)
             too_many_bad(problems, total)
@@ -192,17 +192,8 @@ def _collect(used, found, seconds, problems, points):
                       1000 * seconds / len(used), tuple(problems), points)
 
 
-def _decoded(annotations):
-    """Pairs (annotation, grey picture or Problem) in order; a thread decodes some pictures ahead."""
-    with ThreadPoolExecutor(1) as reader:
-        waiting, coming = deque(), iter(annotations)
-        for face in annotations:
-            while len(waiting) < _AHEAD and (upcoming := next(coming, None)) is not None:
-                waiting.append(reader.submit(_read, upcoming))
-            yield face, waiting.popleft().result()
-
-
 def _read(face):
+    """The grey picture, or a Problem."""
     try:
         return read_face(face)
     except PictureError as error:

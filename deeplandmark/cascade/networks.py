@@ -5,6 +5,7 @@ LEVELS = (1, 2, 3)
 HALF_SIDES = {2: (0.16, 0.18), 3: (0.11, 0.12)}     # of a patch, fraction of the face box (Table 2)
 MAX_SHIFT = {2: 0.05, 3: 0.02}                      # of a training patch, fraction of the face box (section 4)
 PATCH_SIZE = (15, 15)
+PREDICTION = "fc2"      # the blob that holds the answer; a net without it has a single output
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from deeplandmark.cascade.hdf5_writer import HDF5Writer
 from deeplandmark.cascade.prepared import marker_file, prepared, write_marker
 from deeplandmark.cascade.processes import cores, single_threaded_children
 from deeplandmark.cascade.samples import NO_AUGMENTATION, Augmentation, Face, posed, sample, start_points, wide_sample
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.errors import PictureError
-from deeplandmark.faces.picture_list import Problem, read_face, read_list, too_many_bad
+from deeplandmark.faces.picture_list import Problem, is_held_back, read_face, read_list, too_many_bad
 from deeplandmark.faces.progress import progress
 from deeplandmark.faces.workers import deaf_to_interrupts
 
-HELD_BACK = 10              # every tenth face of the training list tests the nets while they train
 CHUNK = 25                  # faces a worker makes at a time
 
 
@@ -132,7 +132,7 @@ def _write_all(plan, faces, out, problems, jobs):
             folder = out / network.full_name
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            writers[network] = [stack.enter_context(_Writer(folder / name)) for name in plan.files()]
+            writers[network] = [stack.enter_context(HDF5Writer(folder / name)) for name in plan.files()]
         chunks = [range(i, min(i + CHUNK, len(faces))) for i in range(0, len(faces), CHUNK)]
         for results in _in_parallel(partial(_make_chunk, plan), chunks, faces, jobs, f"level {plan.level}"):
             for result in results:
@@ -148,7 +148,7 @@ def _write_all(plan, faces, out, problems, jobs):
 
 def _finish(folder, names):
     for list_name, members in (("test.txt", names[:1]), ("train.txt", names[1:])):
-        (folder / list_name).write_text("".join(f"{folder / name}\n" for name in members))
+        (folder / list_name).write_text("".join(f"{folder / name}\n" for name in members), encoding="utf-8")
 
 
 def _in_parallel(make, chunks, faces, jobs, title):
@@ -178,7 +178,7 @@ def _make(plan, index, annotation):
     face = Face(read_face(annotation), annotation.bbox.as_array(), annotation.landmark_px)
     # A generator for each face: what is drawn does not depend on who draws, or on what the others drew.
     rng = np.random.default_rng([plan.seed, plan.level, index])
-    if index % HELD_BACK == HELD_BACK - 1:
+    if is_held_back(index):
         return [(0, samples) for samples in _to_test(plan, face, rng)]
     if not plan.frozen:
         return [(1, _wide(plan, posed(face, NO_AUGMENTATION, mirrored, plan.settings.points, rng), rng))
@@ -222,36 +222,3 @@ def _cascade(folder):
     """The model that patches are centred on; every worker loads it once."""
     from deeplandmark.cascade.cascade import Cascade
     return Cascade.load(folder)
-
-
-class _Writer:
-    """Appends samples to one HDF5 file, many at a time."""
-
-    def __init__(self, path, block=512):
-        import h5py                                              # only training needs it
-        self._file = h5py.File(path, "w")
-        self._block, self._rows = block, []
-
-    def add(self, values):
-        """A row: dict of dataset name -> array."""
-        self._rows.append(values)
-        if len(self._rows) == self._block:
-            self._flush()
-
-    def _flush(self):
-        for name, first in self._rows[0].items():
-            if name not in self._file:
-                self._file.create_dataset(name, (0, *first.shape), first.dtype, maxshape=(None, *first.shape),
-                                          chunks=(min(self._block, 1 + (1 << 20) // first.nbytes), *first.shape))
-            dataset = self._file[name]
-            dataset.resize(len(dataset) + len(self._rows), axis=0)
-            dataset[-len(self._rows):] = [values[name] for values in self._rows]
-        self._rows = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if self._rows:
-            self._flush()
-        self._file.close()

@@ -10,7 +10,7 @@ def marker_file(folder, level):
 def prepared(folder, level):
     """The fingerprint of a level's HDF5 files; None when there are none, or not all."""
     try:
-        return json.loads(marker_file(folder, level).read_text())["fingerprint"]
+        return json.loads(marker_file(folder, level).read_text(encoding="utf-8"))["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -19,5 +19,5 @@ def write_marker(folder, level, content):
     """Puts the mark, a dict with a "fingerprint", in its place at once."""
     marker = marker_file(folder, level)
     part = marker.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1))
+    part.write_text(json.dumps(content, indent=1), encoding="utf-8")
     part.replace(marker)

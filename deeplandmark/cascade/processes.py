@@ -48,7 +48,10 @@ def _settings(threads):
 
 
 def end_with(parent, interval=0.5):
-    """Ends this process soon after the process `parent`, which started it, has died: nobody will collect the work."""
+    """Ends this process soon after the process `parent`, which started it, has died: nobody will collect the work.
+
+    Not on Windows, where a process keeps the number of its parent even when that has died.
+    """
     def watch():
         while os.getppid() == parent:
             time.sleep(interval)

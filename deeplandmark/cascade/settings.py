@@ -1,10 +1,12 @@
 """What a model folder says of its networks besides their weights: `cascade.json`."""
 import json
 from dataclasses import asdict, dataclass, fields, replace
+from math import isfinite
 from pathlib import Path
 
 from deeplandmark.cascade.confidence import read_weights
-from deeplandmark.cascade.networks import FIVE_POINTS, LEVEL_1, Network, Points, networks
+from deeplandmark.cascade.cutting import RULES
+from deeplandmark.cascade.networks import FIVE_POINTS, LEVEL_1, LEVELS, Network, Points, networks
 
 FILE_NAME = "cascade.json"
 FORMAT = 1
@@ -84,8 +86,8 @@ class CascadeSettings:
             if values["format"] != FORMAT:
                 raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
             points = Points(tuple(values["points"]["names"]), tuple(values["points"]["mirror"]))
-            return cls(points, tuple(_network(network) for network in values["networks"]), values["cutting"],
-                       Encoding(**values["encoding"]), read_weights(values.get("confidence"), len(points)),
+            return cls(points, tuple(_network(network, len(points)) for network in values["networks"]), _rule(values["cutting"]),
+                       _encoding(**values["encoding"]), read_weights(values.get("confidence"), len(points)),
                        _share(values.get("level_1_share", 0.0)))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{where}: not a cascade's settings ({error})") from None
@@ -97,15 +99,35 @@ def patch_extent(network, settings):
     return tuple(round(settings.encoding.encode(edge), 6) for edge in (x0, y0, x1, y1))
 
 
+def _rule(name):
+    if name not in RULES:
+        raise ValueError(f"cutting {name!r} is unknown (known: {', '.join(RULES)})")
+    return name
+
+
+def _encoding(centre, scale):
+    if not (isfinite(centre) and isfinite(scale) and scale):
+        raise ValueError(f"encoding: a centre of {centre} and a scale of {scale}")
+    return Encoding(centre, scale)
+
+
 def _share(value):
     if not 0 <= value < 1:
         raise ValueError(f"level_1_share {value} is not in 0 .. 1")
     return float(value)
 
 
-def _network(values):
+def _network(values, point_count):
+    if not isinstance(values, dict):
+        raise ValueError(f"{values!r} is no network")
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return Network(**{field.name: lists[field.name] for field in fields(Network)})
+    network = Network(**{field.name: lists[field.name] for field in fields(Network)})
+    rows, columns = network.size
+    x0, x1, y0, y1 = network.window if network.level == 1 else (-network.half_side, network.half_side) * 2
+    if not (network.level in LEVELS and min(rows, columns) >= 1 and x0 < x1 and y0 < y1
+            and network.points and set(network.points) <= set(range(point_count))):
+        raise ValueError(f"{values} is no network of {point_count} points")
+    return network
 
 
 def _original_networks():

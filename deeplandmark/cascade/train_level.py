@@ -39,6 +39,8 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
     threads = max(1, cores() // jobs)
     while True:
         trainings = new_trainings(settings, level, folders, names)
+        for training in trainings:
+            training.begin()
         todo = [training for training in trainings if not training.state.done]
         if todo:
             _run(todo, level, jobs, device, threads, say)

@@ -21,7 +21,7 @@ MAX_ATTEMPTS = 4            # seeds tried before a network that keeps collapsing
 SEED_STEP = 1000            # between the seeds of two attempts
 
 
-class TrainingError(Exception):
+class TrainingError(ValueError):
     """Training cannot go on; the text says what to do."""
 
 
@@ -55,7 +55,7 @@ class State:
 
 
 class NetworkTraining:
-    """Files and state of one network."""
+    """Files and state of one network; `begin` it before the training."""
 
     def __init__(self, network, settings, folders):
         self.network, self.settings, self.folders = network, settings, folders
@@ -64,7 +64,17 @@ class NetworkTraining:
         self.prefix = f"{folders.model}/{self.name}/"
         self.log = Path(folders.log, f"{self.name}.log")
         self.solver_file = Path(folders.prototxt, f"{self.name}_solver.prototxt")
-        self.state = self._load_state()
+        self.state = self._read_state()
+
+    def begin(self):
+        """Where prototxt, solver or data have changed since, puts what was trained before aside, under another name.
+
+        To be called before anything that asks for the state of the training or goes on with it.
+        """
+        fingerprint = self._fingerprint()
+        if self.state.fingerprint != fingerprint:
+            self._put_aside()
+            self.state = State(fingerprint)
 
     def solver_param(self):
         """SolverParameter for this attempt; it draws other random numbers after each resume."""
@@ -121,19 +131,13 @@ class NetworkTraining:
         shutil.copyfile(source, f"{target}.part")
         Path(f"{target}.part").replace(target)
 
-    def _load_state(self):
-        fingerprint = self._fingerprint()
+    def _read_state(self):
         try:
-            state = State(**json.loads((self.folder / "state.json").read_text()))
+            return State(**json.loads((self.folder / "state.json").read_text()))
         except (OSError, ValueError, TypeError):                 # not there, or damaged: begin anew
-            state = State(fingerprint="")
-        if state.fingerprint == fingerprint:
-            return state
-        self._put_aside()
-        return State(fingerprint)
+            return State(fingerprint="")
 
     def _put_aside(self):
-        """Keeps snapshots and log of what was trained before the templates or the data changed, under another name."""
         for path in (self.folder, self.log):
             if path.exists():
                 previous = path.with_name(f"{path.name}.previous")

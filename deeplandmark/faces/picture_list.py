@@ -56,6 +56,22 @@ def read_list(list_path, points=5, problems=None, folder=None):
     return annotations
 
 
+def is_held_back(index):
+    """Whether the face at this place of a training list, counted from 0, is one of the tenth that no network is trained
+    on: it tests the networks while they train, and serves for choices and fits."""
+    return index % 10 == 9
+
+
+def held_back(faces):
+    """Those of the faces of a training list that no network is trained on, in their order."""
+    return [face for index, face in enumerate(faces) if is_held_back(index)]
+
+
+def training_part(faces):
+    """Those of the faces of a training list that networks are trained on, in their order."""
+    return [face for index, face in enumerate(faces) if not is_held_back(index)]
+
+
 def write_list(list_path, annotations):
     """Writes `annotations` as the archive does: backslashes, CRLF, `left right top bottom`, box in whole pixels.
     Paths become relative to the list's folder. Raises ListError for a path outside it."""

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +114,29 @@ def test_the_command(folder, capsys):
     before.pop("level_1_share", None)
     assert after == before and 0 <= share <= 0.5
     assert CascadeSettings.load(folder / "model").confidence is not None
+
+
+@pytest.mark.parametrize("error, status", [(OSError("the disk is full"), 1), (KeyboardInterrupt(), 130)])
+def test_an_export_that_fails_leaves_the_folder_as_it_was(folder, monkeypatch, capsys, error, status):
+    model = folder / f"failed{status}"
+    shutil.copytree(default_model(), model)
+    before = {path: path.read_bytes() for path in model.iterdir()}
+
+    def fail(*arguments, **options):
+        raise error
+    monkeypatch.setattr("deeplandmark.cascade.onnx.export_cascade", fail)
+    assert calibrate.main(["--model", str(model), "--data", str(folder), "--copies", "1"]) == status
+    assert {path: path.read_bytes() for path in model.iterdir()} == before
+    assert ("the disk is full" if status == 1 else "cascade.json is as it was") in capsys.readouterr().err
+
+
+def test_what_the_export_needs_is_missed_before_the_work(folder, monkeypatch, capsys):
+    monkeypatch.setattr("deeplandmark.cascade.calibration.observe", lambda *arguments: pytest.fail("worked in vain"))
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    before = (folder / "model" / "cascade.json").read_bytes()
+    assert calibrate.main(["--model", str(folder / "model"), "--data", str(folder)]) == 1
+    assert capsys.readouterr().err.startswith("calibrate: onnx is not installed: pip install ")
+    assert (folder / "model" / "cascade.json").read_bytes() == before
 
 
 def test_a_second_time_changes_nothing(folder):

@@ -1,12 +1,13 @@
 """Running over a list: errors, skipped lines, the clock, and the command."""
 import json
+import time
 
 import numpy as np
 import pytest
 from fake_cascade import FakeCascade, faces_of, repeated_list, synthetic_list
 
 from deeplandmark import evaluate as command
-from deeplandmark.cascade import model_folder
+from deeplandmark.cascade import evaluation, model_folder
 from deeplandmark.cascade.evaluation import evaluate, spread
 from deeplandmark.faces import ListError, Problem
 
@@ -53,6 +54,21 @@ def test_an_empty_list_and_a_point_that_is_not_finite(tmp_path):
     faces = faces_of(synthetic_list(tmp_path, 1))
     with pytest.raises(ListError, match="testImageList.txt:1: .*not finite"):
         evaluate(FakeCascade(faces, (np.nan,)), faces)
+
+
+def test_after_an_error_no_more_pictures_are_read(tmp_path, monkeypatch):
+    faces, read = faces_of(synthetic_list(tmp_path, 1)) * 40, []
+
+    def slow(face):
+        read.append(face)
+        time.sleep(0.1 if len(read) > 1 else 0)
+        return np.zeros((9, 9), np.uint8)
+    monkeypatch.setattr(evaluation, "_read", slow)
+    try:
+        evaluate(FakeCascade(faces, (np.nan,)), faces)
+    except ListError:
+        pass
+    assert len(read) < evaluation._AHEAD
 
 
 def test_spread_over_the_list():

@@ -140,6 +140,21 @@ def test_a_network_that_collapses_is_trained_again_with_another_seed(workplace):
     assert json.loads(Path("model/2_LE1/state.json").read_text())["done"]       # its sibling is not lost
 
 
+def test_only_the_beginning_of_a_training_puts_aside_what_was_there(workplace):
+    training = new_trainings(PAPER_SETTINGS, 2, Folders(), NAMES[:1])[0]
+    training.begin()
+    training.save_state()
+    Path("log").mkdir()
+    Path("log/2_LE1.log").touch()
+    mark("second")
+    before = sorted(Path().rglob("*"))
+    training = new_trainings(PAPER_SETTINGS, 2, Folders(), NAMES[:1])[0]
+    assert sorted(Path().rglob("*")) == before
+    training.begin()
+    assert Path("model/2_LE1.previous/state.json").exists() and Path("log/2_LE1.log.previous").exists()
+    assert not Path("model/2_LE1").exists() and not training.state.done
+
+
 def test_the_seed_repeats_a_training(workplace):
     models = []
     for seed in (1, 1, 2):

@@ -7,6 +7,7 @@ import pytest
 from deeplandmark.faces import (BBox, ListError, PictureError, Problem, check_picture, read_face, read_grey, read_list,
                                 too_many_bad, write_list)
 from deeplandmark.faces.picture import is_truncated
+from deeplandmark.faces.picture_list import held_back, training_part
 
 GOOD = r"lfw\a.jpg 10 50 20 60 1 2 3 4 5 6 7 8 9 10.5"
 
@@ -139,3 +140,8 @@ def test_the_end_mark_of_a_thumbnail_does_not_count(tmp_path):
     data = picture(tmp_path / "a.jpg").read_bytes()
     thumbnail = b"\xff\xe1\x00\x20" + b"\xff\xd8\xff\xda...\xff\xd9".ljust(30, b"\0")
     assert is_truncated(data[:2] + thumbnail + data[2:-600])
+
+
+def test_a_tenth_of_a_training_list_is_held_back():
+    assert held_back(range(25)) == [9, 19] and held_back(range(9)) == []
+    assert sorted(held_back(range(25)) + training_part(range(25))) == list(range(25))

@@ -8,9 +8,9 @@ from onnx import TensorProto, helper
 from deeplandmark.caffe.files import write_bytes
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder
 from deeplandmark.cascade.model_folder import fingerprint
-from deeplandmark.cascade.onnx.levels import OUTPUTS, Cascade, Level
+from deeplandmark.cascade.onnx.levels import OUTPUTS, CascadeNodes, Level
 from deeplandmark.cascade.onnx.stacks import Stack, alike
-from deeplandmark.cascade.onnx.windows import Faces, Places, read_picture
+from deeplandmark.cascade.onnx.windows import FaceNodes, Places, read_picture
 from deeplandmark.cascade.onnx_engine import FORMAT
 from deeplandmark.cascade.torch_networks import load_modules
 
@@ -72,7 +72,7 @@ def _build(settings, modules, mirror):
     count = b.node("Shape", "boxes", end=1)
     missing = b.node("Max", b.node("Sub", b.constant([1]), count), b.constant([0]))
     boxes = b.node("Pad", "boxes", b.node("Concat", b.constant([0, 0]), missing, b.constant([0]), axis=0))
-    cascade = Cascade(settings, _levels(settings, modules), read_picture(b, "image"), _faces(b, boxes, mirror))
+    cascade = CascadeNodes(settings, _levels(settings, modules), read_picture(b, "image"), _faces(b, boxes, mirror))
     for name, result in zip(OUTPUTS, cascade.run(b)):
         those = [result, b.constant([0]), count, b.constant([0])]
         b.nodes.append(helper.make_node("Slice", those, [name], name=f"{name}/output"))
@@ -98,7 +98,7 @@ def _faces(b, boxes, mirror):
         corner = b.node("Concat", corner, b.node("Concat", right, top, axis=1), axis=0)
         size = b.node("Concat", size, b.node("Mul", size, b.constant([[-1.0, 1.0]])), axis=0)
     corner, size = (b.node("Unsqueeze", value, b.constant([1])) for value in (corner, size))
-    return Faces(corner, size, b.node("Shape", size, end=1), longest, mirror)
+    return FaceNodes(corner, size, b.node("Shape", size, end=1), longest, mirror)
 
 
 def _reach(settings, modules):

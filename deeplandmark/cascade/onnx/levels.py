@@ -30,7 +30,7 @@ class Level:
     stacks: list
 
 
-class Cascade:
+class CascadeNodes:
     """Writes the levels.
 
     Parameters
@@ -38,7 +38,7 @@ class Cascade:
     settings : CascadeSettings
     levels : list of Level
     picture : Picture
-    faces : Faces
+    faces : FaceNodes
         Where they are `mirrored`, the second half of them is the first half mirrored; answers are means of both.
     """
 

@@ -9,10 +9,9 @@ from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.onnx.builder import Value
 from deeplandmark.caffe.onnx.registry import find_exporter
 from deeplandmark.caffe.onnx.shapes import find_batch_axes, is_source, trace
+from deeplandmark.cascade.networks import PREDICTION
 from deeplandmark.cascade.onnx.layers import operation, windows_beside_each_other
 from deeplandmark.cascade.onnx.maps import Planes
-
-PREDICTION = "fc2"      # the blob that holds the answer; nets without one have a single output
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def _window(network):
 
 
 @dataclass(frozen=True)
-class Faces:
+class FaceNodes:
     """Names of what is known of the faces before level 1.
 
     corner : (n, 1, 2), left and top; of mirrored faces right and top

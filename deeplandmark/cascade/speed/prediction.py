@@ -8,7 +8,7 @@ import numpy as np
 
 from deeplandmark.cascade.cascade import Cascade
 from deeplandmark.cascade.model_folder import default_model
-from deeplandmark.cascade.networks import networks
+from deeplandmark.cascade.networks import PREDICTION, networks
 from deeplandmark.cascade.speed.measuring import in_turn
 from deeplandmark.cascade.templates import render, template_folder
 
@@ -91,7 +91,8 @@ def _opencv(folder, image, box):
     nets = []
     for seed, network in enumerate(n for n in networks() if n.name not in ("EN", "NM")):
         file, weights = folder / f"{network.full_name}.prototxt", folder / f"{network.full_name}.caffemodel"
-        file.write_text(render(network, "deploy", folder=template_folder(), variant="original"))
+        file.write_text(render(network, "deploy", folder=template_folder(), variant="original"),
+                        encoding="utf-8")
         Net(str(file), TEST, seed=seed).save(str(weights))
         nets.append((network, cv2.dnn.readNetFromCaffe(str(file), str(weights))))
 
@@ -103,7 +104,7 @@ def _opencv(folder, image, box):
             for network, net in (pair for pair in nets if pair[0].level == level):
                 window, place = _original_window(network, box, points)
                 net.setInput(_cut(image, window, network.size)[None, None])
-                answer = net.forward("fc2").reshape(-1, 2)
+                answer = net.forward(PREDICTION).reshape(-1, 2)
                 corner, size = np.array(place[:2]), np.subtract(place[2:], place[:2])
                 found[list(network.points)] += (corner + answer * size) / (1 if level == 1 else 2)
             points = np.clip(found, (left, top), (right, bottom))    # untrained ones would wander off

@@ -84,4 +84,4 @@ def _write_data(network, rows=1000):
         file["data"] = rng.normal(size=(rows, 1, *network.size)).astype(np.float32)
         file["landmark"] = rng.uniform(-0.5, 0.5, (rows, network.num_output)).astype(np.float32)
     for name in ("train.txt", "test.txt"):
-        (folder / name).write_text(f"{folder}/all.h5\n")
+        (folder / name).write_text(f"{folder}/all.h5\n", encoding="utf-8")
