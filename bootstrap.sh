@@ -14,6 +14,7 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --points FILE       points of your own (docs/own_points.md); trains into model-NAME/ for NAME.json
   --variant NAME      paper (default), wide or original: the family of templates
   --recipe NAME       fast (default) or full: the training plan
+  --set NAME=VALUE    a variable of the templates, such as rotation=20 (see deeplandmark.generate); may be repeated
   --levels 1,2,3      levels to train (default: all)
   --jobs N            processes that train at a time (default: one a core)
   --device NAME       cpu (default) or cuda
@@ -22,22 +23,28 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --copies N          samples of each face with --variant original, each under a new shift (default: 8)
   --help
 
-It leaves model/ (the cascade), log/ (Caffe logs and loss curves) and result/ (table, histograms, pictures).
+It leaves model/ (the cascade), log/ (Caffe logs and loss curves) and result/ (table, histograms, pictures);
+model-wide/, model-synthetic/ ... with --variant, synthetic faces or --points. The published weights are those of
+--variant wide --recipe full. DEEPLANDMARK_PYTHON=python uses that environment instead of making one in .venv/.
 
 examples:
   ./bootstrap.sh --data train.zip
+  ./bootstrap.sh --data train.zip --variant wide --recipe full
   ./bootstrap.sh --offline
   ./bootstrap.sh --levels 2,3 --jobs 2 --seed 7
   ./bootstrap.sh --data pictures --points mouth.json
 EOF
 }
 
-data= offline= points= variant=paper recipe=fast levels=1,2,3 jobs= device=cpu seed=1 effort= copies= testing=
+data= offline= points= variant=paper recipe=fast levels=1,2,3 jobs= device=cpu seed=1 effort= copies= testing= sets=()
 while [ $# -gt 0 ]; do
   case $1 in
     --data|--points|--variant|--recipe|--levels|--jobs|--device|--seed|--effort|--copies)
       [ $# -ge 2 ] || { echo "bootstrap.sh: $1 needs a value (see --help)" >&2; exit 2; }
       printf -v "${1#--}" %s "$2"; shift 2 ;;
+    --set)
+      [[ ${2:-} == *=* ]] || { echo "bootstrap.sh: --set needs NAME=VALUE (see --help)" >&2; exit 2; }
+      sets+=(--set "$2"); shift 2 ;;
     --offline) offline=--offline; shift ;;
     --test) testing=1; shift; break ;;
     --help|-h) usage; exit 0 ;;
@@ -58,6 +65,7 @@ one_of --recipe "$recipe" fast full
 whole --seed "$seed" 0
 [ -z "$jobs" ] || whole --jobs "$jobs" 1
 [ -z "$copies" ] || whole --copies "$copies" 1
+[[ $effort =~ ^([0-9]*[.]?[0-9]+)?$ ]] || refuse "--effort $effort: not a number"
 [[ $device =~ ^(cpu|cuda(:[0-9]+)?)$ ]] || refuse "--device $device: neither cpu nor cuda"
 [[ $levels =~ ^[123](,[123])*$ ]] || refuse "--levels $levels: not a list of 1, 2 and 3 such as 2,3"
 
@@ -153,7 +161,8 @@ step() {
 }
 
 step generate python -m deeplandmark.generate --variant "$variant" --recipe "$recipe" --seed "$seed" \
-  ${points:+--points "$points"} --train "$train" --model "$model" ${effort:+--effort "$effort"}
+  ${points:+--points "$points"} --train "$train" --model "$model" ${effort:+--effort "$effort"} \
+  ${sets[@]+"${sets[@]}"}
 start_from="--start-from $model"                                 # patches around what the level before predicts
 [ "$variant" != original ] || start_from=                        # the original shifts the true points
 for level in ${levels//,/ }; do
