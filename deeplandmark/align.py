@@ -12,7 +12,6 @@ import sys
 from dataclasses import replace
 
 from deeplandmark.command import command
-from deeplandmark.detecting.arguments import add_finder_arguments, load_finder
 from deeplandmark.detecting.batch import work_through
 from deeplandmark.detecting.result_folder import ResultFolder
 from deeplandmark.detecting.row_file import RowFile, finished
@@ -20,6 +19,7 @@ from deeplandmark.detecting.rows import JSON_LINES, json_rows
 from deeplandmark.detecting.sources import sources
 from deeplandmark.faces.alignment import ARCFACE, crop_aligned, read_template, similarity_to
 from deeplandmark.faces.errors import FacesError
+from deeplandmark.finder_arguments import add_finder_arguments, load_finder
 
 
 @command

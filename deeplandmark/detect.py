@@ -16,7 +16,6 @@ from dataclasses import replace
 
 from deeplandmark.arguments import whole_number
 from deeplandmark.command import command, when_interrupted
-from deeplandmark.detecting.arguments import add_finder_arguments, load_finder
 from deeplandmark.detecting.batch import work_through
 from deeplandmark.detecting.result_folder import ResultFolder
 from deeplandmark.detecting.row_file import RowFile, RowStream, finished
@@ -24,6 +23,7 @@ from deeplandmark.detecting.rows import CSV, JSON_LINES
 from deeplandmark.detecting.sources import sources
 from deeplandmark.detecting.video_run import VideoRun
 from deeplandmark.faces.draw import draw_faces
+from deeplandmark.finder_arguments import add_finder_arguments, load_finder
 
 
 @command
@@ -86,12 +86,12 @@ def _camera(options, videos, folder):
 
 
 def _row_files(options, points):
-    """Where rows go: the files that were named, or stdout when nothing was."""
+    """Where rows go, opened as they are asked for: the files that were named, or stdout when nothing was."""
     if not (options.json or options.csv or options.out or options.camera is not None):
         return [RowStream(JSON_LINES, points)]
     named = [(options.json, JSON_LINES), (options.csv, CSV)]
-    return [RowStream(layout, points) if name == "-" else RowFile(name, layout, points, options.resume)
-            for name, layout in named if name]
+    return (RowStream(layout, points) if name == "-" else RowFile(name, layout, points, options.resume)
+            for name, layout in named if name)
 
 
 def _check(parser, options):

@@ -2,6 +2,8 @@
 import sys
 import time
 
+from deeplandmark.faces.progress import duration
+
 
 class ProgressLine:
     """
@@ -38,11 +40,3 @@ class ProgressLine:
         if self._terminal:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
-
-
-def duration(seconds):
-    """1 h 05 min, 12 min 30 s, 8 s"""
-    seconds = round(seconds)
-    if seconds >= 3600:
-        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
-    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"

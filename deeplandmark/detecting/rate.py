@@ -3,6 +3,8 @@
 import sys
 import time
 
+from deeplandmark.faces.progress import duration
+
 
 class Rate:
     """
@@ -48,7 +50,7 @@ class Rate:
         text = f"{self.done:,}{of} {self.unit}, {self.per_second:.1f} a second"
         if self.total is None or not self.done:
             return text
-        return f"{text}, about {_duration((self.total - self.done) / self.per_second)} left"
+        return f"{text}, about {duration((self.total - self.done) / self.per_second)} left"
 
     @property
     def per_second(self):
@@ -56,11 +58,3 @@ class Rate:
 
     def _pause(self):
         return 0.5 if self._terminal else 60.0
-
-
-def _duration(seconds):
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

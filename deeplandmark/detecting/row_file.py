@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 
@@ -54,14 +54,23 @@ class RowFile:
 
     def finish(self):
         """Everything was worked through: the file appears."""
-        self.close()
+        self._close_both()
         os.replace(self._part, self.path)
         self._journal_path.unlink()
 
     def close(self):
-        """Leaves what there is for --resume."""
-        self._rows.close()
-        self._journal.close()
+        """Leaves what there is for --resume; nothing when no picture was finished. Does nothing after `finish`."""
+        if self._rows.closed:
+            return
+        is_empty = not self._journal.tell()
+        self._close_both()
+        if is_empty:
+            self._part.unlink()
+            self._journal_path.unlink()
+
+    def _close_both(self):
+        with self._rows, self._journal:
+            pass
 
     def _take_up(self):
         if not self._part.exists() and self.path.exists():
@@ -87,15 +96,16 @@ class RowFile:
 
 @contextmanager
 def finished(row_files):
-    """Finishes them all at the end, or closes them when something goes wrong."""
-    try:
-        yield row_files
-    except BaseException:
+    """A list of them, which are all finished at the end, or closed when something goes wrong: also while an iterable
+    opens them, or in finishing one."""
+    with ExitStack() as stack:
+        opened = []
         for rows in row_files:
-            rows.close()
-        raise
-    for rows in row_files:
-        rows.finish()
+            stack.callback(rows.close)
+            opened.append(rows)
+        yield opened
+        for rows in opened:
+            rows.finish()
 
 
 class RowStream:

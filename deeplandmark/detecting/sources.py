@@ -22,12 +22,22 @@ class Source:
 
 
 def sources(names, leave_out=None):
-    """Every `Source` that the names stand for, one by one, in order.
+    """Every `Source` that the names stand for, one by one, in order; what several of them stand for comes once.
 
     A folder stands for the pictures in it and below it, by their suffix, sorted; the folder `leave_out`, where results
     go, is not entered. A name with * ? [ that is no file is a glob (** goes through folders). A file that is named is
-    taken whatever its suffix. Nothing is opened, and nothing but the names of one folder at a time is held in memory.
+    taken whatever its suffix. Nothing is opened. Held in memory are the names of one folder at a time, the matches of
+    one glob, and a hash of every path.
     """
+    seen = set()  # hashes: a million paths would take ten times the memory
+    for source in _named(names, leave_out):
+        key = hash(os.path.abspath(source.path))
+        if key not in seen:
+            seen.add(key)
+            yield source
+
+
+def _named(names, leave_out):
     for name in names:
         matches = sorted(glob.glob(name, recursive=True)) if _is_glob(name) else [name]
         if not matches:

@@ -1,4 +1,4 @@
-"""A progress bar on stderr where tqdm is installed and someone is watching, nothing otherwise."""
+"""How far a long work is: a bar on stderr where tqdm is installed and someone is watching, nothing otherwise."""
 
 import sys
 
@@ -15,6 +15,15 @@ def counter(total, title, start=0):
     if not tqdm:
         return lambda count: None
     return tqdm(total=total, initial=start, desc=title, unit="B", unit_scale=True, leave=False).update
+
+
+def duration(seconds):
+    """1 h 05 min, 12 min 30 s, 8 s"""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
 
 
 def _tqdm():

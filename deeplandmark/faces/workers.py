@@ -1,7 +1,13 @@
-"""Worker processes that leave Ctrl-C to the process that started them."""
+"""How many workers there may be, and worker processes that leave Ctrl-C to the process that started them."""
+import os
 import signal
 import threading
 from contextlib import contextmanager
+
+
+def cores():
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

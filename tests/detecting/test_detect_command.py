@@ -114,16 +114,26 @@ def test_a_video(tmp_path):
     assert VideoReader(str(tmp_path / "drawn" / "film.mp4")).count == 7
 
 
+def test_a_picture_that_is_named_twice_is_looked_at_once(faces):
+    folder, _ = faces
+    names = ["pictures/a.jpg", "./pictures/a.jpg", "pictures/*.jpg"]
+    done = run(folder, *names, "--json", "-", "--out", "drawn", "--boxes", "10,10,200,210", "--threads", "4")
+    assert "2 pictures: 1 face in 1, 0 without a face, 1 bad" in done.stderr and len(done.stdout.splitlines()) == 1
+
+
 @pytest.mark.parametrize("arguments, text", [
     ("nothing.jpg", "detect: nothing.jpg: no such picture"), ("a.jpg --model nowhere", "detect: nowhere"),
     ("a.jpg --boxes 1,2,3", "detect: '1,2,3' is not a box"), ("a.jpg --detector yolo", "no such detector"),
+    ("a.jpg --boxes 0,0,2e8,2e8 --out o", "lies nowhere near a picture"),
     ("a.jpg --boxes-file none.csv", "none.csv: cannot be read"),
-    ("a.jpg --out .", "where the pictures lie"), ("a.jpg --json no/where.jsonl", "no/where.jsonl")])
+    ("a.jpg --out .", "where the pictures lie"), ("a.jpg --json no/where.jsonl", "no/where.jsonl"),
+    ("a.jpg --json a.jsonl --csv no/b.csv", "no/b.csv")])
 def test_errors_are_named(tmp_path, monkeypatch, capsys, arguments, text):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jpg").touch()
     assert main(arguments.split()) == 1
     assert text in capsys.readouterr().err.splitlines()[0]
+    assert os.listdir(tmp_path) == ["a.jpg"]
 
 
 def test_a_broken_video_and_a_missing_camera_are_one_line_each(tmp_path):

@@ -58,6 +58,40 @@ def test_a_file_appears_when_it_is_whole(tmp_path, layout):
     assert path.read_text() == layout.header(5) + layout.rows(located("a.jpg", 2), None)
 
 
+def test_a_file_that_cannot_be_opened_leaves_nothing_of_the_others(tmp_path):
+    opened = []
+
+    def row_files():
+        opened.append(RowFile(tmp_path / "a", JSON_LINES, 5))
+        yield opened[0]
+        yield RowFile(tmp_path / "no" / "b", CSV, 5)
+    with pytest.raises(FileNotFoundError), finished(row_files()):
+        pass
+    assert opened[0]._rows.closed and opened[0]._journal.closed and os.listdir(tmp_path) == []
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_others_for_later(tmp_path):
+    with pytest.raises(OSError), finished(RowFile(tmp_path / name, JSON_LINES, 5) for name in "abc") as files:
+        for rows in files:
+            rows.write(located("a.jpg"))
+        (tmp_path / "b").mkdir()
+    assert all(rows._rows.closed and rows._journal.closed for rows in files)
+    names = ["a", "b", "b.part", "b.part.done", "c.part", "c.part.done"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    with finished([RowFile(tmp_path / "c", JSON_LINES, 5, resume=True)]) as (rows,):
+        assert rows.is_done("a.jpg")
+
+
+def test_a_run_stopped_before_its_first_picture_leaves_what_was_there(tmp_path):
+    path = tmp_path / "rows"
+    with finished([RowFile(path, CSV, 5)]):
+        pass
+    for resume in (False, True):
+        with pytest.raises(KeyboardInterrupt), finished([RowFile(path, CSV, 5, resume)]):
+            raise KeyboardInterrupt
+        assert os.listdir(tmp_path) == ["rows"] and path.read_text() == csv_header(5)
+
+
 @LAYOUTS
 @pytest.mark.parametrize("torn", [b"", b'{"picture": "c.jp', b"c.jpg,,1.0,2.0\nc.jpg"])
 def test_a_stopped_run_goes_on(tmp_path, layout, torn):

@@ -38,6 +38,13 @@ def test_files_and_globs(tree):
     assert [source.is_video for source in sources(["p/sub/film.mp4", "p/b.jpg"])] == [True, False]
 
 
+def test_what_several_names_stand_for_comes_once(tree):
+    assert paths(["p/b.jpg", "./p/b.jpg", os.path.abspath("p/b.jpg"), "p/sub/../b.jpg"]) == ["p/b.jpg"]
+    assert paths(["q/b.jpg", "p", "p/sub", "*/b.jpg"], "p/out") == ["q/b.jpg", "p/a.PNG", "p/b.jpg", "p/sub/c.webp"]
+    assert sorted(paths(["p/**/*"])) == sorted(set(paths(["p/**/*"])))
+    assert [source.path for source in sources(["no.jpg", "no.jpg"])] == ["no.jpg"]
+
+
 def test_what_is_not_there_is_said(tree):
     Path("empty").mkdir()
     problems = [source.problem for source in sources(["no.jpg", "no*.jpg", "empty", "q"])]

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import multiprocessing
-import os
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from ..picture_list import Annotation, write_list
 from ..progress import progress
-from ..workers import deaf_to_interrupts
+from ..workers import cores, deaf_to_interrupts
 from .face import draw_face
 
 PICTURES = "synthetic"       # the folder of the pictures, beside the lists
@@ -49,7 +48,7 @@ def generator_version():
 
 def _draw_all(folder, keys, seed, jobs):
     """The annotations of all keys (list, place), in order."""
-    jobs = min(jobs or _cores(), len(keys))
+    jobs = min(jobs or cores(), len(keys))
     draw = partial(_draw_one, folder, seed)
     if jobs <= 1:
         return list(progress(map(draw, keys), len(keys), "drawing faces"))
@@ -75,7 +74,3 @@ def _read_marker(folder):
         return json.loads((folder / MARKER).read_text())
     except (OSError, ValueError):
         return None
-
-
-def _cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

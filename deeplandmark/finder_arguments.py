@@ -3,9 +3,9 @@
 import cv2
 
 from deeplandmark.arguments import fraction, whole_number
-from deeplandmark.cascade.processes import cores
 from deeplandmark.detecting.faces_in_picture import FaceFinder
 from deeplandmark.faces.detection import GivenBoxes, load_detector, parse_box, read_boxes
+from deeplandmark.faces.workers import cores
 
 
 def add_finder_arguments(parser):
