@@ -13,6 +13,7 @@ VERBS = {
     "A cascade": {
         "evaluate": "measure a cascade on a list of faces, beside the original and the paper",
         "evaluate_detection": "measure a face detector on a list of faces",
+        "fit_boxes": "measure how a detector's boxes become the cascade's kind",
         "export": "write a cascade as one ONNX file",
         "calibrate": "fit how sure a cascade is of each point"},
     "Training": {

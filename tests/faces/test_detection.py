@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from deeplandmark.faces.detection import (Detections, GivenBoxes, HaarDetector, YuNetDetector, box_map,
                                           intersection_over_union, largest, load_detector, parse_box, read_boxes)
-from deeplandmark.faces.detection.fit_boxes import main as fit_boxes
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.faces.synthetic.generate import generate
+from deeplandmark.fit_boxes import main as fit_boxes
 
 FOUND_SEEDS = (4, 17, 20, 22)  # of synthetic faces that the Haar cascades take for faces; not all of them are
 coordinates = st.floats(-1000, 1000).map(lambda value: round(value, 3))
@@ -220,3 +220,7 @@ def test_the_command_that_measures_the_map(tmp_path, capsys):
     assert haar.startswith('"haar": (')
     assert fit_boxes(["--data", str(tmp_path / "nothing")]) == 1
     assert capsys.readouterr().err.startswith("fit_boxes: ")
+    for option in ("--limit", "--threads"):
+        with pytest.raises(SystemExit):
+            fit_boxes(["--data", str(tmp_path), option, "0"])
+        assert "0 is not at least 1" in capsys.readouterr().err

@@ -1,8 +1,8 @@
-"""Measure the map from a detector's boxes to the training list's: the rows of box_map.py.
+"""Measure the map from a detector's boxes to the training list's: the rows of faces/detection/box_map.py.
 
 examples:
-  python -m deeplandmark.faces.detection.fit_boxes --data dataset/train
-  python -m deeplandmark.faces.detection.fit_boxes --data dataset/train --detector face_detection_yunet.onnx --limit 500
+  python -m deeplandmark.fit_boxes --data dataset/train
+  python -m deeplandmark.fit_boxes --data dataset/train --detector face_detection_yunet.onnx --limit 500
 """
 
 import argparse
@@ -13,36 +13,23 @@ from functools import partial
 import cv2
 import numpy as np
 
-from ..archive import open_archive
-from ..errors import FacesError, PictureError
-from ..picture import read_colour
-from ..picture_list import read_list
-from ..progress import progress
-from . import load_detector
-from .box_map import fit_edge_shifts, squares_of_points
+from deeplandmark.arguments import whole_number
+from deeplandmark.command import command
+from deeplandmark.faces import PictureError, open_archive, read_colour, read_list, too_many_bad
+from deeplandmark.faces.detection import load_detector
+from deeplandmark.faces.detection.box_map import fit_edge_shifts, squares_of_points
+from deeplandmark.faces.picture_list import training_part
+from deeplandmark.faces.progress import progress
 
 # A found box is of the labelled face when their centres lie no further apart than this, in widths of the label.
 _SAME_FACE = 0.25
 
 
+@command
 def main(arguments=None):
     """Returns the exit status."""
-    args = _parser().parse_args(arguments)
-    try:
-        _run(args)
-    except (FacesError, ValueError) as error:
-        print(f"fit_boxes: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("fit_boxes: interrupted", file=sys.stderr)
-        return 130
+    _run(_parser().parse_args(arguments))
     return 0
-
-
-def training_part(data):
-    """The faces of the training list that networks are trained on: all but every tenth."""
-    faces = read_list(open_archive(data).train_list, problems=[])
-    return [face for i, face in enumerate(faces) if i % 10 != 9]
 
 
 def paired_boxes(detector, faces, threads):
@@ -67,12 +54,20 @@ def _nearest(detector, face):
 
 
 def _run(args):
-    faces = training_part(args.data)
+    faces = _read_faces(args.data)
     truth = np.array([face.bbox.as_array() for face in faces])
     _print("points", squares_of_points(np.array([face.landmark_px for face in faces])), truth, len(faces))
     detector = load_detector(args.detector)
     chosen = faces[::-(-len(faces) // args.limit)]
     _print(detector.name, *paired_boxes(detector, chosen, args.threads), len(chosen))
+
+
+def _read_faces(data):
+    """The faces of the training list that networks are trained on."""
+    problems = []
+    faces = read_list(open_archive(data).train_list, problems=problems)
+    too_many_bad(problems, len(faces) + len(problems))
+    return training_part(faces)
 
 
 def _print(name, boxes, truth, total):
@@ -84,12 +79,12 @@ def _print(name, boxes, truth, total):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.faces.detection.fit_boxes", description=__doc__,
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.fit_boxes", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, metavar="FOLDER", help="of the archive, with trainImageList.txt")
     parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, or a FaceDetectorYN model file")
-    parser.add_argument("--limit", type=int, default=2000, metavar="N", help="pictures to look at (default 2000)")
-    parser.add_argument("--threads", type=int, default=2, metavar="N")
+    parser.add_argument("--limit", type=whole_number(1), default=2000, metavar="N", help="pictures to look at (default 2000)")
+    parser.add_argument("--threads", type=whole_number(1), default=2, metavar="N")
     return parser
 
 
