@@ -11,10 +11,9 @@ from deeplandmark.cascade.blend import blended
 from deeplandmark.cascade.confidence import point_confidence
 from deeplandmark.cascade.frames import frames_of, see, windows_of
 from deeplandmark.cascade.model_folder import MARK
+from deeplandmark.cascade.networks import PREDICTION
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.box import reproject
-
-PREDICTION = "fc2"      # the blob that holds the answer; the original's deploy nets have `landmark` as an output, too
 
 Found = namedtuple("Found", "levels spread confidence first")
 
