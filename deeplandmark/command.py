@@ -1,5 +1,6 @@
 """How every command ends when it cannot go on: one clear line on stderr and a status of its own."""
 import sys
+import warnings
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -18,7 +19,8 @@ def command(main):
     @wraps(main)
     def run(arguments=None):
         try:
-            return main(arguments)
+            with _warnings_of(name):
+                return main(arguments)
         except ImportError as error:
             return refuse(name, error)
         except KeyboardInterrupt as stop:
@@ -39,6 +41,21 @@ def when_interrupted(text):
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(text) from None
+
+
+@contextmanager
+def _warnings_of(name):
+    """Warnings meant for users are one line of the command, too, without a place in the code."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message, category, *place, **more):
+            if category is UserWarning and str(place[0]).startswith(str(Path(__file__).parent)):
+                print(f"{name}: {message}", file=sys.stderr)
+            else:
+                shown(message, category, *place, **more)
+        warnings.showwarning = show
+        yield
 
 
 def one_line(error):

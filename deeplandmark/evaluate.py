@@ -66,12 +66,14 @@ def _run(options):
 
 
 def _make_folders(options):
-    """Before minutes of work rather than after them."""
+    """Whatever the results need, before minutes of work rather than after them."""
     for folder in (options.out, options.json and Path(options.json).parent):
         try:
             Path(folder or ".").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ListError(f"{folder}: no folder can be made there ({error.strerror})") from None
+    if options.out:
+        import deeplandmark.cascade.report_curves                # noqa: F401 - it needs matplotlib, of the extra [train]
     if options.json and Path(options.json).is_dir():
         raise ListError(f"--json {options.json}: is a folder")
 

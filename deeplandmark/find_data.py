@@ -56,6 +56,8 @@ def find(args):
 def _opened(path, unpack_to, pictures=None, points=5):
     archive = open_archive(path, unpack_to)
     found = check_archive(archive, pictures, points)
+    if found.named and len(found.missing) == found.named:
+        raise ArchiveError(f"{archive.folder}: not one of the {found.named} pictures in its lists is there")
     _say(f"{found.named} pictures are named in the lists of {archive.folder}, {len(found.missing)} of them are missing")
     return archive.folder
 

@@ -20,6 +20,8 @@ from .faces.synthetic.generate import LISTS, generate
 def main(arguments=None):
     """Returns the exit status."""
     args = _parser().parse_args(arguments)
+    if args.show and not args.train + args.test:
+        raise ValueError("--show: there are no faces to show")
     with when_interrupted("the same command draws the faces anew"):
         folder = generate(args.folder, args.train, args.test, args.seed, args.jobs)
         if args.show:

@@ -28,6 +28,8 @@ def get_args_parser():
 def main(arguments=None):
     """Returns the exit status."""
     options = get_args_parser().parse_args(arguments)
+    if not os.path.isdir(options.folder):
+        raise ValueError(f"{options.folder}: no such folder")
     from deeplandmark.caffe import loss_curves, loss_plots, loss_tensorboard     # after --help: torch takes seconds
     out_dir = options.out or os.path.join(options.folder, "curves")
     curves, unreadable = loss_curves.read_folder(options.folder)

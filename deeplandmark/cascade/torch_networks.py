@@ -84,6 +84,8 @@ def load_modules(folder):
         If the folder holds no cascade, naming the file that is missing or wrong (a CaffeError where it is a net's).
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
     if not folder.joinpath(MARK).exists():
         raise ValueError(f"{folder} is not a model folder: it has no {MARK}")
     settings = CascadeSettings.load(folder)
