@@ -35,7 +35,7 @@ def bootstrap(checkout, *arguments):
 def test_the_main_job_killed_and_started_again(checkout):
     arguments = ["--data", "faces", "--effort", "0.001", "--copies", "2", "--seed", "5"]
     first = bootstrap(checkout, *arguments)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not list((checkout / "model-synthetic").glob("*/_iter_*.solverstate")):
         assert time.monotonic() < deadline and first.poll() is None, first.communicate()
         time.sleep(0.05)
