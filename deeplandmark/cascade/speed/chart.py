@@ -11,6 +11,7 @@ def draw_chart(path, series, floors):
     floors : dict of threads -> milliseconds a face at the machine's peak
     """
     from matplotlib.figure import Figure                         # only this needs it
+    from matplotlib.ticker import StrMethodFormatter
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for k, (threads, timings) in enumerate(series.items()):
@@ -24,6 +25,11 @@ def draw_chart(path, series, floors):
         axes.axhline(floors[threads], color=f"C{k}", linestyle=":", label=f"multiply-adds at the peak, {label}")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
+    axes.set_xticks((*BATCHES, MANY))
+    axes.set_yticks([0.2, 0.3, 0.5, 1, 2, 3, 5], minor=False)
+    axes.minorticks_off()
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set_xlabel("faces a call")
     axes.set_ylabel("milliseconds a face")
     axes.set_title("Picture in memory to points, 23 networks")
