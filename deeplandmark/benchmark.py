@@ -19,8 +19,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from deeplandmark.arguments import positive, whole_number
-from deeplandmark.cascade.processes import cores, reexec_keeping_memory
+from deeplandmark.cascade.processes import reexec_keeping_memory
 from deeplandmark.command import command
+from deeplandmark.faces.workers import cores
 
 PARTS = ("training", "one_face", "faces", "pictures")
 

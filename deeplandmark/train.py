@@ -14,9 +14,9 @@ import time
 
 from deeplandmark.arguments import whole_number
 from deeplandmark.cascade.processes import end_with
-from deeplandmark.cascade.progress_line import duration
 from deeplandmark.cascade.settings import SETTINGS, settings_of
 from deeplandmark.command import command, when_interrupted
+from deeplandmark.faces.progress import duration
 from deeplandmark.own_points import add_points_argument
 
 FOLDERS = {"train": "HDF5 files", "model": "models and snapshots", "log": "training logs"}

@@ -13,11 +13,11 @@ import numpy as np
 
 from deeplandmark.cascade.metrics import failure_rate
 from deeplandmark.cascade.networks import PREDICTION
-from deeplandmark.cascade.processes import cores
 from deeplandmark.cascade.settings import PAPER_SETTINGS
 from deeplandmark.cascade.templates import generate
 from deeplandmark.cascade.train_level import train_level
 from deeplandmark.cascade.training import Folders, TrainingError
+from deeplandmark.faces.workers import cores
 
 _SMOOTH, _EUCLIDEAN = {}, {"loss": "EuclideanLoss"}
 _STILL = {"rotation": 0, "scale": 0, "shift": 0}

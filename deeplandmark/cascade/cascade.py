@@ -9,10 +9,10 @@ import numpy as np
 from deeplandmark.cascade.many import in_chunks, in_order
 from deeplandmark.cascade.model_folder import MARK, ONNX_FILE, default_model, fingerprint
 from deeplandmark.cascade.onnx_engine import OnnxEngine
-from deeplandmark.cascade.processes import cores
 from deeplandmark.faces.box import usable
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture import read_grey
+from deeplandmark.faces.workers import cores
 
 BACKENDS = ("onnx", "torch")
 # Pictures of a stream that are worked on together: less overhead a face; and how many of their pixels are held for it.

@@ -3,7 +3,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
-from deeplandmark.cascade.processes import cores
+from deeplandmark.faces.workers import cores
 
 AHEAD = 4               # things begun for each thread before the first of them is asked for
 

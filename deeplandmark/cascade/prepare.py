@@ -19,12 +19,13 @@ import numpy as np
 
 from deeplandmark.cascade.hdf5_writer import HDF5Writer
 from deeplandmark.cascade.prepared import marker_file, prepared, write_marker
-from deeplandmark.cascade.processes import cores, single_threaded_children
+from deeplandmark.cascade.processes import single_threaded_children
 from deeplandmark.cascade.samples import NO_AUGMENTATION, Augmentation, Face, posed, sample, start_points, wide_sample
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture_list import Problem, is_held_back, read_face, read_list, too_many_bad
 from deeplandmark.faces.progress import progress
+from deeplandmark.faces.workers import cores
 from deeplandmark.faces.workers import deaf_to_interrupts
 
 CHUNK = 25                  # faces a worker makes at a time

@@ -5,8 +5,6 @@ import threading
 import time
 from contextlib import contextmanager
 
-from deeplandmark.faces.workers import cores  # noqa: F401, for those who ask here
-
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # glibc gives large blocks back to the system when they are freed, and every training step would fault the same pages in
 # again: keeping them saves a tenth of a step of S0 and two fifths of one of S2. Other C libraries ignore these.

@@ -4,11 +4,12 @@ import queue
 import time
 from multiprocessing import get_context
 
-from deeplandmark.cascade.processes import cores, single_threaded_children
+from deeplandmark.cascade.processes import single_threaded_children
 from deeplandmark.cascade.progress_line import ProgressLine
 from deeplandmark.cascade.stack_worker import train_stack
 from deeplandmark.cascade.training import Folders, TrainingError, new_trainings, stacks
 from deeplandmark.cascade.watch import stuck
+from deeplandmark.faces.workers import cores
 
 
 def train_level(settings, level, folders=Folders(), names=None, jobs=None, device="cpu", say=print):
