@@ -105,7 +105,8 @@ browser() {
 if [ -n "$testing" ]; then
   environment train,web,dev
   browser
-  python -m pytest "$@"
+  [ $# -gt 0 ] || set -- --numprocesses auto                     # all of them: on every core, one thread each
+  OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python -m pytest "$@"
   exit
 fi
 # One run at a time in a folder. What a killed run left behind ends by itself when it notices.
