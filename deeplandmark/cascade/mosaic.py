@@ -22,15 +22,22 @@ class Tile:
     corner: np.ndarray
 
 
-def tile_of(image, boxes, reach):
-    """The Tile of a grey picture with its boxes (n, 4), or None without boxes or where it would be too large.
+def surroundings(boxes, reach):
+    """Left and top (2,), right and bottom (2,) of all that windows of boxes (n, 4) may see, with some pixels to spare;
+    infinite where the reach is.
 
     reach : how far beyond its box the windows of a face may lie, fraction of the box
     """
+    margin = reach * (boxes[:, 2:] - boxes[:, :2]) + 2
+    return (boxes[:, :2] - margin).min(0), (boxes[:, 2:] + margin).max(0)
+
+
+def tile_of(image, boxes, reach):
+    """The Tile of a grey picture with its boxes (n, 4), or None without boxes or where it would be too large."""
     if not len(boxes):
         return None
-    margin = reach * (boxes[:, 2:] - boxes[:, :2]) + 2
-    first, last = np.floor((boxes[:, :2] - margin).min(0)), np.ceil((boxes[:, 2:] + margin).max(0))
+    first, last = surroundings(boxes, reach)
+    first, last = np.floor(first), np.ceil(last)
     if not (last - first < LONGEST).all():                       # also where the reach is infinite
         return None
     columns, rows = (np.arange(a, b + 1).clip(0, size - 1).astype(int)

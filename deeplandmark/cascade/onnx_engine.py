@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 
 from deeplandmark.cascade.confidence import point_confidence
-from deeplandmark.cascade.mosaic import mosaic, taken_apart, tile_of
+from deeplandmark.cascade.mosaic import mosaic, surroundings, taken_apart, tile_of
 from deeplandmark.cascade.settings import CascadeSettings
 
 FORMAT = 2                  # of the exported models this version reads
@@ -110,13 +110,13 @@ class OnnxEngine:
 
 def _around(image, boxes, reach):
     """The part of a picture that any window may see, and its left and top."""
-    margin = reach * (boxes[:, 2:] - boxes[:, :2]) + 2
+    first, last = surroundings(boxes, reach)
     height, width = image.shape
-    if not np.isfinite(margin).all():
+    if not np.isfinite([first, last]).all():
         return image, np.zeros(2)
     # At least one pixel: that of the border, for a box beside the picture.
-    left, top = np.clip((boxes[:, :2] - margin).min(0), 0, [width - 1, height - 1]).astype(int)
-    right, bottom = np.clip((boxes[:, 2:] + margin).max(0), [left, top], [width - 1, height - 1]).astype(int)
+    left, top = np.clip(first, 0, [width - 1, height - 1]).astype(int)
+    right, bottom = np.clip(last, [left, top], [width - 1, height - 1]).astype(int)
     return np.ascontiguousarray(image[top:bottom + 1, left:right + 1]), np.array([left, top], np.float64)
 
 
