@@ -18,6 +18,9 @@ import cv2
 import numpy as np
 
 RULES = ("area", "truncate")
+# Added to a patch's variance, grey levels squared: too little to be seen in a picture, and what rounding leaves of a
+# patch of one colour stays near zero.
+FLAT = 1e-6
 
 
 def cut(image, window, size, rule="area"):
@@ -99,7 +102,6 @@ def _cut_truncate(image, window, size):
 
 
 def normalise(patch):
-    """Each patch by itself: (x - mean) / std over its last two axes; a patch of one colour becomes zeros."""
+    """Each patch by itself, over its last two axes: (x - mean) / sqrt(variance + FLAT)."""
     patch = patch - patch.mean((-2, -1), keepdims=True)
-    deviation = patch.std((-2, -1), keepdims=True)
-    return patch / np.where(deviation > 1e-6, deviation, 1.0)
+    return patch / np.sqrt(patch.var((-2, -1), keepdims=True) + FLAT)

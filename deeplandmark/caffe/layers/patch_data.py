@@ -6,6 +6,7 @@ import torch
 from deeplandmark.caffe.layers.hdf5_data import HDF5Data
 from deeplandmark.caffe.layers.registry import layer
 
+FLAT = 1e-6                 # added to a patch's variance (grey levels squared), so that one of one colour stays zero
 _CUBIC = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP       # linear interpolation would blur what the window has been through
 
 
@@ -22,8 +23,8 @@ class HDF5PatchData(HDF5Data):
     A patch is the rectangle left .. bottom of `hdf5_patch_data_param`, moved to a middle c, turned by an angle and
     enlarged by a factor; the landmark becomes what it is in the moved rectangle's own axes. c is `start` for
     start_share of the patches and uniform in +-shift for the others; angle and logarithm of the factor are uniform in
-    +-rotation degrees and +-scale. Then light and blur change the patch, and (x - mean) / std ends it. What a patch
-    sees beyond its window is the window's border, repeated.
+    +-rotation degrees and +-scale. Then light and blur change the patch, and (x - mean) / sqrt(variance + FLAT) ends it.
+    What a patch sees beyond its window is the window's border, repeated.
 
     Units may differ between x and y only where pictures of one shape are meant: a turn is one of the units.
     """
@@ -94,8 +95,8 @@ class HDF5PatchData(HDF5Data):
             x, y = torch.linspace(-1, 1, p.columns), torch.linspace(-1, 1, p.rows).unsqueeze(1)
             patches = patches * (1 + slope[0] * x + slope[1] * y)
         flat = patches.flatten(1) - patches.mean((2, 3))
-        deviation = flat.square().mean(1, keepdim=True).sqrt()      # torch.std takes four times as long
-        return (flat / torch.where(deviation > 1e-6, deviation, 1.0)).view_as(patches)
+        variance = flat.square().mean(1, keepdim=True)              # torch.var takes four times as long
+        return (flat / (variance + FLAT).sqrt()).view_as(patches)
 
 
 def _grid(p):

@@ -98,7 +98,7 @@ def _faces(b, boxes, mirror):
         corner = b.node("Concat", corner, b.node("Concat", right, top, axis=1), axis=0)
         size = b.node("Concat", size, b.node("Mul", size, b.constant([[-1.0, 1.0]])), axis=0)
     corner, size = (b.node("Unsqueeze", value, b.constant([1])) for value in (corner, size))
-    return FaceNodes(corner, size, b.node("Shape", size, end=1), longest, mirror)
+    return FaceNodes(corner, size, longest, mirror)
 
 
 def _reach(settings, modules):

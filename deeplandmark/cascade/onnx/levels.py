@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from deeplandmark.cascade.confidence import DISAGREEMENT, EPSILON
+from deeplandmark.cascade.cutting import FLAT
 from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.cascade.onnx.stacks import run_stack
 from deeplandmark.cascade.onnx.windows import cut_patches, extents, split
 
 OUTPUTS = ("levels", "spread", "confidence", "first")
-_FLAT = 1e-6            # the least deviation of a patch, as in cutting.normalise
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class CascadeNodes:
 
     def run(self, b):
         """The names of levels (n, L, k, 2), spread (n, L, k), confidence (n, k) and first (n, k, 2)."""
+        k, count = len(self.settings.points), len(self.levels)
         self.blocks = extents(b, self.picture, [level.places for level in self.levels], self.faces.longest)
         found, spread, first = self._level(b, 0, None)
         points, spreads = [found], [spread]
@@ -58,7 +59,9 @@ class CascadeNodes:
         share = self.settings.level_1_share
         if share and len(points) == len(LEVELS):                 # as in blend.py
             points[-1] = b.node("Add", b.node("Mul", points[-1], 1 - share), b.node("Mul", points[0], share))
-        levels, spread = self._unmirrored(b, _stacked(b, points)), self._unmirrored(b, _stacked(b, spreads))
+        levels = b.node("Reshape", b.node("Concat", *points, axis=1), b.constant([0, count, k, 2]))
+        spread = b.node("Reshape", b.node("Concat", *spreads, axis=1), b.constant([0, count, k]))
+        levels, spread = self._unmirrored(b, levels), self._unmirrored(b, spread)
         return levels, spread, self._confidence(b, levels, spread), self._unmirrored(b, first, axis=1)
 
     def _level(self, b, index, before):
@@ -94,7 +97,8 @@ class CascadeNodes:
         scale, shift = self._decoding(networks)
         found = answers[0] if len(answers) == 1 else b.node("Concat", *answers, axis=1)
         found = b.node("MatMul", b.constant((scale * np.hstack(parts)).T), found)                       # (n, ., 2)
-        found = b.node("Add", found, b.constant(np.hstack(parts).T @ shift))
+        if shift.any():                                          # levels 2 and 3 look from the point itself
+            found = b.node("Add", found, b.constant(np.hstack(parts).T @ shift))
         found = b.node("Mul", found, self.faces.size)                                                   # pixels
         moved, apart, *own = split(b, found, [part.shape[1] for part in parts], 1)
         spread = b.node("MatMul", b.node("ReduceL2", apart, axes=[2], keepdims=0), b.constant(mean))
@@ -125,11 +129,9 @@ class CascadeNodes:
             moved = b.node("Sub", _cut(b, levels, 1, count), _cut(b, levels, 0, count - 1))
             found = b.node("Concat", spread, b.node("ReduceL2", moved, axes=[3], keepdims=0), axis=1)
         logs = b.node("Log", b.node("Add", b.node("Div", found, width), EPSILON))                         # (n, 2L-1, k)
-        fitted = weights[count - 1]
-        own = b.node("Mul", logs, b.constant(np.array(fitted.own).T))
-        face = b.node("Mul", b.node("ReduceMean", logs, axes=[2], keepdims=1), b.constant(np.array(fitted.face).T))
-        total = b.node("ReduceSum", b.node("Add", own, face), b.constant([1]), keepdims=0)
-        return b.node("Sigmoid", b.node("Add", total, b.constant(np.array(fitted.bias))))
+        total = b.node("Gemm", b.node("Flatten", logs), b.constant(_matrix(weights[count - 1])),
+                       b.constant(np.array(weights[count - 1].bias)))
+        return b.node("Sigmoid", total)
 
     def _half(self, b, value):
         """Of twice as many faces the first half, which is not mirrored."""
@@ -148,13 +150,14 @@ def _seen(b, places, patches, stack):
     """The input (n, G, rows, columns) of a stack: its slots' patches, each normalised by itself."""
     mine = [patch for slot, patch in zip(places.slots, patches) if slot[0] in stack.networks]
     patch = mine[0] if len(mine) == 1 else b.node("Concat", *mine, axis=1)
-    centred = b.node("Sub", patch, b.node("ReduceMean", patch, axes=[2, 3]))
-    deviation = b.node("Mul", b.node("ReduceL2", centred, axes=[2, 3]), float(1 / np.sqrt(np.prod(stack.size))))
-    return b.node("Div", centred, b.node("Max", deviation, _FLAT))
+    ones = np.ones(len(stack.networks))
+    return b.node("InstanceNormalization", patch, b.constant(ones), b.constant(0 * ones), epsilon=FLAT)
 
 
-def _stacked(b, values):
-    return b.node("Concat", *(b.node("Unsqueeze", value, b.constant([1])) for value in values), axis=1)
+def _matrix(weights):
+    """The confidence of each point from all log features, ((2L - 1) k, k): those of its own and the means of a face."""
+    own, face = np.array(weights.own).T, np.array(weights.face).T                                 # (2L - 1, k)
+    return (own[:, :, None] * np.eye(own.shape[1]) + face[:, None] / own.shape[1]).reshape(own.size, -1)
 
 
 def _cut(b, value, start, stop):

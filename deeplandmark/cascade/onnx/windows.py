@@ -71,13 +71,11 @@ class FaceNodes:
 
     corner : (n, 1, 2), left and top; of mirrored faces right and top
     size : (n, 1, 2), width and height; of mirrored faces the width is negative, to be counted from the right
-    count : int64 (1,), n
     longest : (), the longest side
     mirrored : bool
     """
     corner: str
     size: str
-    count: str
     longest: str
     mirrored: bool
 
@@ -136,10 +134,10 @@ def cut_patches(b, picture, faces, places, anchor, blocks):
     groups = _same_columns(places)
     lines = [_lines(places, group[0], 0) for group in groups]
     lines += [_lines(places, slot, 1) for group in groups for slot in group]
-    weights = _weights(b, edges, b.node("Sub", anchor, low), size, lines, faces.mirrored)
+    weights = _weights(b, b.node("Sub", edges, b.node("Sub", anchor, low)), size, lines, faces.mirrored)
     rows = sum(places.slots[slot][0].size[0] for group in groups for slot in group)
     across, down = split(b, weights, [sum(line.shape[2] for line in lines) - rows, rows], 2)
-    narrowed = _narrowed(b, picture, faces, places, cell, blocks, pixels, across)
+    narrowed = _narrowed(b, picture, cell, blocks, pixels, across)
     return _products(b, places, groups, narrowed, down)
 
 
@@ -154,9 +152,9 @@ def _low(b, picture, start):
 def _edges(b, picture, low, pixels):
     """Edges of a crop's pixels from its first one, (n, P, 2, K + 1); those of the picture's border lie far outside."""
     steps = b.node("Range", -0.5, b.node("Cast", pixels, to=1), 1.0)
-    places = b.node("Add", low, steps)
-    outside = b.node("Where", b.node("Greater", places, picture.last), _FAR, steps)
-    return b.node("Where", b.node("Less", places, 0.0), -_FAR, outside)
+    beyond = b.node("Greater", b.node("Add", low, steps), picture.last)
+    # The first edge, the only one below 0, may always lie far outside: no window but at the border comes near it.
+    return b.node("Where", beyond, _FAR, b.node("LeakyRelu", steps, alpha=2 * _FAR))
 
 
 def _lines(places, slot, axis):
@@ -168,15 +166,17 @@ def _lines(places, slot, axis):
     return np.stack([middle, np.repeat(cell, count, 1), np.full(middle.shape, axis)], 1)
 
 
-def _weights(b, edges, anchor, size, lines, mirrored):
-    """(n, P, L, K): how much each pixel of a crop counts in a row or column of a patch; rows sum to 1."""
+def _weights(b, edges, size, lines, mirrored):
+    """(n, P, L, K): how much each pixel of a crop counts in a row or column of a patch; rows sum to 1.
+
+    edges : (n, P, 2, K + 1), of the pixels, from the anchor
+    """
     middle, cell, axes = np.concatenate(lines, axis=2).swapaxes(0, 1)[..., None]                     # (P, L, 1)
     axes = b.constant(axes[0, :, 0].astype(np.int64))
-    edges, anchor, size = (b.node("Gather", value, axes, axis=2) for value in (edges, anchor, size))
+    edges, size = (b.node("Gather", value, axes, axis=2) for value in (edges, size))
     covered = b.node("Max", b.node("Mul", b.node("Abs", size) if mirrored else size, b.constant(cell)), 1.0)
     first = b.node("Sub", b.node("Mul", size, b.constant(middle)), b.node("Mul", covered, 0.5))
-    passed = b.node("Div", b.node("Sub", edges, b.node("Add", anchor, first)), covered)
-    passed = b.node("Clip", passed, 0.0, 1.0)
+    passed = b.node("Clip", b.node("Div", b.node("Sub", edges, first), covered), 0.0, 1.0)
     return b.node("Sub", _along(b, passed, 1, LAST), _along(b, passed, 0, -1))
 
 
@@ -184,20 +184,17 @@ def _along(b, value, start, stop):
     return b.node("Slice", value, b.constant([start]), b.constant([stop]), b.constant([3]))
 
 
-def _narrowed(b, picture, faces, places, cell, blocks, pixels, across):
+def _narrowed(b, picture, cell, blocks, pixels, across):
     """The crops, their columns averaged to those of the patches: (n, P, L, K); large ones strip by strip."""
-    column, row = (b.node("Gather", cell, b.constant([axis]), axis=2) for axis in (0, 1))
+    column, row = b.node("Split", cell, outputs=2, axis=2)
     block = b.node("Min", b.node("Add", column, b.node("Range", 0, blocks, 1)), picture.last_block)
-    wide = b.node("Unsqueeze", pixels, b.constant([0]))
 
     def strip(b, first, stop):
         """Rows first .. stop of the crops, narrowed: (n, P, L, stop - first)."""
         steps = b.node("Unsqueeze", b.node("Range", first, stop, 1), b.constant([1]))
         rows = b.node("Min", b.node("Add", row, steps), picture.last_row)
         pieces = b.node("Gather", picture.blocks, b.node("Add", b.node("Mul", rows, picture.in_row), block))
-        high = b.node("Unsqueeze", b.node("Sub", stop, first), b.constant([0]))
-        shape = b.node("Concat", faces.count, b.constant([places.count]), high, wide, axis=0)
-        crop = b.node("Cast", b.node("Reshape", pieces, shape), to=1)
+        crop = b.node("Cast", b.node("Reshape", pieces, b.constant([0, 0, 0, -1])), to=1)
         return b.node("MatMul", across, b.node("Transpose", crop, perm=[0, 1, 3, 2]))
 
     def strips(b):
