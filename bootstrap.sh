@@ -18,6 +18,7 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --levels 1,2,3      levels to train (default: all)
   --jobs N            processes that train at a time (default: one a core)
   --device NAME       cpu (default) or cuda
+  --precision NAME    float32 (default) or bfloat16: of the maps while training
   --seed N            makes a whole run repeatable (default: 1)
   --effort X          factor on the number of iterations (default: 1; synthetic faces 0.1)
   --copies N          samples of each face with --variant original, each under a new shift (default: 8)
@@ -36,10 +37,11 @@ examples:
 EOF
 }
 
-data= offline= points= variant=paper recipe=fast levels=1,2,3 jobs= device=cpu seed=1 effort= copies= testing= sets=()
+data= offline= points= variant=paper recipe=fast levels=1,2,3 jobs= device=cpu precision=float32
+seed=1 effort= copies= testing= sets=()
 while [ $# -gt 0 ]; do
   case $1 in
-    --data|--points|--variant|--recipe|--levels|--jobs|--device|--seed|--effort|--copies)
+    --data|--points|--variant|--recipe|--levels|--jobs|--device|--precision|--seed|--effort|--copies)
       [ $# -ge 2 ] || { echo "bootstrap.sh: $1 needs a value (see --help)" >&2; exit 2; }
       printf -v "${1#--}" %s "$2"; shift 2 ;;
     --set)
@@ -62,6 +64,7 @@ whole() { [[ $2 =~ ^[0-9]{1,9}$ && $((10#$2)) -ge $3 ]] || refuse "$1 $2: not a 
 
 one_of --variant "$variant" paper wide original
 one_of --recipe "$recipe" fast full
+one_of --precision "$precision" float32 bfloat16
 whole --seed "$seed" 0
 [ -z "$jobs" ] || whole --jobs "$jobs" 1
 [ -z "$copies" ] || whole --copies "$copies" 1
@@ -170,7 +173,8 @@ for level in ${levels//,/ }; do
   step "prepare_$level" python -m deeplandmark.prepare "$level" --data "$folder" --out "$train" --variant "$variant" \
     ${points:+--points "$points"} --seed "$seed" $start_from ${copies:+--copies "$copies"} ${jobs:+--jobs "$jobs"}
   step "train_$level" python -m deeplandmark.train "$level" --variant "$variant" --device "$device" \
-    ${points:+--points "$points"} --train "$train" --model "$model" --log "$log" ${jobs:+--jobs "$jobs"} --end-with $$
+    --precision "$precision" ${points:+--points "$points"} --train "$train" --model "$model" --log "$log" \
+    ${jobs:+--jobs "$jobs"} --end-with $$
   [ "$variant" = original ] ||                                   # quicker than torch where the next level starts from it
     step "export_$level" python -m deeplandmark.export --model "$model" "$model/cascade.onnx"
 done

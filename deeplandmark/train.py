@@ -5,7 +5,7 @@ Killed at any moment and started again, it goes on from the last snapshots.
 examples:
   python -m deeplandmark.train 1
   python -m deeplandmark.train 2 --jobs 2
-  python -m deeplandmark.train 3 --only 3_LE1,3_LE2 --device cuda
+  python -m deeplandmark.train 3 --only 3_LE1,3_LE2 --device cuda --precision bfloat16
   python -m deeplandmark.train 1 --points mouth.json
 """
 import argparse
@@ -34,7 +34,7 @@ def main(arguments=None):
     folders = Folders(args.prototxt, *(getattr(args, kind) or args.own.folder(kind) for kind in FOLDERS))
     with when_interrupted(f"the same command goes on from the last snapshots in {folders.model}/"):
         errors = train_level(settings_of(args.variant, args.own.points), args.level, folders, args.only, args.jobs,
-                             args.device, _say)
+                             args.device, args.precision, _say)
     print(f"level {args.level} is trained ({duration(time.monotonic() - start)}); test loss as a share of a constant "
           "answer's: " + ", ".join(f"{name} {error:.3f}" for name, error in errors.items()))
     return 0
@@ -57,6 +57,8 @@ def _parser():
     parser.add_argument("--jobs", type=whole_number(1), metavar="N",
                         help="processes that train at a time (default: one a core)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"),
+                        help="of the maps (default: float32); weights and losses are always float32")
     add_points_argument(parser)
     parser.add_argument("--prototxt", default="prototxt", metavar="DIR",
                         help="generated prototxt files (default: prototxt)")

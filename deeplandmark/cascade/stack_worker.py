@@ -20,7 +20,7 @@ class Outcome:
     reason: str = None
 
 
-def train_stack(trainings, device, threads, messages, parent):
+def train_stack(trainings, device, precision, threads, messages, parent):
     """Trains networks together; puts ("progress", name, iter) into the queue `messages`, and at last ("done", outcomes),
     or ("failed", text) when a net cannot be built or its files cannot be read.
 
@@ -28,12 +28,12 @@ def train_stack(trainings, device, threads, messages, parent):
     """
     end_with(parent)
     try:
-        messages.put(("done", _train(trainings, device, threads, messages)))
+        messages.put(("done", _train(trainings, device, precision, threads, messages)))
     except (CaffeError, OSError) as error:
         messages.put(("failed", str(error)))
 
 
-def _train(trainings, device, threads, messages):
+def _train(trainings, device, precision, threads, messages):
     """The Outcome of every network."""
     import torch                                                 # after the thread variables are set
     torch.set_num_threads(threads)
@@ -44,7 +44,8 @@ def _train(trainings, device, threads, messages):
         watches.append(Watch(constant_loss(training), tell))
         solvers.append(get_solver(training.solver_param(), device=device, log=Log(str(training.log), stderr=False)))
         solvers[-1].add_monitor(watches[-1])
-    failures = _solve(solvers, [training.resume_file() for training in trainings])
+    files = [training.resume_file() for training in trainings]
+    failures = _solve(solvers, files, getattr(torch, precision))
     outcomes = []
     for training, solver, watch in zip(trainings, solvers, watches):
         failure = failures.get(solver)
@@ -56,10 +57,10 @@ def _tell(messages, name, iter):
     messages.put(("progress", name, iter))
 
 
-def _solve(solvers, resume_files):
+def _solve(solvers, resume_files, dtype):
     """Trains them as one stack where that works, else one by one. Returns {solver: SolverError} of those that failed."""
     try:
-        group = SolverGroup(solvers)
+        group = SolverGroup(solvers, dtype)
     except NotStackable as reason:
         solvers[0].log.info("group.py", f"not trained as a stack: {reason}")
         return _solve_one_by_one(solvers, resume_files)
@@ -67,6 +68,8 @@ def _solve(solvers, resume_files):
         if file:
             solver.restore(file)
     group.solve()
+    if group.stack.refusal:
+        solvers[0].log.info("recorded.py", f"no CUDA graph: {group.stack.refusal}")
     return group.failures
 
 

@@ -12,7 +12,8 @@ from deeplandmark.cascade.watch import stuck
 from deeplandmark.faces.workers import cores
 
 
-def train_level(settings, level, folders=Folders(), names=None, jobs=None, device="cpu", say=print):
+def train_level(settings, level, folders=Folders(), names=None, jobs=None, device="cpu", precision="float32",
+                say=print):
     """Trains every network of a level that is not yet trained, and puts the results into the model folder.
 
     Parameters
@@ -24,6 +25,8 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
         Only these networks (1_F, 2_LE1 ...).
     jobs : int, optional
         Processes at a time; by default one a core, or one on a GPU.
+    precision : str
+        float32 or bfloat16: of the maps; networks that cannot train as a stack use float32.
     say : callable (str)
         Told of restarts.
 
@@ -44,7 +47,7 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
             training.begin()
         todo = [training for training in trainings if not training.state.done]
         if todo:
-            _run(todo, level, jobs, device, threads, say)
+            _run(todo, level, jobs, (device, precision, threads), say)
             continue
         errors = {training.name: training.state.error for training in trainings}
         again = [training for training in trainings
@@ -70,8 +73,8 @@ def _check_device(device):
         raise TrainingError(f"device {device!r}: torch finds no GPU on this machine")
 
 
-def _run(todo, level, jobs, device, threads, say):
-    """One round: trains what is left to do, and restarts what failed."""
+def _run(todo, level, jobs, how, say):
+    """One round: trains what is left to do, and restarts what failed; `how` is (device, precision, threads)."""
     by_name = {training.name: training for training in todo}
     waiting = stacks(todo, jobs)
     line = ProgressLine(f"level {level}", {t.name: t.iteration() for t in todo},
@@ -81,7 +84,7 @@ def _run(todo, level, jobs, device, threads, say):
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                running.append(_start(context, waiting.pop(0), device, threads, messages))
+                running.append(_start(context, waiting.pop(0), how, messages))
             for outcome in _receive(messages, line):
                 _take(by_name[outcome.name], outcome, say)
             running = [process for process in running if not _has_ended(process, messages)]
@@ -93,10 +96,10 @@ def _run(todo, level, jobs, device, threads, say):
         line.close()
 
 
-def _start(context, stack, device, threads, messages):
-    process = context.Process(target=train_stack, args=(stack, device, threads, messages, os.getpid()), daemon=True,
+def _start(context, stack, how, messages):
+    process = context.Process(target=train_stack, args=(stack, *how, messages, os.getpid()), daemon=True,
                               name=", ".join(training.name for training in stack))
-    with single_threaded_children(threads):
+    with single_threaded_children(how[-1]):
         process.start()
     return process
 

@@ -76,6 +76,37 @@ def test_losses_and_gradients_are_those_of_the_nets_alone(definitions):
             assert torch.allclose(p.grad, q.grad, rtol=1e-4, atol=1e-5 * float(p.grad.abs().max()))
 
 
+def _once_then_nothing(run):
+    run()
+    return lambda: None
+
+
+def _cannot(run):
+    raise RuntimeError("operation not permitted when stream is capturing")
+
+
+@pytest.mark.parametrize("record, refusal", [
+    (lambda run: run, None), (_once_then_nothing, "other losses or gradients"), (_cannot, "not permitted")])
+def test_a_recorded_pass_is_as_good_as_an_ordinary_one(definitions, record, refusal):
+    plain, recorded = StackedNets(new_nets(definitions)), StackedNets(new_nets(definitions), record=record)
+    for k in range(4):
+        assert torch.equal(recorded.forward_backward(), plain.forward_backward())
+        assert all(map(torch.equal, (p.grad for p in recorded.params), (p.grad for p in plain.params)))
+        assert torch.equal(recorded.outputs_of(1)["loss"], plain.outputs_of(1)["loss"])
+        if k == 1:                                               # otherwise diffs accumulate
+            plain.clear_param_diffs(), recorded.clear_param_diffs()
+    assert recorded.refusal is None if refusal is None else refusal in recorded.refusal
+
+
+def test_maps_in_bfloat16_give_nearly_the_same_losses_and_gradients(definitions):
+    exact, rough = StackedNets(new_nets(definitions)), StackedNets(new_nets(definitions), torch.bfloat16)
+    losses, close = exact.forward_backward(), rough.forward_backward()
+    assert close.dtype == torch.float32 and torch.allclose(close, losses, rtol=0.02)
+    for p, q in zip(exact.params, rough.params):
+        assert q.grad.dtype == torch.float32
+        assert torch.cosine_similarity(p.grad.flatten(), q.grad.flatten(), 0) > 0.98      # pooling may take another cell
+
+
 def test_a_group_of_solvers_trains_as_each_alone(definitions, tmp_path):
     def solvers(folder):
         return [get_solver(caffe_pb2.SolverParameter(

@@ -22,6 +22,8 @@ class SolverGroup:
     ----------
     solvers : list of Solver
         Equal but for nets, data, seeds and snapshot prefixes; at the same iteration.
+    dtype : torch.dtype
+        Of the maps: float32 or bfloat16 (see StackedNets).
 
     Attributes
     ----------
@@ -34,12 +36,12 @@ class SolverGroup:
         If they cannot run as one; each can still `solve()` alone.
     """
 
-    def __init__(self, solvers):
+    def __init__(self, solvers, dtype=torch.float32):
         for solver in solvers:
             _check(solver, solvers[0])
         self.solvers, self.param = solvers, solvers[0].param
         self.failures = {}
-        self.stack = StackedNets([solver.net for solver in solvers])
+        self.stack = StackedNets([solver.net for solver in solvers], dtype)
         net = solvers[0].net
         self._update = type(solvers[0].update)(self.param, self.stack.params, net.params_lr, net.params_weight_decay)
         for g, solver in enumerate(solvers):

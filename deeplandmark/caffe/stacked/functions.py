@@ -142,7 +142,8 @@ class Tanh(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x):
-        y = (2 * x).sigmoid_().mul_(2).sub_(1)
+        # In bfloat16 the difference of numbers near 1/2 would leave little of a small x.
+        y = (2 * x).sigmoid_().mul_(2).sub_(1) if x.dtype == torch.float32 else torch.tanh(x)
         ctx.save_for_backward(y)
         return y
 

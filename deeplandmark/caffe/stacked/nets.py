@@ -4,6 +4,7 @@ from functools import partial
 import torch
 
 from deeplandmark.caffe.stacked.operations import NotStackable, operation, unstacked
+from deeplandmark.caffe.stacked.recorded import RecordedPass, cuda_graph
 
 # f with f(max(a, b)) = max(f(a), f(b)): it may as well be applied after the maximum, to a quarter of the numbers.
 _MONOTONE = ("TanH", "Sigmoid", "ReLU")
@@ -18,10 +19,17 @@ class StackedNets:
     Parameters
     ----------
     nets : list of Net, phase TRAIN
+    dtype : torch.dtype
+        Of the maps and of what is done with them: float32 or bfloat16. Weights, gradients, inner products and losses
+        are float32.
+    record : callable, optional
+        What records a pass (see recorded.py); by default a CUDA graph on a GPU, nothing on the CPU.
 
     Attributes
     ----------
     params : list of torch Parameter (G, ...), in the order of each net's learnable_params
+    refusal : str or None
+        Why passes are not replayed although they were to be recorded.
 
     Raises
     ------
@@ -29,21 +37,34 @@ class StackedNets:
         If the nets differ in structure or have a layer without a stacked form.
     """
 
-    def __init__(self, nets):
+    def __init__(self, nets, dtype=torch.float32, record=None):
         self.nets = nets
         self.graph = nets[0].graph
         for net in nets[1:]:
             _check_same_structure(nets[0], net)
         self.params = [_stack([net.learnable_params[i] for net in nets]) for i in range(len(nets[0].learnable_params))]
         self._grads = [p.grad for p in self.params]
-        self._steps = self._compile()
+        self._sources, self._steps = self._compile(dtype)
+        if record is None and self.params[0].is_cuda:
+            record = cuda_graph
+        self._pass = RecordedPass(self._run, self._grads, record) if record else self._run
+
+    @property
+    def refusal(self):
+        return getattr(self._pass, "refusal", None)
 
     def clear_param_diffs(self):
         torch._foreach_zero_(self._grads)
 
     def forward_backward(self):
         """One pass of all nets over their next batches; diffs accumulate. Returns the losses, tensor (G,), detached."""
+        return self._pass(self.read_data())
+
+    def _run(self, inputs):
         self.values = values = [None] * len(self.graph.blob_names)
+        for (_, tops), blobs in zip(self._sources, inputs):
+            for i, value in zip(tops, blobs):
+                values[i] = value
         total = 0.0
         for run, bottoms, tops, losses in self._steps:
             for i, value in zip(tops, run([values[i] for i in bottoms])):
@@ -55,21 +76,25 @@ class StackedNets:
 
     def read_data(self):
         """What the data layers give next, as lists of stacked blobs."""
-        return [run([]) for run, bottoms, _, _ in self._steps if not bottoms]
+        return [run([]) for run, _ in self._sources]
 
     def outputs_of(self, index):
         """Output blobs of one net in the last pass: dict of name -> tensor (N, ...)."""
         return {self.graph.blob_names[i]: unstacked(self.values[i].detach(), index) for i in self.graph.outputs}
 
-    def _compile(self):
+    def _compile(self, dtype):
+        """[(reads the tops, tops)] of the layers that read data, [(run, bottoms, tops, losses)] of the others."""
         position = {id(p): i for i, p in enumerate(self.nets[0].learnable_params)}
-        steps = []
+        sources, steps = [], []
         for k, node in enumerate(self.graph.nodes):
             blobs = [self.params[position[id(p)]] for p in node.layer._parameters.values()]
-            run = operation([net.graph.nodes[k].layer for net in self.nets], blobs)
+            run = operation([net.graph.nodes[k].layer for net in self.nets], blobs, dtype)
+            if not node.bottoms:
+                sources.append((run, node.tops))
             losses = [(node.tops[i], weight) for i, weight in enumerate(node.loss_weights) if weight]
             steps.append((run, node.bottoms, node.tops, losses))
-        return _pooled_first(self.graph, steps)
+        steps = _pooled_first(self.graph, steps)
+        return sources, [step for step in steps if step[1]]
 
 
 def _stack(parameters):

@@ -1,5 +1,7 @@
 """What each layer type does to stacked blobs, shape (G, ..., N); maps (N, C, H, W) become (G, H, C, W, N).
 
+Maps are of the type the data layers give them, and so is what is done with them; vectors and losses are float32.
+
 An operation takes a list of stacked bottoms and returns a list of stacked tops. `operation(layers)` builds the one that
 stands for G equal layers; a type or setting that is missing here raises `NotStackable`, and the nets then run one by one.
 Adding a type is one function.
@@ -17,13 +19,15 @@ class NotStackable(Exception):
 _OPERATIONS = {}
 
 
-def operation(layers, blobs):
+def operation(layers, blobs, dtype=torch.float32):
     """The operation of G equal layers.
 
     Parameters
     ----------
     layers : list of Layer, one of each net
     blobs : list of tensors (G, ...), the layers' parameter blobs stacked
+    dtype : torch.dtype
+        Of the maps that data layers give: float32 or bfloat16.
 
     Raises
     ------
@@ -31,7 +35,7 @@ def operation(layers, blobs):
     """
     first = layers[0]
     if not first.exact_bottoms and getattr(first, "min_bottoms", None) is None and not first.param.bottom:
-        return _data(layers)
+        return _data(layers, dtype)
     build = _OPERATIONS.get(first.param.type)
     if build is None:
         raise NotStackable(f"layer {first.name!r}: type {first.param.type} has no stacked form")
@@ -56,11 +60,11 @@ def _require(layer, condition, what):
         raise NotStackable(f"layer {layer.name!r}: {what}")
 
 
-def _data(layers):
+def _data(layers, dtype):
     """Data layers read each for itself."""
     def run(bottoms):
-        tops = zip(*(layer() for layer in layers))
-        return [_rows_first(torch.stack(top).movedim(1, -1)).contiguous() for top in tops]
+        tops = [torch.stack(top).movedim(1, -1) for top in zip(*(layer() for layer in layers))]
+        return [_rows_first(top.to(dtype) if top.dim() == 5 else top).contiguous() for top in tops]
     return run
 
 
@@ -70,25 +74,31 @@ def _rows_first(x):
 
 
 def _flat(x):
-    """Blob -> (G, values in Caffe's order, N)."""
-    return _rows_first(x).flatten(1, -2)
+    """Blob -> float32 (G, values in Caffe's order, N)."""
+    return _rows_first(x).flatten(1, -2).float()
 
 
 @_stacks("LocallySharedConvolution")
 def _locally_shared_convolution(layer, blobs):
-    weight, bias = (*blobs, None)[:2]
-    return lambda bottoms: [Convolution.apply(bottoms[0], weight, bias, layer.p, layer.q)]
+    return _convolved(blobs, layer.p, layer.q)
 
 
 @_stacks("Convolution")
 def _convolution(layer, blobs):
     p = layer.param.convolution_param
-    weight, bias = (*blobs, None)[:2]
+    weight = blobs[0]
     plain = (weight.dim() == 5 and weight.shape[-1] == weight.shape[-2] and p.group == 1
              and not any(p.pad) and not p.pad_h and not p.pad_w and p.axis == 1
              and all(s == 1 for s in (*p.stride, *p.dilation)) and not p.stride_h and not p.stride_w)
     _require(layer, plain, "only square kernels with stride 1, no pad, group or dilation")
-    return lambda bottoms: [Convolution.apply(bottoms[0], weight, bias, 1, 1)]
+    return _convolved(blobs, 1, 1)
+
+
+def _convolved(blobs, p, q):
+    def run(bottoms):
+        weight, bias = (*(blob.to(bottoms[0].dtype) for blob in blobs), None)[:2]
+        return [Convolution.apply(bottoms[0], weight, bias, p, q)]
+    return run
 
 
 @_stacks("LocallySharedScale")
@@ -102,7 +112,7 @@ def _locally_shared_scale(layer, blobs):
     def run(bottoms):
         x = bottoms[0]
         G, H, n, W, N = x.shape
-        gain, bias = map(spread, blobs)
+        gain, bias = (spread(blob).to(x.dtype) for blob in blobs)
         return [torch.addcmul(bias, x.reshape(G, p, H // p, n, q, W // q, N), gain).reshape(x.shape)]
     return run
 
