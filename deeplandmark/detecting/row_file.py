@@ -14,7 +14,7 @@ class RowFile:
 
     Parameters
     ----------
-    path : where the rows end up
+    path : where the rows end up; its folder is made
     layout : Layout
         JSON lines or CSV, see rows.py.
     points : int
@@ -28,6 +28,7 @@ class RowFile:
         self._part = self.path.with_name(self.path.name + ".part")
         self._journal_path = self.path.with_name(self.path.name + ".part.done")
         self._done = set()  # hashes: a million names would take ten times the memory
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         if resume:
             self._take_up()
         self._rows = self._part.open("ab" if resume else "wb")

@@ -57,7 +57,7 @@ def faces(tmp_path):
 
 def test_a_folder_with_broken_files(faces):
     folder, truth = faces
-    done = run(folder, "pictures", "--json", "faces.jsonl", "--csv", "faces.csv", "--out", "drawn")
+    done = run(folder, "pictures", "--json", "faces.jsonl", "--csv", "tables/faces.csv", "--out", "drawn")
     assert done.returncode == 1 and done.stdout == ""
     errors = done.stderr.splitlines()
     assert len(errors) == 3 and "pictures/broken.jpg: the picture is cut short" in errors[0]
@@ -69,7 +69,7 @@ def test_a_folder_with_broken_files(faces):
         assert list(row) == ["picture", "box", "points", "confidence", "score"] and len(row["confidence"]) == 5
         landmark_px, bbox = truth[row["picture"]]
         assert np.abs(np.array(row["points"]) - landmark_px).max() < 0.15 * bbox.width
-    table = list(csv.DictReader((folder / "faces.csv").read_text().splitlines()))
+    table = list(csv.DictReader((folder / "tables/faces.csv").read_text().splitlines()))
     assert [float(row["x3"]) for row in table] == [row["points"][2][0] for row in rows]
     drawn = sorted(path.relative_to(folder / "drawn").as_posix() for path in (folder / "drawn").rglob("*.*"))
     assert drawn == ["a.jpg", "b.png", "below/a.jpg", "wall.png"]
@@ -126,8 +126,8 @@ def test_a_picture_that_is_named_twice_is_looked_at_once(faces):
     ("a.jpg --boxes 1,2,3", "detect: '1,2,3' is not a box"), ("a.jpg --detector yolo", "no such detector"),
     ("a.jpg --boxes 0,0,2e8,2e8 --out o", "lies nowhere near a picture"),
     ("a.jpg --boxes-file none.csv", "none.csv: cannot be read"),
-    ("a.jpg --out .", "where the pictures lie"), ("a.jpg --json no/where.jsonl", "no/where.jsonl"),
-    ("a.jpg --json a.jsonl --csv no/b.csv", "no/b.csv")])
+    ("a.jpg --out .", "where the pictures lie"), ("a.jpg --json a.jpg/b.jsonl", "detect: a.jpg"),
+    ("a.jpg --json a.jsonl --csv a.jpg/b.csv", "detect: a.jpg")])
 def test_errors_are_named(tmp_path, monkeypatch, capsys, arguments, text):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jpg").touch()
