@@ -126,6 +126,15 @@ def test_many_faces_in_parts_keep_their_order(by_onnx):
         assert np.abs(alone.confidence[0] - together.confidence[i]).max() < 1e-3
 
 
+def test_weights_in_float16_take_half_the_file(by_onnx, tmp_path):
+    export_cascade(default_model(), tmp_path / "whole.onnx")
+    export_cascade(default_model(), tmp_path / "half.onnx", half=True)
+    assert (tmp_path / "half.onnx").stat().st_size < 0.55 * (tmp_path / "whole.onnx").stat().st_size
+    image, boxes = picture(), [[84, 92, 161, 169]]
+    difference_px = np.abs(Cascade.load(tmp_path / "half.onnx").predict(image, boxes) - by_onnx.predict(image, boxes))
+    assert 0 < difference_px.max() < 0.2
+
+
 def test_mirrored_averaging(by_torch, tmp_path):
     export_cascade(default_model(), tmp_path / "mirrored.onnx", mirror=True)
     image, boxes = picture(), np.array([[60, 40, 160, 140], [150.5, 100, 280, 220]])

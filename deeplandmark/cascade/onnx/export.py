@@ -8,6 +8,7 @@ from onnx import TensorProto, helper
 from deeplandmark.caffe.files import write_bytes
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder
 from deeplandmark.cascade.model_folder import fingerprint
+from deeplandmark.cascade.onnx.half import halved
 from deeplandmark.cascade.onnx.levels import OUTPUTS, CascadeNodes, Level
 from deeplandmark.cascade.onnx.stacks import Stack, alike
 from deeplandmark.cascade.onnx.windows import FaceNodes, Places, read_picture
@@ -17,7 +18,7 @@ from deeplandmark.cascade.torch_networks import load_modules
 _IR_VERSION = 8                  # the one of opset 17
 
 
-def export_cascade(folder, onnx_file=None, mirror=False):
+def export_cascade(folder, onnx_file=None, mirror=False, half=False):
     """The cascade of a model folder as one ONNX model (opset 17), checked by onnx.checker.
 
     Inputs
@@ -36,6 +37,8 @@ def export_cascade(folder, onnx_file=None, mirror=False):
         Where the model is written, whole or not at all.
     mirror : bool
         Each face is looked at as it is and mirrored, and the answers are averaged: twice the work.
+    half : bool
+        Weights are stored as float16 (see half.py).
 
     Returns
     -------
@@ -57,6 +60,8 @@ def export_cascade(folder, onnx_file=None, mirror=False):
                 "mirror": str(int(mirror)), "levels": " ".join(map(str, levels)),
                 "reach": str(_reach(settings, modules))}
     helper.set_model_props(model, metadata)
+    if half:
+        halved(model)
     onnx.checker.check_model(model)
     if onnx_file is not None:
         write_bytes(onnx_file, model.SerializeToString(deterministic=True))
