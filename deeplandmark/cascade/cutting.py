@@ -20,7 +20,7 @@ import numpy as np
 RULES = ("area", "truncate")
 # Added to a patch's variance, grey levels squared: too little to be seen in a picture, and what rounding leaves of a
 # patch of one colour stays near zero.
-FLAT = 1e-6
+FLAT = 1e-4
 
 
 def cut(image, window, size, rule="area"):

@@ -73,8 +73,9 @@ def test_synthetic_faces(by_torch):
 ])
 def test_boxes_of_all_kinds(by_torch, by_onnx, boxes):
     image = picture()
+    tolerance_px = max(TOLERANCE_PX, 2e-5 * np.ptp(boxes))       # of a box of 1,300 pixels float32 leaves little more
     for level in (1, 2, 3):
-        assert_same(by_onnx.locate(image, boxes, level), by_torch.locate(image, boxes, level))
+        assert_same(by_onnx.locate(image, boxes, level), by_torch.locate(image, boxes, level), tolerance_px)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 500), (3, 7), (64, 8), (61, 9)])
