@@ -60,14 +60,15 @@ def test_a_file_appears_when_it_is_whole(tmp_path, layout):
 
 def test_a_file_that_cannot_be_opened_leaves_nothing_of_the_others(tmp_path):
     opened = []
+    (tmp_path / "file").touch()
 
     def row_files():
         opened.append(RowFile(tmp_path / "a", JSON_LINES, 5))
         yield opened[0]
-        yield RowFile(tmp_path / "no" / "b", CSV, 5)
-    with pytest.raises(FileNotFoundError), finished(row_files()):
+        yield RowFile(tmp_path / "file" / "b", CSV, 5)
+    with pytest.raises(FileExistsError), finished(row_files()):
         pass
-    assert opened[0]._rows.closed and opened[0]._journal.closed and os.listdir(tmp_path) == []
+    assert opened[0]._rows.closed and opened[0]._journal.closed and os.listdir(tmp_path) == ["file"]
 
 
 def test_a_file_that_cannot_be_finished_leaves_the_others_for_later(tmp_path):
