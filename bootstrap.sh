@@ -16,8 +16,8 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --recipe NAME       fast (default) or full: the training plan
   --set NAME=VALUE    a variable of the templates, such as rotation=20 (see deeplandmark.generate); may be repeated
   --levels 1,2,3      levels to train (default: all)
-  --jobs N            processes that train at a time (default: one a core)
-  --device NAME       cpu (default) or cuda
+  --jobs N            processes that train at a time (default: one a core; 1 on a GPU)
+  --device NAME       cpu (default), cuda or cuda:N
   --precision NAME    float32 (default) or bfloat16: of the maps while training
   --seed N            makes a whole run repeatable (default: 1)
   --effort X          factor on the number of iterations (default: 1; synthetic faces 0.1)

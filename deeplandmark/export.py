@@ -40,7 +40,7 @@ def _parser():
     parser.add_argument("--mirror", action="store_true", help="look at each face mirrored, too, and average: slower, "
                         "a little better")
     parser.add_argument("--half", action="store_true", help="store the weights as float16: half the file, points that "
-                        "differ by a hundredth of a pixel; as fast as without")
+                        "differ by a few hundredths of a pixel; as fast as without")
     return parser
 
 

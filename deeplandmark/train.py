@@ -55,8 +55,8 @@ def _parser():
     parser.add_argument("--variant", default="paper", choices=list(SETTINGS))
     parser.add_argument("--only", type=_names, metavar="NAMES", help="networks to train, such as 2_LE1,2_LE2")
     parser.add_argument("--jobs", type=whole_number(1), metavar="N",
-                        help="processes that train at a time (default: one a core)")
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+                        help="processes that train at a time (default: one a core; 1 on a GPU)")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"),
                         help="of the maps (default: float32); weights and losses are always float32")
     add_points_argument(parser)

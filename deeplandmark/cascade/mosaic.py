@@ -1,5 +1,5 @@
-"""Faces of many pictures in one, for an engine that takes one picture a call: a call for sixteen faces costs little
-more than half as much a face as sixteen calls."""
+"""Faces of many pictures in one, for an engine that takes one picture a call: a face costs about half as much in a
+call for sixteen as in sixteen calls."""
 from dataclasses import dataclass
 
 import numpy as np

@@ -61,7 +61,7 @@ class CascadeSettings:
 
     def to_json(self):
         """The text of cascade.json."""
-        values = {"format": FORMAT, "normalisation": "each patch: (x - mean) / std", **asdict(self)}
+        values = {"format": FORMAT, "normalisation": "each patch: (x - mean) / sqrt(variance + 0.0001)", **asdict(self)}
         if self.confidence is None:
             del values["confidence"]
         return json.dumps(values, indent=1)
