@@ -18,7 +18,7 @@ from deeplandmark.command import command
 from deeplandmark.faces import PictureError, open_archive, read_colour, read_list, too_many_bad
 from deeplandmark.faces.detection import load_detector
 from deeplandmark.faces.detection.box_map import fit_edge_shifts, squares_of_points
-from deeplandmark.faces.picture_list import training_part
+from deeplandmark.faces.picture_list import Problem, training_part
 from deeplandmark.faces.progress import progress
 
 # A found box is of the labelled face when their centres lie no further apart than this, in widths of the label.
@@ -33,19 +33,28 @@ def main(arguments=None):
 
 
 def paired_boxes(detector, faces, threads):
-    """Boxes (n, 4) as the detector frames them and the list's (n, 4), of those faces that it finds."""
+    """Boxes (n, 4) as the detector frames them and the list's (n, 4), of those faces that it finds.
+
+    Raises
+    ------
+    ListError
+        If more than 1 % of the pictures cannot be read.
+    """
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(threads) as pool:
         found = pool.map(partial(_nearest, detector), faces)
         pairs = [pair for pair in progress(found, len(faces), "finding faces", "picture") if pair is not None]
+    too_many_bad([pair for pair in pairs if isinstance(pair, Problem)], len(faces))
+    pairs = [pair for pair in pairs if not isinstance(pair, Problem)]
     return np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
 
 
 def _nearest(detector, face):
+    """(found box, the list's box), None where the face is not found, a Problem where its picture cannot be read."""
     try:
         boxes = detector.find(read_colour(face.path)).boxes.astype(np.float64)
-    except PictureError:
-        return None
+    except PictureError as error:
+        return Problem(face.line, str(error))
     if not len(boxes):
         return None
     distance = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - face.bbox.centre).max(axis=1)

@@ -218,6 +218,9 @@ def test_the_command_that_measures_the_map(tmp_path, capsys):
     points, haar = capsys.readouterr().out.splitlines()
     assert points.startswith('"points": (') and "# 9 of 9 faces" in points
     assert haar.startswith('"haar": (')
+    (tmp_path / "faces" / "synthetic" / "train_00003.jpg").write_bytes(b"")
+    assert fit_boxes(["--data", str(tmp_path / "faces"), "--limit", "10"]) == 1
+    assert "1 of 9 lines are bad" in capsys.readouterr().err
     assert fit_boxes(["--data", str(tmp_path / "nothing")]) == 1
     assert capsys.readouterr().err.startswith("fit_boxes: ")
     for option in ("--limit", "--threads"):
