@@ -1,8 +1,9 @@
 """Fit how sure a cascade is of each point, and how much of level 1 its points keep, on faces its networks were not
 trained on, and write both into its folder.
 
-The faces are every tenth of the training list, which training holds back. Run it after the last level is trained, and
-again whenever a network has changed. cascade.json appears only when whole.
+The faces are every tenth of the training list, which training holds back. What the hidden layers of a whole cascade tell
+of the error is learnt from the other nine tenths before. Run it after the last level is trained, and again whenever a
+network has changed. cascade.json appears only when whole.
 
 examples:
   python -m deeplandmark.calibrate --model model --data dataset/train
@@ -17,7 +18,9 @@ from deeplandmark.arguments import whole_number
 from deeplandmark.command import command, when_interrupted
 from deeplandmark.faces.archive import open_archive
 from deeplandmark.faces.errors import ListError
-from deeplandmark.faces.picture_list import held_back, read_list, too_many_bad
+from deeplandmark.faces.picture_list import held_back, read_list, too_many_bad, training_part
+
+TRAINING_COPIES = 2     # views of each face that networks were trained on
 
 
 @command
@@ -32,21 +35,29 @@ def main(arguments=None):
 def calibrate(args):
     """Writes the weights; returns what there is to say about them."""
     from deeplandmark.cascade.calibration import fit_blend, fit_confidence, observe  # late: --help needs no cascade
-    from deeplandmark.cascade.cascade import Cascade
+    from deeplandmark.cascade.hidden import fit_error
+    from deeplandmark.cascade.networks import LEVELS
     from deeplandmark.cascade.settings import FILE_NAME, CascadeSettings
+    from deeplandmark.cascade.torch_networks import TorchEngine, load_modules
 
     if not Path(args.model, FILE_NAME).is_file():
         raise ValueError(f"{args.model}: no model folder of ours, it has no {FILE_NAME}")
-    settings, cascade = CascadeSettings.load(args.model), Cascade.load(args.model)
-    export = _exporter(args.model)
-    faces = _held_back(args.data, len(settings.points))
-    observations = observe(cascade, faces, args.copies, args.seed)
-    observations, share = fit_blend(observations, settings.level_1_share)
-    fitted = replace(settings, confidence=fit_confidence(observations, settings.points.mirror), level_1_share=share)
+    # Without what was fitted before: it may belong to other networks.
+    settings, modules = load_modules(args.model, replace(CascadeSettings.load(args.model), confidence=None))
+    engine, export = TorchEngine(settings, modules), _exporter(args.model)
+    faces = _faces(args.data, len(settings.points))
+    held = held_back(faces)
+    observations, share = fit_blend(observe(engine, held, args.copies, args.seed), settings.level_1_share)
+    prediction = None
+    if observations.hidden and len(engine.levels) == len(LEVELS):
+        engine = TorchEngine(replace(settings, level_1_share=share), modules)
+        prediction = fit_error(observe(engine, training_part(faces), TRAINING_COPIES, args.seed))
+    fitted = replace(settings, level_1_share=share,
+                     confidence=fit_confidence(observations, settings.points.mirror, prediction))
     _save(fitted, Path(args.model, FILE_NAME), export)
     last = observations.levels.shape[1]
     failures = 100 * (1 - observations.right(last).mean())
-    return (f"confidence of {last} levels fitted on {len(faces)} held-back faces, {len(observations.width)} views: "
+    return (f"confidence of {last} levels fitted on {len(held)} held-back faces, {len(observations.width)} views: "
             f"{failures:.2f} % of their points are failures; share of level 1 in the points: {share:.3f}; "
             f"written to {args.model}/{FILE_NAME}")
 
@@ -80,13 +91,14 @@ def _save(settings, file, export):
         raise
 
 
-def _held_back(data, points):
+def _faces(data, points):
+    """All faces of the training list, of which some are held back."""
     problems = []
     faces = read_list(open_archive(data).train_list, points, problems)
     too_many_bad(problems, len(faces) + len(problems))
     if not held_back(faces):
         raise ListError(f"{data}: a training list of {len(faces)} faces holds none back")
-    return held_back(faces)
+    return faces
 
 
 def _parser():

@@ -3,8 +3,10 @@
 Each held-back face is seen under several poses and boxes, because a thousand faces as they are have too few failures to
 learn from. Whether a point is right is then explained from the features by logistic regression with a small penalty on
 the weights. All points share their weights; a point and the one it becomes in the mirrored picture share their bias.
+
+For a whole cascade one more feature is the error that the hidden layers predict (hidden.py).
 """
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import cv2
@@ -14,6 +16,7 @@ from deeplandmark.cascade.blend import blended, fit_share, unblended
 from deeplandmark.cascade.confidence import EPSILON, WITHIN, Weights, features, sigmoid
 from deeplandmark.cascade.many import in_order
 from deeplandmark.cascade.metrics import detection_error
+from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.faces.augment import apply, mirror, similarity
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture_list import Problem, read_face, too_many_bad
@@ -37,11 +40,14 @@ class Observations:
         Pixels.
     width : (m,)
         Of the boxes, pixels.
+    hidden : dict of Network to (m, D)
+        Their hidden layers.
     """
     levels: np.ndarray
     spread: np.ndarray
     truth: np.ndarray
     width: np.ndarray
+    hidden: dict = field(default_factory=dict)
 
     def features(self, count):
         """(m, k, 2 count - 1), of the first `count` levels."""
@@ -59,38 +65,60 @@ def fit_blend(observations, share):
     return replace(observations, levels=blended(levels, fitted)), fitted
 
 
-def fit_confidence(observations, mirror_of):
+def fit_confidence(observations, mirror_of, prediction=None):
     """The Weights for each number of levels: what `CascadeSettings.confidence` holds.
 
     Parameters
     ----------
     observations : Observations
     mirror_of : sequence of k int, `Points.mirror`
+    prediction : ErrorPrediction or None
+        What the hidden layers of a whole cascade say.
 
     Where all points of a level are right, or none, nothing can be learnt from the features: its confidence is the same
     for every point, (number right + 1) / (number + 2).
     """
-    return tuple(_fit_level(observations, count, mirror_of) for count in range(1, observations.levels.shape[1] + 1))
+    counts = range(1, observations.levels.shape[1] + 1)
+    return tuple(_fit_level(observations, count, mirror_of, prediction if count == len(LEVELS) else None)
+                 for count in counts)
 
 
-def _fit_level(observations, count, mirror_of):
+def _fit_level(observations, count, mirror_of, prediction):
     right = observations.right(count)
     if right.all() or not right.any():
         odds = (right.sum() + 1) / ((~right).sum() + 1)
         nothing = ((0.0,) * (2 * count - 1),) * len(mirror_of)
         return Weights((float(np.log(odds)),) * len(mirror_of), nothing, nothing)
     logs = np.log(EPSILON + observations.features(count))
-    logs = np.concatenate([logs, np.broadcast_to(logs.mean(1, keepdims=True), logs.shape)], axis=-1)
-    middle, scale = logs.mean((0, 1)), logs.std((0, 1)) + 1e-9
+    inputs = [logs, np.broadcast_to(logs.mean(1, keepdims=True), logs.shape)]
+    if prediction:
+        inputs.append(prediction.of(observations.hidden)[..., None])
+    slopes, bias = _fit_odds(np.concatenate(inputs, axis=-1), right, mirror_of)
+    own, face, worth = np.split(slopes, [logs.shape[-1], 2 * logs.shape[-1]])
+    hidden = {}
+    if prediction:
+        bias = bias + worth * prediction.bias
+        hidden = {name: _rounded(worth * weights) for name, weights in prediction.weights.items()}
+    own, face = ((tuple(part.tolist()),) * len(bias) for part in (own, face))
+    return Weights(tuple(bias.tolist()), own, face, hidden)
+
+
+def _fit_odds(inputs, right, mirror_of):
+    """(slopes (d,), bias (k,)) of the logarithm of the odds that points are right, from inputs (m, k, d)."""
+    middle, scale = inputs.mean((0, 1)), inputs.std((0, 1)) + 1e-9
     pair = np.minimum(np.arange(len(mirror_of)), mirror_of)
     bias_of = np.equal.outer(pair, np.unique(pair)).astype(np.float64)           # (k, number of biases)
-    inputs = np.concatenate([(logs - middle) / scale, np.broadcast_to(bias_of, (len(logs), *bias_of.shape))], axis=-1)
+    biases = np.broadcast_to(bias_of, (len(inputs), *bias_of.shape))
+    inputs = np.concatenate([(inputs - middle) / scale, biases], axis=-1)
     penalty = np.r_[np.full(len(middle), PENALTY), np.full(bias_of.shape[1], 1e-6)]
     found = logistic_regression(inputs.reshape(-1, inputs.shape[-1]), right.ravel(), penalty)
     slopes = found[:len(middle)] / scale
-    bias = bias_of @ found[len(middle):] - slopes @ middle
-    own, face = (tuple([tuple(part.tolist())] * len(bias)) for part in np.split(slopes, 2))
-    return Weights(tuple(bias.tolist()), own, face)
+    return slopes, bias_of @ found[len(middle):] - slopes @ middle
+
+
+def _rounded(weights):
+    """Six digits: there are many of them, and the networks know no more."""
+    return tuple(float(f"{weight:.6g}") for weight in weights)
 
 
 def logistic_regression(inputs, answers, penalty):
@@ -116,8 +144,13 @@ def logistic_regression(inputs, answers, penalty):
     return weights
 
 
-def observe(cascade, annotations, copies=COPIES, seed=0):
+def observe(engine, annotations, copies=COPIES, seed=0):
     """`Observations` of every face, `copies` times: as it is, then mirrored, turned and in other boxes by chance.
+
+    Parameters
+    ----------
+    engine : TorchEngine
+    annotations : list of Annotation
 
     Raises
     ------
@@ -126,31 +159,32 @@ def observe(cascade, annotations, copies=COPIES, seed=0):
     """
     too_many_bad((), len(annotations))
     found, problems = [], []
-    results = in_order(partial(_views, cascade, copies, seed), enumerate(annotations))
+    results = in_order(partial(_views, engine, copies, seed), enumerate(annotations))
     for views in progress(results, len(annotations), "calibrating", "face"):
         if isinstance(views, Problem):
             problems.append(views)
             too_many_bad(problems, len(annotations))
         else:
-            found += views
-    return Observations(*(np.array(values, np.float64) for values in zip(*found)))
+            found.append(views)
+    hidden = {network: np.concatenate([views.hidden[network] for views in found]) for network in found[0].hidden}
+    return Observations(*(np.concatenate([getattr(views, name) for views in found])
+                          for name in ("levels", "spread", "truth", "width")), hidden)
 
 
-def _views(cascade, copies, seed, item):
-    """[(levels, spread, truth, width)] of the views of (index, face); a Problem where its picture cannot be read."""
+def _views(engine, copies, seed, item):
+    """The Observations of the views of (index, face); a Problem where its picture cannot be read."""
     index, face = item
     try:
         image = read_face(face)
     except PictureError as error:
         return Problem(face.line, str(error))
-    found = []
-    for copy in range(copies):
-        # A generator for each view: what is drawn does not depend on which thread draws.
-        rng = np.random.default_rng([seed, index, copy])
-        posed, box, truth_px = _posed(image, face, cascade.settings.points, copy, rng)
-        faces = cascade.locate(posed, box[None])
-        found.append((faces.levels[0], faces.spread[0], truth_px, box[2] - box[0]))
-    return found
+    # A generator for each view: what is drawn does not depend on which thread draws.
+    views = [_posed(image, face, engine.settings.points, copy, np.random.default_rng([seed, index, copy]))
+             for copy in range(copies)]
+    images, boxes, truth_px = zip(*views)
+    boxes = np.array(boxes)
+    found = engine.run_faces(images, boxes, max(engine.levels))
+    return Observations(found.levels, found.spread, np.array(truth_px), boxes[:, 2] - boxes[:, 0], found.hidden)
 
 
 def _posed(image, face, points, copy, rng):

@@ -166,7 +166,7 @@ class Cascade:
 
 
 def _faces(found):
-    levels, spread, confidence, first = (np.asarray(array, np.float32) for array in found)
+    levels, spread, confidence, first = (np.asarray(array, np.float32) for array in found[:4])
     return Faces(np.ascontiguousarray(levels[:, -1]), confidence, levels, first, spread)
 
 

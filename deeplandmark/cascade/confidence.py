@@ -6,12 +6,14 @@ for each level the spread (mean distance of that point's networks from their ave
 from each level to the next the distance moved. Then, for point j of a face of k points,
 
     confidence_j = sigmoid(bias_j + sum_i own_ji log(EPSILON + f_ji)
-                                  + sum_i face_ji (mean over the points of log(EPSILON + f_.i)))
+                                  + sum_i face_ji (mean over the points of log(EPSILON + f_.i))
+                                  + hidden_j)
 
 with weights fitted by `deeplandmark.calibrate` on pictures the networks were not trained on, for each number of levels.
-They lie in `cascade.json` under "confidence"; a model folder without them has an uncalibrated stand-in.
+`hidden_j` is there for a whole cascade: what the hidden layers of the networks around the point tell (see hidden.py).
+The weights lie in `cascade.json` under "confidence"; a model folder without them has an uncalibrated stand-in.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,10 +34,13 @@ class Weights:
         Of a point's own log features; the order is spread of level 1 .. L, then moved 1 -> 2 .. L-1 -> L.
     face : (k, 2L - 1)
         Of the log features' mean over the points of the face.
+    hidden : dict of network's full name -> (D,)
+        Of its hidden layer, for those networks of a whole cascade that have one (see hidden.py).
     """
     bias: tuple
     own: tuple
     face: tuple
+    hidden: dict = field(default_factory=dict)
 
 
 def features(levels_px, spread_px, box_width):
@@ -60,7 +65,7 @@ def features(levels_px, spread_px, box_width):
     return both_px.transpose(0, 2, 1) / np.asarray(box_width, np.float64)[:, None, None]
 
 
-def point_confidence(levels_px, spread_px, box_width, weights=None):
+def point_confidence(levels_px, spread_px, box_width, weights=None, hidden=0.0):
     """The confidence of every point of n faces after the last of L levels.
 
     Parameters
@@ -69,6 +74,8 @@ def point_confidence(levels_px, spread_px, box_width, weights=None):
     weights : tuple of Weights or None, as in `CascadeSettings.confidence`
         The first for a cascade of 1 level, the second for one of 2, ... None, or too few for L levels:
         exp(-spread of the last level / DISAGREEMENT), which ranks but promises nothing.
+    hidden : (n, k)
+        hidden_j of every point.
 
     Returns
     -------
@@ -78,7 +85,7 @@ def point_confidence(levels_px, spread_px, box_width, weights=None):
     count = np.shape(levels_px)[1]
     if weights is None or len(weights) < count:
         return np.exp(-found[..., count - 1] / DISAGREEMENT)
-    return sigmoid(logit(found, weights[count - 1]))
+    return sigmoid(logit(found, weights[count - 1]) + hidden)
 
 
 def face_confidence(confidence):
@@ -87,7 +94,7 @@ def face_confidence(confidence):
 
 
 def logit(found, weights):
-    """Logarithm of the odds (n, k) of features (n, k, 2L - 1)."""
+    """Logarithm of the odds (n, k) of features (n, k, 2L - 1) alone."""
     logs = np.log(EPSILON + found)
     own, face = np.asarray(weights.own), np.asarray(weights.face)
     return np.asarray(weights.bias) + (own * logs).sum(-1) + (face * logs.mean(1, keepdims=True)).sum(-1)
@@ -99,7 +106,8 @@ def sigmoid(x):
 
 
 def read_weights(values, points):
-    """The tuple of Weights from what `cascade.json` has under "confidence": a list of {"bias", "own", "face"}, or None.
+    """The tuple of Weights from what `cascade.json` has under "confidence", or None: a list of {"bias", "own", "face"}
+    and, where there are any, "hidden".
 
     Raises
     ------
@@ -115,5 +123,10 @@ def _read(entry, points, count):
     for name, array in arrays.items():
         if array.shape != shapes[name] or not np.isfinite(array).all():
             raise ValueError(f"confidence: {name} must be {shapes[name]} finite numbers, found shape {array.shape}")
+    hidden = {name: np.array(numbers, np.float64) for name, numbers in dict(entry.get("hidden", {})).items()}
+    for name, array in hidden.items():
+        if array.ndim != 1 or not np.isfinite(array).all():
+            raise ValueError(f"confidence: hidden of {name} must be finite numbers, found shape {array.shape}")
     own, face = (tuple(map(tuple, arrays[name].tolist())) for name in ("own", "face"))
-    return Weights(tuple(arrays["bias"].tolist()), own, face)
+    return Weights(tuple(arrays["bias"].tolist()), own, face,
+                   {name: tuple(array.tolist()) for name, array in hidden.items()})

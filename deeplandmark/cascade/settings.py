@@ -1,5 +1,6 @@
 """What a model folder says of its networks besides their weights: `cascade.json`."""
 import json
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from pathlib import Path
@@ -64,7 +65,8 @@ class CascadeSettings:
         values = {"format": FORMAT, "normalisation": "each patch: (x - mean) / sqrt(variance + 0.0001)", **asdict(self)}
         if self.confidence is None:
             del values["confidence"]
-        return json.dumps(values, indent=1)
+        # Lists of numbers in one line each.
+        return re.sub(r"\[[-+.\de\s,]*\]", lambda found: " ".join(found[0].split()), json.dumps(values, indent=1))
 
     @classmethod
     def load(cls, folder):

@@ -10,12 +10,13 @@ from deeplandmark.caffe.module import to_torch
 from deeplandmark.cascade.blend import blended
 from deeplandmark.cascade.confidence import point_confidence
 from deeplandmark.cascade.frames import frames_of, see, windows_of
+from deeplandmark.cascade.hidden import hidden_blob, hidden_odds, weights_in_use
 from deeplandmark.cascade.model_folder import MARK
 from deeplandmark.cascade.networks import PREDICTION
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.box import reproject
 
-Found = namedtuple("Found", "levels spread confidence first")
+Found = namedtuple("Found", "levels spread confidence first hidden")
 
 
 class TorchEngine:
@@ -25,7 +26,7 @@ class TorchEngine:
     ----------
     settings : CascadeSettings
     modules : dict of Network to NetModule
-    run_network : callable (module, inputs (n, 1, rows, columns)) -> answers (n, num_output), optional
+    run_network : callable (module, inputs (n, 1, rows, columns)) -> answers (n, num_output), hidden layer (n, D) or None
         For modules of another kind.
 
     Attributes
@@ -40,40 +41,49 @@ class TorchEngine:
 
     def run(self, image, boxes, level):
         """Found for a grey picture and boxes (n, 4) float64: levels (n, L, k, 2) and spread (n, L, k) in pixels,
-        confidence (n, k), first (n, k, 2)."""
-        points_px = np.zeros((len(boxes), len(self.settings.points), 2))
-        levels, spreads, first = [], [], None
-        for number in (n for n in self.levels if n <= level):
-            answers = self._run_level(number, image, boxes, points_px)
-            points_px, spread = average(answers, points_px.shape)
-            first = answers[0][1] if first is None else first
-            levels.append(points_px)
-            spreads.append(spread)
-        levels, spreads = blended(np.stack(levels, axis=1), self.settings.level_1_share), np.stack(spreads, axis=1)
-        confidence = point_confidence(levels, spreads, boxes[:, 2] - boxes[:, 0], self.settings.confidence)
-        return Found(levels, spreads, confidence, first)
+        confidence (n, k), first (n, k, 2), hidden (see hidden.py) of the networks of levels 2 and 3."""
+        return self.run_faces([image] * len(boxes), boxes, level)
 
     def run_many(self, pictures, level):
         """[run(image, boxes, level)] of an iterable of (image, boxes)."""
         return [self.run(image, boxes, level) for image, boxes in pictures]
 
-    def _run_level(self, level, image, boxes, points_px):
-        """[(network, (n, its points, 2) in pixels)] of every network of a level."""
+    def run_faces(self, images, boxes, level):
+        """Found of n faces, each in its own picture."""
+        points_px = np.zeros((len(boxes), len(self.settings.points), 2))
+        levels, spreads, first, hidden = [], [], None, {}
+        for number in (n for n in self.levels if n <= level):
+            answers = self._run_level(number, images, boxes, points_px, hidden)
+            points_px, spread = average(answers, points_px.shape)
+            first = answers[0][1] if first is None else first
+            levels.append(points_px)
+            spreads.append(spread)
+        levels, spreads = blended(np.stack(levels, axis=1), self.settings.level_1_share), np.stack(spreads, axis=1)
+        odds = hidden_odds(hidden, weights_in_use(self.settings, spreads.shape[1]), points_px.shape[1])
+        width = boxes[:, 2] - boxes[:, 0]
+        confidence = point_confidence(levels, spreads, width, self.settings.confidence, odds)
+        return Found(levels, spreads, confidence, first, hidden)
+
+    def _run_level(self, level, images, boxes, points_px, hidden):
+        """[(network, (n, its points, 2) in pixels)] of every network of a level; their hidden layers go into `hidden`."""
         answers = []
         for network, module in self._modules.items():
             if network.level != level:
                 continue
             windows = windows_of(network, boxes, points_px)
-            data = np.array([see(network, image, window, self.settings) for window in windows], np.float32)
-            output = self._run_network(module, data.reshape(-1, 1, *network.size))
+            seen = [see(network, image, window, self.settings) for image, window in zip(images, windows)]
+            output, layer = self._run_network(module, np.array(seen, np.float32).reshape(-1, 1, *network.size))
             output = output.reshape(len(boxes), len(network.points), 2)
             in_frame = self.settings.encoding.decode(output.astype(np.float64))
             answers.append((network, reproject(frames_of(network, boxes, windows), in_frame)))
+            if level > 1 and layer is not None:
+                hidden[network] = layer
         return answers
 
 
-def load_modules(folder):
-    """(CascadeSettings, dict of Network to NetModule) of a model folder, ours or a saved one of the original.
+def load_modules(folder, settings=None):
+    """(CascadeSettings, dict of Network to NetModule) of a model folder, ours or a saved one of the original; settings
+    other than those of its cascade.json may be given.
 
     Networks that are not there are done without as long as F is there and a level is whole: the original has no EN
     and NM, and a cascade whose level 3 is not yet trained ends at level 2.
@@ -88,15 +98,36 @@ def load_modules(folder):
         raise ValueError(f"{folder}: no such folder")
     if not folder.joinpath(MARK).exists():
         raise ValueError(f"{folder} is not a model folder: it has no {MARK}")
-    settings = CascadeSettings.load(folder)
-    return settings, {network: _load_network(network, folder) for network in _present(settings, folder)}
+    settings = settings or CascadeSettings.load(folder)
+    modules = {network: _load_network(network, folder) for network in _present(settings, folder)}
+    _check_hidden(settings, modules, folder)
+    return settings, modules
 
 
 def _run_network(module, data):
-    """A network's answers float32 (n, num_output) to inputs float32 (n, 1, rows, columns)."""
+    """A network's answers float32 (n, num_output) to inputs float32 (n, 1, rows, columns), and its hidden layer (n, D)
+    or None."""
+    graph = module.graph
+    names = {graph.blob_names[i]: i for i in graph.outputs}
     with torch.inference_mode():
-        output = module(data=torch.from_numpy(np.ascontiguousarray(data)))
-    return (output[PREDICTION] if PREDICTION in output else next(iter(output.values()))).numpy()
+        values = module.values_of({"data": torch.from_numpy(np.ascontiguousarray(data))})
+        module.run(values)
+    hidden = hidden_blob(graph)
+    answers = values[names.get(PREDICTION, graph.outputs[0])]
+    return answers.numpy(), None if hidden is None else values[hidden].flatten(1).numpy()
+
+
+def _check_hidden(settings, modules, folder):
+    """Raises ValueError where the confidence was fitted to other networks."""
+    sizes = {}
+    for network, module in modules.items():
+        blob = hidden_blob(module.graph)
+        sizes[network.full_name] = None if blob is None else int(np.prod(module.graph.blob_shapes[blob][1:]))
+    levels = len({network.level for network in modules})
+    for name, weights in weights_in_use(settings, levels).items():
+        if sizes.get(name) != len(weights):
+            raise ValueError(f"{folder}: its confidence was fitted to another {name}; `python -m deeplandmark.calibrate` "
+                             "fits it anew")
 
 
 def average(answers, shape):
@@ -118,7 +149,7 @@ def average(answers, shape):
 def _load_network(network, folder):
     stem = folder / network.full_name
     module = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel")
-    shape = _run_network(module, np.zeros((1, 1, *network.size), np.float32)).shape
+    shape = _run_network(module, np.zeros((1, 1, *network.size), np.float32))[0].shape
     if shape != (1, network.num_output):
         raise CaffeError(f"{stem}.prototxt: its output has shape {shape}, expected (1, {network.num_output})")
     return module

@@ -17,7 +17,9 @@ from deeplandmark.cascade.evaluation import evaluate, spread
 from deeplandmark.cascade.metrics import reliability
 from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.cascade.torch_networks import TorchEngine, load_modules
 from deeplandmark.faces import ListError, read_list
+from deeplandmark.faces.picture_list import read_face
 
 MIRROR = (1, 0, 2, 4, 3)
 
@@ -80,13 +82,22 @@ def folder(tmp_path_factory):
     return folder
 
 
+def engine_of(folder, **changes):
+    settings, modules = load_modules(folder)
+    return TorchEngine(replace(settings, **changes), modules)
+
+
 def test_the_first_view_is_the_face_itself_and_views_repeat(folder):
-    cascade, faces = Cascade.load(folder / "model"), faces_of(folder / "trainImageList.txt")[:2]
-    found = observe(cascade, faces, copies=3)
+    engine, faces = engine_of(folder / "model"), faces_of(folder / "trainImageList.txt")[:2]
+    found = observe(engine, faces, copies=3)
     assert found.levels.shape == (6, 3, 5, 2) and found.spread.shape == (6, 3, 5)
+    assert {network.full_name: len(values) for network, values in found.hidden.items()} == {
+        f"{level}_{point}{k}": 6 for level in (2, 3) for point in ("LE", "RE", "N", "LM", "RM") for k in (1, 2)}
+    one = Cascade.load(folder / "model").locate(read_face(faces[1]), faces[1].bbox.as_array()[None])
+    np.testing.assert_allclose(found.levels[3], one.levels[0], atol=0.01)
     np.testing.assert_allclose(found.truth[3], faces[1].landmark_px)
     assert found.width[0] == faces[0].bbox.width != found.width[1]
-    again = observe(cascade, faces, copies=3)
+    again = observe(engine, faces, copies=3)
     np.testing.assert_allclose(again.truth, found.truth)
     # A mirrored face's left eye stays left in the picture.
     assert (found.truth[:, 0, 0] < found.truth[:, 1, 0]).all()
@@ -95,12 +106,12 @@ def test_the_first_view_is_the_face_itself_and_views_repeat(folder):
 def test_pictures_that_cannot_be_read(folder):
     faces = faces_of(folder / "trainImageList.txt")
     missing = replace(faces[0], path=folder / "missing.png")
-    cascade = Cascade.load(folder / "model")
+    engine = engine_of(folder / "model")
     with pytest.raises(ListError, match="1 of 2 lines are bad.*missing.png"):
-        observe(cascade, [faces[1], missing], copies=1)
+        observe(engine, [faces[1], missing], copies=1)
     with pytest.raises(ListError, match="no faces"):
-        observe(cascade, [])
-    assert len(observe(cascade, faces[:1] * 100 + [missing], copies=1).width) == 100
+        observe(engine, [])
+    assert len(observe(engine, faces[:1] * 100 + [missing], copies=1).width) == 100
 
 
 def test_the_command(folder, capsys):
@@ -162,7 +173,7 @@ def test_the_published_confidence_is_calibrated():
     result = evaluate(cascade, spread(read_list(Path(os.environ["DEEPLANDMARK_DATA"]) / "testImageList.txt"), 400))
     assert result.reliability.expected_calibration_error < 0.02
     failures, kept = result.rejection([0, 0.05])
-    assert kept < 0.8 * failures
+    assert kept < 0.6 * failures
 
 
 @pytest.mark.parametrize("arguments, text", [

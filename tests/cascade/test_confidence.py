@@ -39,6 +39,9 @@ def test_the_formula_point_by_point(found):
             expected[a, j] = 1 / (1 + exp(-odds))
     actual = point_confidence(levels_px, spread_px, width, (weights(1), weights(2), fitted))
     np.testing.assert_allclose(actual, expected, rtol=1e-9)
+    told = np.array([[0.5, -1, 0, 2, -3.0]] * N)
+    actual = point_confidence(levels_px, spread_px, width, (weights(1), weights(2), fitted), told)
+    np.testing.assert_allclose(np.log(actual / (1 - actual)), np.log(expected / (1 - expected)) + told, rtol=1e-9)
     assert features(levels_px, spread_px, width).shape == (N, K, 2 * L - 1)
 
 
@@ -63,7 +66,8 @@ def test_no_faces_and_extreme_weights_stay_within_0_and_1():
 
 
 def test_cascade_json_and_back(tmp_path):
-    fitted = replace(PAPER_SETTINGS, confidence=(weights(1), weights(2), weights(3)))
+    last = replace(weights(3), hidden={"2_LE1": (0.25, -1e-7), "3_N2": (3.0,)})
+    fitted = replace(PAPER_SETTINGS, confidence=(weights(1), weights(2), last))
     fitted.save(tmp_path)
     assert CascadeSettings.load(tmp_path) == fitted and [path.name for path in tmp_path.iterdir()] == ["cascade.json"]
     PAPER_SETTINGS.save(tmp_path)
@@ -73,7 +77,9 @@ def test_cascade_json_and_back(tmp_path):
 
 @pytest.mark.parametrize("change, text", [
     ({"bias": [0.0] * 4}, "bias must be"), ({"own": [[0.0, 1.0]] * 5}, "own must be"),
-    ({"face": [[float("nan")]] * 5}, "face"), ({"face": None}, "face"), ({"own": "x"}, "not a cascade's settings")])
+    ({"face": [[float("nan")]] * 5}, "face"), ({"hidden": {"2_LE1": [[1.0]]}}, "hidden of 2_LE1"),
+    ({"hidden": {"2_LE1": [float("inf")]}}, "hidden of 2_LE1"), ({"hidden": [1.0]}, "not a cascade's settings"),
+    ({"face": None}, "face"), ({"own": "x"}, "not a cascade's settings")])
 def test_weights_that_do_not_fit_are_refused(tmp_path, change, text):
     replace(PAPER_SETTINGS, confidence=(weights(1),)).save(tmp_path)
     values = json.loads((tmp_path / "cascade.json").read_text())

@@ -13,11 +13,13 @@ from deeplandmark import Cascade, export
 from deeplandmark.caffe import TEST
 from deeplandmark.caffe.net import Net
 from deeplandmark.cascade.confidence import Weights, point_confidence
+from deeplandmark.cascade.hidden import hidden_odds
 from deeplandmark.cascade.model_folder import ONNX_FILE, default_model, fingerprint
 from deeplandmark.cascade.networks import Points, networks
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.cascade.templates import render, template_folder
+from deeplandmark.cascade.torch_networks import TorchEngine, load_modules
 from deeplandmark.faces.synthetic import draw_face
 
 TOLERANCE_PX = 0.01         # what one graph may differ from network by network in torch
@@ -186,6 +188,8 @@ def gains_in_other_regions(text):
 
 THREE = Points(("left", "right", "chin"), (1, 0, 2))
 FITTED = tuple(Weights((0.5, -0.5, 1.0), ((-0.3,) * count,) * 3, ((0.2,) * count,) * 3) for count in (1, 3, 5))
+NETS = [f"{level}_{point}{k}" for level in (2, 3) for point in ("left", "right", "chin") for k in (1, 2)]
+TOLD = (*FITTED[:2], replace(FITTED[2], hidden={name: tuple(np.linspace(-1, i / 9, 60)) for i, name in enumerate(NETS)}))
 FIVE = tuple(Weights((0.5,) * 5, ((-0.3,) * count,) * 5, ((0.2,) * count,) * 5) for count in (1, 3, 5))
 
 
@@ -207,6 +211,27 @@ def test_other_cascades(tmp_path, settings):
         assert_same(found, torch_cascade.locate(image, boxes, level))
         expected = point_confidence(found.levels, found.spread, [100, 80], settings.get("confidence"))
         assert np.abs(found.confidence - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("edit", [None, with_a_branch])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_hidden_layers_in_the_confidence(tmp_path, edit, mirror):
+    """The whole cascade hears them, two levels of it do not; mirrored, each point hears those of its mirror point."""
+    folder = random_model(tmp_path / "model", points=THREE, confidence=TOLD, edit=edit)
+    export_cascade(folder, folder / ONNX_FILE, mirror=mirror)
+    image, boxes = picture(), np.array([[60, 40, 160, 140], [100, 90, 180, 170]])
+    cascade, (settings, modules) = Cascade.load(folder), load_modules(folder)
+    found, engine = cascade.locate(image, boxes), TorchEngine(settings, modules)
+    told = hidden_odds(engine.run(image, boxes, 3).hidden, TOLD[2].hidden, 3)
+    if mirror:
+        other = boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [image.shape[1] - 1, 0] * 2
+        flipped = engine.run(np.ascontiguousarray(image[:, ::-1]), other, 3).hidden
+        told = (told + hidden_odds(flipped, TOLD[2].hidden, 3)[:, list(THREE.mirror)]) / 2
+    assert np.ptp(told) > 0.1
+    expected = point_confidence(found.levels, found.spread, [100, 80], TOLD, told)
+    assert np.abs(found.confidence - expected).max() < 1e-4
+    part = cascade.locate(image, boxes, 2)
+    assert np.abs(part.confidence - point_confidence(part.levels, part.spread, [100, 80], TOLD)).max() < 1e-4
 
 
 def test_patches_of_a_point_may_differ_in_number_and_size(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 
 from deeplandmark.cascade.confidence import DISAGREEMENT, EPSILON
 from deeplandmark.cascade.cutting import FLAT
+from deeplandmark.cascade.hidden import weights_in_use
 from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.cascade.onnx.stacks import run_stack
 from deeplandmark.cascade.onnx.windows import cut_patches, extents, split
@@ -44,10 +45,11 @@ class CascadeNodes:
 
     def __init__(self, settings, levels, picture, faces):
         self.settings, self.levels, self.picture, self.faces = settings, levels, picture, faces
+        self._hidden_weights = weights_in_use(settings, len(levels))
 
     def run(self, b):
         """The names of levels (n, L, k, 2), spread (n, L, k), confidence (n, k) and first (n, k, 2)."""
-        k, count = len(self.settings.points), len(self.levels)
+        k, count, self._hidden_odds = len(self.settings.points), len(self.levels), None
         self.blocks = extents(b, self.picture, [level.places for level in self.levels], self.faces.longest)
         found, spread, first = self._level(b, 0, None)
         points, spreads = [found], [spread]
@@ -72,12 +74,27 @@ class CascadeNodes:
             anchor = self.faces.corner if before is None else self._chosen(b, before, places)
             patches = cut_patches(b, self.picture, self.faces, places, anchor, b.node("Gather", self.blocks, index))
             for stack in stacks:
-                answers = run_stack(b, stack, _seen(b, places, patches, stack))
+                answers, hidden = run_stack(b, stack, _seen(b, places, patches, stack))
+                self._add_hidden(b, stack, hidden)
                 count = sum(len(network.points) for network in stack.networks)
                 observed.append(b.node("Reshape", answers, b.constant([0, count, 2])))
                 spots += stack.networks
         b.begin_layer(f"level{level.number}/points", [])
         return self._combined(b, before, observed, spots)
+
+    def _add_hidden(self, b, stack, hidden):
+        """Adds what the hidden layers of a stack, Vectors, tell to the odds (n, k), as in hidden.py."""
+        mine = [self._hidden_weights.get(network.full_name) for network in stack.networks]
+        if hidden is None or not any(mine):
+            return
+        weights = np.zeros((len(mine), hidden.size, 1))
+        for own, numbers in zip(weights, mine):
+            if numbers:
+                own[hidden.order, 0] = numbers
+        told = b.node("Squeeze", b.node("MatMul", hidden.name, b.constant(weights)), b.constant([2]))     # (G, n)
+        sees = np.eye(len(self.settings.points))[[network.points[0] for network in stack.networks]]
+        before = [] if self._hidden_odds is None else [self._hidden_odds]
+        self._hidden_odds = b.node("Gemm", told, b.constant(sees), *before, transA=1)
 
     def _chosen(self, b, points, places):
         """Those of the points (n, k, 2) around which networks look."""
@@ -131,6 +148,8 @@ class CascadeNodes:
         logs = b.node("Log", b.node("Add", b.node("Div", found, width), EPSILON))                         # (n, 2L-1, k)
         total = b.node("Gemm", b.node("Flatten", logs), b.constant(_matrix(weights[count - 1])),
                        b.constant(np.array(weights[count - 1].bias)))
+        if self._hidden_odds is not None:
+            total = b.node("Add", total, self._unmirrored(b, self._hidden_odds, axis=1))
         return b.node("Sigmoid", total)
 
     def _half(self, b, value):

@@ -5,13 +5,16 @@ Maps of G networks lie in one tensor (n, G * maps, rows, columns), so that a con
 from collections import defaultdict
 from dataclasses import dataclass
 
+import numpy as np
+
 from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.onnx.builder import Value
 from deeplandmark.caffe.onnx.registry import find_exporter
 from deeplandmark.caffe.onnx.shapes import find_batch_axes, is_source, trace
+from deeplandmark.cascade.hidden import hidden_blob
 from deeplandmark.cascade.networks import PREDICTION
 from deeplandmark.cascade.onnx.layers import operation, windows_beside_each_other
-from deeplandmark.cascade.onnx.maps import Planes
+from deeplandmark.cascade.onnx.maps import Planes, Vectors
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,20 @@ def alike(modules):
 
 
 def run_stack(b, stack, x):
-    """Adds the nodes of a stack; x (n, G, rows, columns) to its answers (n, G, num_output)."""
+    """Adds the nodes of a stack; x (n, G, rows, columns) to its answers (n, G, num_output) and, as Vectors, what the last
+    InnerProduct layers get (None without such layers)."""
     chain = _chain(stack.graphs)
     if chain is None:
         return _one_by_one(b, stack, x)
     # ONNX Runtime chooses its kernels by sizes, and does not know those of the patches.
     x = b.node("Reshape", x, b.constant([0, len(stack.graphs), *stack.size]))
-    maps = Planes((x,), len(stack.graphs), 1, 1, *stack.size)
-    for name, run in chain:
-        b.begin_layer(f"{stack.networks[0].full_name}/{name}", [])
+    maps, hidden = Planes((x,), len(stack.graphs), 1, 1, *stack.size), None
+    for layer, run in chain:
+        b.begin_layer(f"{stack.networks[0].full_name}/{layer.name}", [])
+        if layer.param.type == "InnerProduct":
+            maps = hidden = maps.vectors(b)
         maps = run(b, maps)
-    return maps.vectors(b).answers(b)
+    return maps.vectors(b).answers(b), hidden
 
 
 def _structure(network, graph):
@@ -66,7 +72,7 @@ def _definition(param):
 
 
 def _chain(graphs):
-    """[(layer name, operation)] when every layer feeds just the next and has a stacked form, else None."""
+    """[(first layer, operation)] when every layer feeds just the next and has a stacked form, else None."""
     layers, before = [], None
     for nodes in zip(*(graph.nodes for graph in graphs)):
         node = nodes[0]
@@ -76,7 +82,7 @@ def _chain(graphs):
             layers.append([each.layer for each in nodes])
         before = node.tops
     layers = _pooled_first(layers)
-    steps = [(equal[0].name, operation(equal, _pooled(layers[i + 1:]))) for i, equal in enumerate(layers)]
+    steps = [(equal[0], operation(equal, _pooled(layers[i + 1:]))) for i, equal in enumerate(layers)]
     return None if any(run is None for _, run in steps) else steps
 
 
@@ -103,8 +109,14 @@ def _pooled(layers):
 def _one_by_one(b, stack, x):
     """Nets that are no chain: each by itself, layer by layer, with the exporters of deeplandmark.caffe."""
     parts = [b.node("Slice", x, *(b.constant([k]) for k in (g, g + 1, 1))) for g in range(len(stack.graphs))]
-    answers = [_run_net(b, graph, network, part) for graph, network, part in zip(stack.graphs, stack.networks, parts)]
-    return b.node("Concat", *answers, axis=1)
+    results = [_run_net(b, graph, network, part) for graph, network, part in zip(stack.graphs, stack.networks, parts)]
+    answers, layers = zip(*results)
+    hidden = None
+    if layers[0] is not None:
+        size = int(np.prod(layers[0].shape[1:]))
+        rows = [b.node("Reshape", layer, b.constant([1, -1, size])) for layer in layers]
+        hidden = Vectors(b.node("Concat", *rows, axis=0), len(rows), size, np.arange(size))
+    return b.node("Concat", *answers, axis=1), hidden
 
 
 def _run_net(b, graph, network, x):
@@ -121,4 +133,6 @@ def _run_net(b, graph, network, x):
         for blob, name, shape in zip(node.tops, [names] if isinstance(names, str) else names, tops):
             values[blob] = Value(name, shape)
     output = next((i for i in graph.outputs if graph.blob_names[i] == PREDICTION), graph.outputs[0])
-    return b.node("Reshape", values[output], b.constant([0, 1, network.num_output]))
+    hidden = hidden_blob(graph)
+    return (b.node("Reshape", values[output], b.constant([0, 1, network.num_output])),
+            None if hidden is None else values[hidden])

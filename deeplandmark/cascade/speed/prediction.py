@@ -1,6 +1,7 @@
 """Prediction speed: one face and many, the same by OpenCV's importer and network by network; pictures from disk."""
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -145,8 +146,8 @@ def _sessions(folder, model, image, box):
         stem = source / network.full_name
         to_onnx(f"{stem}.prototxt", f"{stem}.caffemodel", str(file))
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    engine = TorchEngine(settings, {network: module(network) for network in modules},
-                         lambda session, data: session.run(None, {"data": data})[0])
+    engine = TorchEngine(replace(settings, confidence=None), {network: module(network) for network in modules},
+                         lambda session, data: (session.run(None, {"data": data})[0], None))
     return lambda: engine.run(image, box, 3)
 
 
