@@ -143,9 +143,9 @@ done
 # ---------------------------------------------------------------------------------------------------------------- steps
 # Share of the whole time that each step took on two cores with recipe fast: only for the estimate of the time left.
 declare -A share=([generate]=1 [prepare_1]=4 [train_1]=48 [prepare_2]=5 [train_2]=17 [prepare_3]=5 [train_3]=17
-                  [export_1]=1 [export_2]=1 [export_3]=1 [calibrate]=1 [view_loss]=1 [evaluate]=2)
+                  [export_1]=1 [export_2]=1 [export_3]=1 [calibrate]=7 [view_loss]=1 [evaluate]=2)
 case $variant-$recipe in                                         # longer training beside the same preparation
-  wide-full) share+=([train_1]=210 [train_2]=26 [train_3]=26) ;;
+  wide-full) share+=([train_1]=210 [train_2]=26 [train_3]=26 [calibrate]=15) ;;
   paper-full) share+=([train_1]=96 [train_2]=34 [train_3]=34) ;;
 esac
 plan=(generate)
