@@ -9,6 +9,7 @@ from deeplandmark.cascade.confidence import WITHIN, face_confidence
 from deeplandmark.cascade.many import in_order
 from deeplandmark.cascade.metrics import detection_error, interocular_error, rejection_curve, reliability
 from deeplandmark.cascade.networks import FIVE_POINTS, Points
+from deeplandmark.cascade.poses import pose_subsets
 from deeplandmark.faces import POINT_NAMES
 from deeplandmark.faces.errors import ListError, PictureError
 from deeplandmark.faces.picture_list import Problem, read_face, too_many_bad
@@ -111,6 +112,12 @@ class Evaluation:
         names = np.array([(*folder.relative_to(common).parts, ".")[0] for folder in folders])
         found = sorted(set(names))
         return {name: self._part(names == name) for name in found} if 1 < len(found) <= _MOST_SUBSETS else {}
+
+    @property
+    def poses(self):
+        """{name: Evaluation} of the faces of each pose (see poses.py) that there are; empty for points of one's own."""
+        found = pose_subsets(self.truth) if self.is_usual else {}
+        return {name: self._part(chosen) for name, chosen in found.items() if chosen.any()}
 
     def _part(self, chosen):
         return replace(self, annotations=tuple(face for face, yes in zip(self.annotations, chosen) if yes), problems=(),

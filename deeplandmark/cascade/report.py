@@ -11,8 +11,9 @@ from deeplandmark.cascade.report_table import REJECTED, interocular_summaries, s
 def as_json(evaluation):
     """{"n": faces, "levels": {"1": {"mean": [k], "failure": [k]}, ...}, "ms_per_face": x}, and more where it is known.
 
-    Errors of "levels" and "subsets" are fractions of the box width. "interocular" has the same levels in distances
-    between the eyes (five points only), "subsets" the same for each folder of pictures, "confidence" the expected
+    Errors of "levels", "subsets" and "poses" are fractions of the box width. "interocular" has the same levels in
+    distances between the eyes (five points only), "subsets" the same for each folder of pictures, "poses" for each kind
+    of pose (five points only), "confidence" the expected
     calibration error, the reliability diagram's bins and the share of failures without the least confident faces.
     Network F alone is no level and stands in the text only.
     """
@@ -20,9 +21,10 @@ def as_json(evaluation):
              "ms_per_face": evaluation.ms_per_face}
     if evaluation.is_usual:
         found["interocular"] = {"levels": _levels(interocular_summaries(evaluation), evaluation)}
-    if evaluation.subsets:
-        found["subsets"] = {name: {"n": len(part), "levels": _levels(summaries(part), part)}
-                            for name, part in evaluation.subsets.items()}
+    for key, parts in (("subsets", evaluation.subsets), ("poses", evaluation.poses)):
+        if parts:
+            found[key] = {name: {"n": len(part), "levels": _levels(summaries(part), part)}
+                          for name, part in parts.items()}
     if evaluation.confidence is not None:
         found["confidence"] = _confidence(evaluation)
     return found

@@ -10,6 +10,7 @@ from deeplandmark.cascade.published import ORIGINAL, PAPER, READ_OFF, ROWS, VALI
 REJECTED = 0.05           # share of the faces whose rejection the report speaks of
 _LABEL, _COLUMN = 26, 14  # characters
 _MOST_COLUMNS = 5         # points that have a column each
+_POSES = "by tilt in degrees and by turn of the nose in eye distances"
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,16 @@ def interocular_summaries(evaluation):
 
 
 def table(evaluation, title=""):
-    """The text: this cascade beside the original and the paper, with the other normaliser, on subsets, how true its
-    confidence is, and the time."""
+    """The text: this cascade beside the original and the paper, with the other normaliser, on subsets, by
+    pose, how true its confidence is, and the time."""
     lines = [title] if title else []
     lines += [f"n = {len(evaluation)} faces", "",
               f"Mean error in % of the {BOX_WIDTH}; in brackets failures, % of faces above {100 * FAILURE:g} %",
               *_rows(summaries(evaluation), evaluation.names)]
     if evaluation.is_usual:
         lines += _published_rows() + [""] + _notes(evaluation) + _interocular(evaluation)
-    lines += _subsets(evaluation) + _confidence(evaluation) + [
+    lines += _parts(evaluation, evaluation.subsets, "on each folder of pictures")
+    lines += _parts(evaluation, evaluation.poses, _POSES) + _confidence(evaluation) + [
         "", f"{evaluation.ms_per_face:.1f} ms per face, mean of one face at a time, without decoding the picture"]
     if evaluation.problems:
         lines.append(f"{len(evaluation.problems)} bad lines of the list skipped; first: {evaluation.problems[0]}")
@@ -96,13 +98,12 @@ def _interocular(evaluation):
             *_rows(interocular_summaries(evaluation), evaluation.names)]
 
 
-def _subsets(evaluation):
-    """The last level on each part of the list."""
-    if not evaluation.subsets:
+def _parts(evaluation, parts, which):
+    """The last level on each part of the list, {name: Evaluation}."""
+    if not parts:
         return []
-    rows = [replace(summaries(part)[-1], name=f"{_short(name)} (n = {len(part)})")
-            for name, part in evaluation.subsets.items()]
-    return ["", f"Level {evaluation.level_count} on each folder of pictures, in % of the {BOX_WIDTH}",
+    rows = [replace(summaries(part)[-1], name=f"{_short(name)} (n = {len(part)})") for name, part in parts.items()]
+    return ["", f"Level {evaluation.level_count} {which}, in % of the {BOX_WIDTH}",
             *_rows(rows, evaluation.names, prefix="")]
 
 

@@ -36,7 +36,7 @@ def test_json_follows_the_schema(result, tmp_path):
     save_json(result, tmp_path / "sub" / "table.json")
     written = json.loads((tmp_path / "sub" / "table.json").read_text())
     assert written == as_json(result)
-    assert list(written) == ["n", "levels", "ms_per_face", "interocular", "confidence"]
+    assert list(written) == ["n", "levels", "ms_per_face", "interocular", "poses", "confidence"]
     assert written["n"] == 4 and written["ms_per_face"] == 1.5
     assert list(written["levels"]) == list(written["interocular"]["levels"]) == ["1", "2", "3"]
     for level in [*written["levels"].values(), *written["interocular"]["levels"].values()]:
@@ -75,6 +75,19 @@ def test_two_folders_are_two_subsets(result):
     assert not result.subsets and "subsets" not in as_json(result)
     many = [replace(face, path=face.path.parent / str(i % 9) / "a") for i, face in enumerate(result.annotations * 3)]
     assert not replace(result, annotations=tuple(many)).subsets
+
+
+def test_tilted_faces_are_a_subset(result):
+    faces = list(result.annotations)
+    tilted = faces[2].landmark_px.copy()
+    tilted[1] = tilted[0] + [20, 30]
+    faces[2] = replace(faces[2], landmark_px=tilted)
+    other = replace(result, annotations=tuple(faces))
+    found = as_json(other)["poses"]
+    assert found["tilt over 20"]["n"] == 1 and sum(found[name]["n"] for name in found if name.startswith("tilt")) == 4
+    np.testing.assert_allclose(found["tilt over 20"]["levels"]["3"]["mean"], other.errors[2, 2])
+    expected = 100 * other.errors[2, 2]
+    np.testing.assert_allclose(cells(table(other), "tilt over 20 (n = 1)")[:5, 0], expected, atol=0.006)
 
 
 def test_confidence_is_measured_against_what_came_true(result):
