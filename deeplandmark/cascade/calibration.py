@@ -26,7 +26,8 @@ COPIES = 8                              # of each face; the first as it is, ever
 ANGLE, SCALE, SHIFT = 15.0, 0.08, 0.06  # largest turn in degrees, ln of the box's size, shift in box widths and heights
 PENALTY = 10.0                          # on squared weights of standardised features; chosen by cross-validation
 _STEPS, _CLOSE = 100, 1e-9              # of Newton's method
-_TOGETHER = 64                          # views that run at once, which costs half of what one by one does
+# Views that run at once, which costs half of what one by one does; and how many of their pixels are held for it.
+_TOGETHER, _PIXELS = 64, 32_000_000
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,9 @@ def observe(engine, annotations, copies=COPIES, seed=0):
         If there are no faces, or more than 1 % of the pictures cannot be read.
     """
     too_many_bad((), len(annotations))
-    views = in_order(partial(_views, engine.settings.points, copies, seed), enumerate(annotations))
+    views = in_order(partial(_views, engine.settings.points, copies, seed), enumerate(annotations), ahead=1)
     readable = _readable(progress(views, len(annotations), "calibrating", "face"), len(annotations))
-    found = [_observed(engine, chunk) for chunk in in_chunks(readable, -(-_TOGETHER // copies))]
+    found = [_observed(engine, chunk) for chunk in in_chunks(readable, -(-_TOGETHER // copies), _pixels, _PIXELS)]
     hidden = {network: np.concatenate([part.hidden[network] for part in found]) for network in found[0].hidden}
     return Observations(*(np.concatenate([getattr(part, name) for part in found])
                           for name in ("levels", "spread", "truth", "width")), hidden)
@@ -187,6 +188,10 @@ def _readable(views_of_faces, total):
             too_many_bad(problems, total)
         else:
             yield views
+
+
+def _pixels(views):
+    return sum(image.size for image, _, _ in views)
 
 
 def _observed(engine, views_of_faces):
