@@ -2,7 +2,7 @@
 import sys
 from importlib import import_module
 
-from deeplandmark.extras import refuse
+from deeplandmark.commandline.extras import refuse
 
 # What each verb does, by what it is for.
 VERBS = {
@@ -28,7 +28,7 @@ VERBS = {
     "Caffe": {
         "caffe": "the `caffe` program for any net: train, test, time, and its tools"},
 }
-MODULES = {"caffe": "deeplandmark.caffe.commands"}              # of the verbs that are not deeplandmark/VERB.py
+MODULES = {"caffe": "deeplandmark.caffe.tools.program"}              # of the verbs that are not deeplandmark/VERB.py
 _EXAMPLES = """examples:
   deeplandmark detect photo.jpg --out drawn
   deeplandmark detect pictures --json faces.jsonl

@@ -15,13 +15,13 @@ import os
 import sys
 from pathlib import Path
 
-from deeplandmark.arguments import whole_number
-from deeplandmark.cascade.ablation import ABLATIONS, needs_frozen, row_text, run, save_rows
-from deeplandmark.cascade.prepare import Plan, prepare
-from deeplandmark.cascade.samples import AUGMENTATION, default_shift
 from deeplandmark.cascade.settings import PAPER_SETTINGS
-from deeplandmark.command import command, when_interrupted
-from deeplandmark.faces.archive import open_archive
+from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.faces.datasets.archive import open_archive
+from deeplandmark.measuring.ablation import ABLATIONS, needs_frozen, row_text, run, save_rows
+from deeplandmark.training.prepare import Plan, prepare
+from deeplandmark.training.samples import AUGMENTATION, default_shift
 
 
 @command

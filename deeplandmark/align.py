@@ -11,15 +11,15 @@ import json
 import sys
 from dataclasses import replace
 
-from deeplandmark.command import command
-from deeplandmark.detecting.batch import work_through
-from deeplandmark.detecting.result_folder import ResultFolder
-from deeplandmark.detecting.row_file import RowFile, finished
-from deeplandmark.detecting.rows import JSON_LINES, json_rows
-from deeplandmark.detecting.sources import sources
+from deeplandmark.commandline.command import command
+from deeplandmark.commandline.finder_arguments import add_finder_arguments, load_finder
 from deeplandmark.faces.alignment import ARCFACE, crop_aligned, read_template, similarity_to
 from deeplandmark.faces.errors import FacesError
-from deeplandmark.finder_arguments import add_finder_arguments, load_finder
+from deeplandmark.running.batch import work_through
+from deeplandmark.running.result_folder import ResultFolder
+from deeplandmark.running.row_file import RowFile, finished
+from deeplandmark.running.rows import JSON_LINES, json_rows
+from deeplandmark.running.sources import sources
 
 
 @command

@@ -18,10 +18,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from deeplandmark.arguments import positive, whole_number
-from deeplandmark.cascade.processes import reexec_keeping_memory
-from deeplandmark.command import command
-from deeplandmark.faces.workers import cores
+from deeplandmark.commandline.arguments import positive, whole_number
+from deeplandmark.commandline.command import command
+from deeplandmark.work.cores import cores
+from deeplandmark.work.processes import reexec_keeping_memory
 
 PARTS = ("training", "one_face", "faces", "pictures")
 
@@ -35,7 +35,7 @@ def main(arguments=None):
 
 
 def _run(args):
-    from deeplandmark.cascade.speed.ratios import worsened         # after --help: torch takes seconds to load
+    from deeplandmark.measuring.speed.ratios import worsened  # after --help: torch takes seconds to load
     _check_files(args)
     result = Result()
     for part in args.only or PARTS:
@@ -88,23 +88,23 @@ class Result:
 
 
 def _training(args, result):
-    from deeplandmark.cascade.speed.ratios import training_ratios
-    from deeplandmark.cascade.speed.training import training_steps
+    from deeplandmark.measuring.speed.ratios import training_ratios
+    from deeplandmark.measuring.speed.training import training_steps
     timings = training_steps(args.rounds, args.threads)
     result.add("training", f"training step, batch 64, {args.threads} thread(s)", timings, training_ratios(timings))
 
 
 def _one_face(args, result):
-    from deeplandmark.cascade.speed.prediction import one_face
-    from deeplandmark.cascade.speed.ratios import one_face_ratios
+    from deeplandmark.measuring.speed.prediction import one_face
+    from deeplandmark.measuring.speed.ratios import one_face_ratios
     timings = one_face(3 * args.rounds, args.model)
     result.add("one_face", "one face, one thread, picture in memory to points", timings, one_face_ratios(timings))
 
 
 def _faces(args, result):
-    from deeplandmark.cascade.speed import prediction
-    from deeplandmark.cascade.speed.chart import draw_chart
-    from deeplandmark.cascade.speed.ratios import faces_ratios, floor_ms
+    from deeplandmark.measuring.speed import prediction
+    from deeplandmark.measuring.speed.chart import draw_chart
+    from deeplandmark.measuring.speed.ratios import faces_ratios, floor_ms
     work, series = prediction.multiply_adds(args.model), {}
     result.numbers["multiply-adds of a face"] = work
     for threads in sorted({1, cores()}):
@@ -117,13 +117,13 @@ def _faces(args, result):
 
 
 def _pictures(args, result):
-    from deeplandmark.cascade.speed.prediction import pictures
+    from deeplandmark.measuring.speed.prediction import pictures
     rate, work = pictures(args.pictures, cores(), args.model)
     result.numbers.update({"pictures a second from disk": rate, "processor milliseconds a picture": work})
     print(f"{args.pictures} pictures from disk, 250 x 250 JPEG, {cores()} thread(s): {rate:.0f} a second, "
           f"{work:.2f} ms of all processors a picture")
     if sys.platform == "linux":
-        import resource                                          # elsewhere it is missing or counts in other units
+        import resource  # elsewhere it is missing or counts in other units
         memory = result.numbers["MiB of memory at most"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"this process has used {memory:.0f} MiB at most")
 

@@ -14,11 +14,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from deeplandmark.arguments import whole_number
-from deeplandmark.command import command, when_interrupted
-from deeplandmark.faces.archive import open_archive
+from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.faces.datasets.archive import open_archive
+from deeplandmark.faces.datasets.picture_list import held_back, read_list, too_many_bad, training_part
 from deeplandmark.faces.errors import ListError
-from deeplandmark.faces.picture_list import held_back, read_list, too_many_bad, training_part
 
 TRAINING_COPIES = 2     # views of each face that networks were trained on
 
@@ -34,11 +34,15 @@ def main(arguments=None):
 
 def calibrate(args):
     """Writes the weights; returns what there is to say about them."""
-    from deeplandmark.cascade.calibration import fit_blend, fit_confidence, observe  # late: --help needs no cascade
-    from deeplandmark.cascade.hidden import fit_error
+    from deeplandmark.cascade.confidence.calibration import (  # late: --help needs no cascade
+        fit_blend,
+        fit_confidence,
+        observe,
+    )
+    from deeplandmark.cascade.confidence.error_from_hidden_layers import fit_error
     from deeplandmark.cascade.networks import LEVELS
     from deeplandmark.cascade.settings import FILE_NAME, CascadeSettings
-    from deeplandmark.cascade.torch_networks import TorchEngine, load_modules
+    from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
 
     if not Path(args.model, FILE_NAME).is_file():
         raise ValueError(f"{args.model}: no model folder of ours, it has no {FILE_NAME}")

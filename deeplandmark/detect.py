@@ -14,16 +14,16 @@ import sys
 from contextlib import nullcontext
 from dataclasses import replace
 
-from deeplandmark.arguments import whole_number
-from deeplandmark.command import command, when_interrupted
-from deeplandmark.detecting.batch import work_through
-from deeplandmark.detecting.result_folder import ResultFolder
-from deeplandmark.detecting.row_file import RowFile, RowStream, finished
-from deeplandmark.detecting.rows import CSV, JSON_LINES
-from deeplandmark.detecting.sources import sources
-from deeplandmark.detecting.video_run import VideoRun
+from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.commandline.finder_arguments import add_finder_arguments, load_finder
 from deeplandmark.faces.draw import draw_faces
-from deeplandmark.finder_arguments import add_finder_arguments, load_finder
+from deeplandmark.running.batch import work_through
+from deeplandmark.running.result_folder import ResultFolder
+from deeplandmark.running.row_file import RowFile, RowStream, finished
+from deeplandmark.running.rows import CSV, JSON_LINES
+from deeplandmark.running.sources import sources
+from deeplandmark.running.video_run import VideoRun
 
 
 @command

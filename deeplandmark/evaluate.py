@@ -4,17 +4,17 @@ import os
 import sys
 from pathlib import Path
 
-from deeplandmark.arguments import whole_number
-from deeplandmark.cascade.evaluation import evaluate, spread
 from deeplandmark.cascade.model_folder import default_model
-from deeplandmark.cascade.report import save_json, save_report
-from deeplandmark.cascade.report_table import table
-from deeplandmark.command import command
+from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.command import command
 from deeplandmark.faces import POINT_NAMES
-from deeplandmark.faces.archive import TEST_LIST, open_archive
+from deeplandmark.faces.datasets.archive import TEST_LIST, open_archive
+from deeplandmark.faces.datasets.imglab import read_imglab
+from deeplandmark.faces.datasets.picture_list import read_list, too_many_bad
 from deeplandmark.faces.errors import ListError
-from deeplandmark.faces.imglab import read_imglab
-from deeplandmark.faces.picture_list import read_list, too_many_bad
+from deeplandmark.measuring.evaluation import evaluate, spread
+from deeplandmark.measuring.report import save_json, save_report
+from deeplandmark.measuring.report_table import table
 
 DATA_VARIABLE, DATA_FOLDER = "DEEPLANDMARK_DATA", "dataset/train"
 _EXAMPLES = """examples:
@@ -73,7 +73,7 @@ def _make_folders(options):
         except OSError as error:
             raise ListError(f"{folder}: no folder can be made there ({error.strerror})") from None
     if options.out:
-        import deeplandmark.cascade.report_curves                # noqa: F401 - it needs matplotlib, of the extra [train]
+        import deeplandmark.measuring.report_curves  # noqa: F401 - it needs matplotlib, of the extra [train]
     if options.json and Path(options.json).is_dir():
         raise ListError(f"--json {options.json}: is a folder")
 

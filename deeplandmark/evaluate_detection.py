@@ -11,15 +11,15 @@ import sys
 import cv2
 import numpy as np
 
-from deeplandmark.arguments import fraction, whole_number
-from deeplandmark.cascade.detected import FOUND, evaluate_detected
-from deeplandmark.cascade.evaluation import spread
-from deeplandmark.command import command
+from deeplandmark.commandline.arguments import fraction, whole_number
+from deeplandmark.commandline.command import command
+from deeplandmark.detectors import load_detector
 from deeplandmark.faces import BBox, open_archive, read_colour, read_list, too_many_bad
-from deeplandmark.faces.detection import load_detector
+from deeplandmark.faces.datasets.picture_list import held_back
 from deeplandmark.faces.draw import contact_sheet
 from deeplandmark.faces.picture import write_picture
-from deeplandmark.faces.picture_list import held_back
+from deeplandmark.measuring.detection import FOUND, evaluate_detected
+from deeplandmark.measuring.evaluation import spread
 
 
 @command

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from deeplandmark.cascade.model_folder import default_model
-from deeplandmark.command import command, when_interrupted
+from deeplandmark.commandline.command import command, when_interrupted
 
 
 @command
@@ -22,7 +22,7 @@ def main(arguments=None):
     args = _parser().parse_args(arguments)
     folder = Path(args.model or default_model())
     with when_interrupted("nothing was written"):
-        from deeplandmark.cascade.onnx import export_cascade       # after --help: torch takes seconds to load
+        from deeplandmark.cascade.onnx import export_cascade  # after --help: torch takes seconds to load
         try:
             export_cascade(folder, args.file, args.mirror, args.half)
         except OSError as error:                                   # it may name a temporary file

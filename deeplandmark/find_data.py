@@ -11,13 +11,13 @@ import os
 import sys
 from pathlib import Path
 
-from deeplandmark.arguments import whole_number
-from deeplandmark.command import command, when_interrupted
-from deeplandmark.faces.archive import OFFICIAL_PICTURES, check_archive, open_archive
-from deeplandmark.faces.download import OFFICIAL_URL, download
+from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.faces.datasets.archive import OFFICIAL_PICTURES, check_archive, open_archive
+from deeplandmark.faces.datasets.download import OFFICIAL_URL, download
 from deeplandmark.faces.errors import ArchiveError
 from deeplandmark.faces.synthetic.generate import generate
-from deeplandmark.own_points import add_points_argument
 
 
 @command

@@ -13,13 +13,13 @@ from functools import partial
 import cv2
 import numpy as np
 
-from deeplandmark.arguments import whole_number
-from deeplandmark.command import command
+from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.command import command
+from deeplandmark.detectors import load_detector
+from deeplandmark.detectors.box_map import fit_edge_shifts, squares_of_points
 from deeplandmark.faces import PictureError, open_archive, read_colour, read_list, too_many_bad
-from deeplandmark.faces.detection import load_detector
-from deeplandmark.faces.detection.box_map import fit_edge_shifts, squares_of_points
-from deeplandmark.faces.picture_list import Problem, training_part
-from deeplandmark.faces.progress import progress
+from deeplandmark.faces.datasets.picture_list import Problem, training_part
+from deeplandmark.work.progress import progress
 
 # A found box is of the labelled face when their centres lie no further apart than this, in widths of the label.
 _SAME_FACE = 0.25

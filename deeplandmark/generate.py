@@ -10,11 +10,11 @@ examples:
 import argparse
 import sys
 
-from deeplandmark.arguments import positive, whole_number
 from deeplandmark.cascade.settings import SETTINGS
-from deeplandmark.cascade.templates import RECIPES, check_nets, generate
-from deeplandmark.command import command
-from deeplandmark.own_points import add_points_argument
+from deeplandmark.commandline.arguments import positive, whole_number
+from deeplandmark.commandline.command import command
+from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.training.templates import RECIPES, check_nets, generate
 
 ABLATIONS = ("s0", "s3", "s4", "s5", "s6", "s7")
 

@@ -12,14 +12,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from deeplandmark.arguments import whole_number
-from deeplandmark.cascade.prepare import Plan, prepare
-from deeplandmark.cascade.samples import AUGMENTATION, default_shift
 from deeplandmark.cascade.settings import FILE_NAME, SETTINGS, CascadeSettings, settings_of
-from deeplandmark.cascade.sheet import show_samples
-from deeplandmark.command import command, when_interrupted
-from deeplandmark.faces.archive import open_archive
-from deeplandmark.own_points import add_points_argument
+from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.faces.datasets.archive import open_archive
+from deeplandmark.training.prepare import Plan, prepare
+from deeplandmark.training.samples import AUGMENTATION, default_shift
+from deeplandmark.training.show_samples import show_samples
 
 
 @command

@@ -6,8 +6,8 @@ import socket
 import sys
 from dataclasses import replace
 
-from deeplandmark.arguments import whole_number
-from deeplandmark.command import command
+from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.command import command
 from deeplandmark.web.limits import Limits
 
 _EXAMPLES = """examples:
@@ -54,10 +54,10 @@ def _serve(options):
     import uvicorn  # late: --help needs no extra
 
     from deeplandmark.cascade.cascade import Cascade
-    from deeplandmark.faces.detection import load_detector
-    from deeplandmark.faces.workers import cores
+    from deeplandmark.detectors import load_detector
     from deeplandmark.web.app import create_app
     from deeplandmark.web.finder import Finder
+    from deeplandmark.work.cores import cores
     with _listen(options.host, options.port) as listener:
         detector = load_detector(options.detector)
         finder = Finder(Cascade.load(options.model), detector, limits, options.threads or cores())

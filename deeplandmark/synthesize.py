@@ -8,12 +8,12 @@ examples:
 import argparse
 import sys
 
-from .arguments import whole_number
-from .command import command, when_interrupted
-from .faces.draw import contact_sheet
-from .faces.picture import read_colour, write_picture
-from .faces.picture_list import read_list
-from .faces.synthetic.generate import LISTS, generate
+from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.faces.datasets.picture_list import read_list
+from deeplandmark.faces.draw import contact_sheet
+from deeplandmark.faces.picture import read_colour, write_picture
+from deeplandmark.faces.synthetic.generate import LISTS, generate
 
 
 @command

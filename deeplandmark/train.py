@@ -12,12 +12,12 @@ import argparse
 import sys
 import time
 
-from deeplandmark.arguments import whole_number
-from deeplandmark.cascade.processes import end_with
 from deeplandmark.cascade.settings import SETTINGS, settings_of
-from deeplandmark.command import command, when_interrupted
-from deeplandmark.faces.progress import duration
-from deeplandmark.own_points import add_points_argument
+from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.work.processes import end_with
+from deeplandmark.work.progress import duration
 
 FOLDERS = {"train": "HDF5 files", "model": "models and snapshots", "log": "training logs"}
 
@@ -26,8 +26,8 @@ FOLDERS = {"train": "HDF5 files", "model": "models and snapshots", "log": "train
 def main(arguments=None):
     """Returns the exit status."""
     args = _parser().parse_args(arguments)
-    from deeplandmark.cascade.train_level import train_level     # after --help: torch takes seconds to load
-    from deeplandmark.cascade.training import Folders
+    from deeplandmark.training.network_training import Folders
+    from deeplandmark.training.train_level import train_level  # after --help: torch takes seconds to load
     if args.end_with:
         end_with(args.end_with)
     start = time.monotonic()

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from deeplandmark.command import command
+from deeplandmark.commandline.command import command
 
 _EXAMPLES = """examples:
   python -m deeplandmark.view_loss log
@@ -30,7 +30,7 @@ def main(arguments=None):
     options = get_args_parser().parse_args(arguments)
     if not os.path.isdir(options.folder):
         raise ValueError(f"{options.folder}: no such folder")
-    from deeplandmark.caffe import loss_curves, loss_plots, loss_tensorboard     # after --help: torch takes seconds
+    from deeplandmark.caffe.logs import loss_curves, loss_plots, loss_tensorboard  # after --help: torch takes seconds
     out_dir = options.out or os.path.join(options.folder, "curves")
     curves, unreadable = loss_curves.read_folder(options.folder)
     for reason in unreadable.values():

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from deeplandmark.caffe.files import write_bytes
+from deeplandmark.caffe.files.plain import write_bytes
 from deeplandmark.caffe.layers import registry
 from deeplandmark.caffe.layers.data import DataLayer
 

@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from deeplandmark.__main__ import MODULES, VERBS
-from deeplandmark.command import command, when_interrupted
+from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.faces import PictureError
 
 COMMANDS = [verb for verbs in VERBS.values() for verb in verbs if verb not in MODULES]

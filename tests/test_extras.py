@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deeplandmark.__main__ import VERBS, main
-from deeplandmark.extras import MODULES, advice
+from deeplandmark.commandline.extras import MODULES, advice
 
 ROOT = Path(__file__).parents[1]
 DISTRIBUTIONS = {"google": "protobuf", "python_multipart": "python-multipart", "PIL": "pillow"}   # where names differ

@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from test_extras import WITHOUT_EXTRAS
+
+from tests.test_extras import WITHOUT_EXTRAS
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,7 +53,7 @@ def test_unpacked_it_works_without_extras(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = WITHOUT_EXTRAS + """
 from pathlib import Path
-from deeplandmark.cascade import templates
+from deeplandmark.training import templates
 print(templates.template_folder() == Path(templates.__file__).parents[1] / "templates", templates.__file__)
 """
     commands = '[["synthesize", "faces", "--train", "1", "--test", "1", "--jobs", "1"], ["train", "1"]]'

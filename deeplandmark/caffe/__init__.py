@@ -3,9 +3,9 @@ try:
     from deeplandmark.caffe import layers, proto
 except ModuleNotFoundError as error:                             # the name makes `python -m deeplandmark.caffe` one line
     raise ImportError(f'deeplandmark.caffe needs {error.name}: pip install "deeplandmark[train]"', name=__name__) from None
-from deeplandmark.caffe.log import Log                           # noqa: F401  (loaded first: `log` is a function below)
 from deeplandmark.caffe.errors import CaffeError, FileFormatError, NetError, PrototxtError, SolverError
 from deeplandmark.caffe.layers import layer_type_list
+from deeplandmark.caffe.logs.log import Log  # noqa: F401  (loaded first: `log` is a function below)
 from deeplandmark.caffe.mode import MODE as _MODE
 from deeplandmark.caffe.module import NetModule, to_torch
 from deeplandmark.caffe.net import Net

@@ -2,7 +2,7 @@
 
 import sys
 
-from deeplandmark.caffe.commands import main
+from deeplandmark.caffe.tools.program import main
 
 if __name__ == "__main__":
     sys.exit(main())

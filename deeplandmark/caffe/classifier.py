@@ -2,7 +2,8 @@
 import numpy as np
 
 from deeplandmark.caffe.errors import NetError
-from deeplandmark.caffe.io import Transformer, oversample as ten_crops, resize_image
+from deeplandmark.caffe.io import Transformer, resize_image
+from deeplandmark.caffe.io import oversample as ten_crops
 from deeplandmark.caffe.net import Net
 from deeplandmark.caffe.proto.caffe_pb2 import TEST
 

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 from deeplandmark.caffe.errors import CaffeError
-from deeplandmark.caffe.files import write_bytes
+from deeplandmark.caffe.files.plain import write_bytes
 from deeplandmark.caffe.proto import caffe_pb2
 
 RANK_DIRECTIONS = ("LR", "RL", "TB", "BT")
@@ -55,7 +55,7 @@ class Drawing:
         if format not in ("svg", "png"):
             raise CaffeError(f"format {format!r} needs the program dot (Graphviz), which is not installed; "
                              "dot, gv, svg and png do without it")
-        from deeplandmark.caffe import drawing_layout
+        from deeplandmark.caffe.drawing import layout as drawing_layout
         return drawing_layout.to_svg(self) if format == "svg" else drawing_layout.to_png(self)
 
 

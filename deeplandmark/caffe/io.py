@@ -7,8 +7,8 @@ import os
 
 import numpy as np
 
-from deeplandmark.caffe.blob_proto import blob_shape
 from deeplandmark.caffe.errors import CaffeError, FileFormatError
+from deeplandmark.caffe.files.blob_proto import blob_shape
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.transformer import Transformer, resize_image
 
@@ -89,7 +89,7 @@ def load_image(filename, color=True):
 
     FileFormatError when the file is missing or is no picture.
     """
-    import cv2                                                   # only those who read pictures pay for it
+    import cv2  # only those who read pictures pay for it
     picture = cv2.imread(os.fspath(filename), cv2.IMREAD_UNCHANGED)
     if picture is None:
         reason = "is no picture that can be read" if os.path.isfile(filename) else "not found"

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from deeplandmark.caffe.errors import NetError
-from deeplandmark.caffe.graph import AUTOMATIC, build_graph
+from deeplandmark.caffe.files.model_file import copy_weights, read_weights
+from deeplandmark.caffe.files.prototxt import read_source
+from deeplandmark.caffe.graph.build import AUTOMATIC, build_graph
 from deeplandmark.caffe.layers.base import Context
 from deeplandmark.caffe.mode import MODE
-from deeplandmark.caffe.model_file import copy_weights, read_weights
-from deeplandmark.caffe.prototxt import read_source
 from deeplandmark.caffe.proto import caffe_pb2
 
 

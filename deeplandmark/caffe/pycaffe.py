@@ -6,11 +6,18 @@ import os
 import time
 
 from deeplandmark.caffe.errors import CaffeError
-from deeplandmark.caffe.log import Log
+from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.mode import MODE
 from deeplandmark.caffe.net import Net
-from deeplandmark.caffe.solvers import (AdaDeltaSolver, AdaGradSolver, AdamSolver, NesterovSolver, RMSPropSolver,
-                                        SGDSolver, get_solver)
+from deeplandmark.caffe.solvers import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    get_solver,
+)
 
 __all__ = ["AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "NCCL", "NesterovSolver", "Net", "RMSPropSolver",
            "SGDSolver", "Timer", "get_solver", "has_nccl", "init_log", "log", "set_multiprocess", "set_solver_count",

@@ -1,5 +1,5 @@
 """Looking on while a net runs layer by layer: pycaffe's before_forward ... callbacks, and the lines of debug_info."""
-from deeplandmark.caffe.log import Log
+from deeplandmark.caffe.logs.log import Log
 
 EVENTS = ("before_forward", "after_forward", "before_backward", "after_backward")
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deeplandmark.cascade.many import in_chunks, in_order
 from deeplandmark.cascade.model_folder import MARK, ONNX_FILE, default_model, fingerprint
 from deeplandmark.cascade.onnx_engine import OnnxEngine
 from deeplandmark.faces.box import usable
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture import read_grey
-from deeplandmark.faces.workers import cores
+from deeplandmark.work.cores import cores
+from deeplandmark.work.in_order import in_chunks, in_order
 
 BACKENDS = ("onnx", "torch")
 # Pictures of a stream that are worked on together: less overhead a face; and how many of their pixels are held for it.
@@ -201,7 +201,7 @@ def _load_folder(cls, folder, backend, threads):
     elif backend == "onnx":
         raise ValueError(f"{path} is missing; `python -m deeplandmark.export --model {folder} {path}` makes it")
     try:
-        from deeplandmark.cascade.torch_networks import TorchEngine, load_modules        # only this needs torch
+        from deeplandmark.cascade.torch_engine import TorchEngine, load_modules  # only this needs torch
     except ImportError as error:
         if not error.name or error.name.startswith("deeplandmark"):
             raise

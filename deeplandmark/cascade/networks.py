@@ -1,32 +1,13 @@
 """The 23 networks of the cascade as one table (paper, Table 2)."""
 from dataclasses import dataclass
 
+from deeplandmark.faces.points import FIVE_POINTS
+
 LEVELS = (1, 2, 3)
 HALF_SIDES = {2: (0.16, 0.18), 3: (0.11, 0.12)}     # of a patch, fraction of the face box (Table 2)
 MAX_SHIFT = {2: 0.05, 3: 0.02}                      # of a training patch, fraction of the face box (section 4)
 PATCH_SIZE = (15, 15)
 PREDICTION = "fc2"      # the blob that holds the answer; a net without it has a single output
-
-
-@dataclass(frozen=True)
-class Points:
-    """The facial points a cascade predicts.
-
-    Attributes
-    ----------
-    names : tuple of str
-        As in network names: LE RE N LM RM (left = left in the picture).
-    mirror : tuple of int
-        mirror[i] is the point that point i becomes in the mirrored picture.
-    """
-    names: tuple
-    mirror: tuple
-
-    def __len__(self):
-        return len(self.names)
-
-
-FIVE_POINTS = Points(names=("LE", "RE", "N", "LM", "RM"), mirror=(1, 0, 2, 4, 3))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from deeplandmark.cascade.confidence import point_confidence
+from deeplandmark.cascade.confidence.confidence import point_confidence
 from deeplandmark.cascade.mosaic import mosaic, surroundings, taken_apart, tile_of
 from deeplandmark.cascade.settings import CascadeSettings
 

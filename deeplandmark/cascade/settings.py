@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from pathlib import Path
 
-from deeplandmark.cascade.confidence import read_weights
-from deeplandmark.cascade.cutting import RULES
-from deeplandmark.cascade.networks import FIVE_POINTS, LEVEL_1, LEVELS, Network, Points, networks
+from deeplandmark.cascade.confidence.confidence import read_weights
+from deeplandmark.cascade.networks import LEVEL_1, LEVELS, Network, networks
+from deeplandmark.faces.cutting import RULES
+from deeplandmark.faces.points import FIVE_POINTS, Points
 
 FILE_NAME = "cascade.json"
 FORMAT = 1

@@ -1,12 +1,20 @@
 """Faces without networks: boxes, picture lists, archives, augmentation, drawing, synthetic faces (numpy and cv2)."""
 
-from .archive import Archive, check_archive, open_archive
-from .augment import MIRROR_PAIRS, mirror, similarity
-from .box import BBox
-from .download import download
-from .errors import ArchiveError, FacesError, ListError, PictureError
-from .picture import read_colour, read_grey
-from .picture_list import Annotation, Problem, check_picture, read_face, read_list, too_many_bad, write_list
+from deeplandmark.faces.augment import MIRROR_PAIRS, mirror, similarity
+from deeplandmark.faces.box import BBox
+from deeplandmark.faces.datasets.archive import Archive, check_archive, open_archive
+from deeplandmark.faces.datasets.download import download
+from deeplandmark.faces.datasets.picture_list import (
+                                                      Annotation,
+                                                      Problem,
+                                                      check_picture,
+                                                      read_face,
+                                                      read_list,
+                                                      too_many_bad,
+                                                      write_list,
+)
+from deeplandmark.faces.errors import ArchiveError, FacesError, ListError, PictureError
+from deeplandmark.faces.picture import read_colour, read_grey
 
 POINT_NAMES = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")  # left = left in the picture
 

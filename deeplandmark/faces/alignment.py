@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .errors import FacesError
+from deeplandmark.faces.errors import FacesError
 
 # ArcFace's five points for a crop of 112 x 112 pixels (Deng, Guo, Xue, Zafeiriou, CVPR 2019; its published code).
 _ARCFACE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))

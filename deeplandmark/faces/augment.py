@@ -7,7 +7,7 @@ original to x, y of the result.
 import cv2
 import numpy as np
 
-from .box import BBox
+from deeplandmark.faces.box import BBox
 
 MIRROR_PAIRS = ((0, 1), (3, 4))  # left and right eye, left and right mouth corner
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .box import BBox
+from deeplandmark.faces.box import BBox
 
 # Okabe and Ito's colours, told apart by colour-blind eyes too; blue, green, red.
 POINT_COLOURS = ((0, 159, 230), (233, 180, 86), (66, 228, 240), (115, 158, 0), (167, 121, 204))

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .errors import PictureError
+from deeplandmark.faces.errors import PictureError
 
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xd9"
 # A marker that a length follows, or the end. The others, restarts for one, stand alone; 0 after 255 is a scan's own 255.

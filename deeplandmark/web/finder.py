@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from deeplandmark.cascade.networks import FIVE_POINTS
 from deeplandmark.faces import POINT_NAMES
+from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.web.picture import decode
 
 

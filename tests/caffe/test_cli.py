@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from deeplandmark.caffe.commands import main
-from deeplandmark.caffe.parse_log import parse_log
+from deeplandmark.caffe.logs.parse_log import parse_log
 from deeplandmark.caffe.solvers import latest_snapshot
 from deeplandmark.caffe.solvers.solver import Solver
+from deeplandmark.caffe.tools.program import main
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests/data/caffe/solvers"

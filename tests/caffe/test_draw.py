@@ -9,8 +9,8 @@ import pytest
 
 import deeplandmark.caffe as caffe
 from deeplandmark.caffe import draw
-from deeplandmark.caffe.drawing_layout import Layout
-from deeplandmark.caffe.prototxt import read_net
+from deeplandmark.caffe.drawing.layout import Layout
+from deeplandmark.caffe.files.prototxt import read_net
 
 NET = read_net(Path(__file__).parents[1] / "data/caffe/solvers/nets/net.prototxt")
 ODD = read_net('layer { name: "a \\"b\\" <c>" type: "Input" top: "x" top: "y" input_param { shape { dim: 1 } } }\n'

@@ -1,14 +1,14 @@
-"""Mutated definitions and weights end in a net or a CaffeError; `python -m deeplandmark.caffe.fuzz` runs any number."""
+"""Mutated definitions and weights end in a net or a CaffeError; `python -m deeplandmark.caffe.checking.fuzz` runs any number."""
 import os
 import time
 
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.caffe import fuzz
+from deeplandmark.caffe.checking import fuzz
+from deeplandmark.caffe.checking.fuzz_seeds import NETS, SOLVERS
 from deeplandmark.caffe.errors import CaffeError
-from deeplandmark.caffe.fuzz_seeds import NETS, SOLVERS
-from deeplandmark.caffe.prototxt import read_solver
+from deeplandmark.caffe.files.prototxt import read_solver
 
 SEED = int(os.environ.get("DEEPLANDMARK_FUZZ_SEED", "1"))
 PART, PARTS = 250, 8                                             # 2,000 inputs

@@ -1,11 +1,11 @@
 """From definition to graph: rules, split layers, loss weights, who runs backward."""
 import pytest
 
-from deeplandmark.caffe.graph import build_graph
+from deeplandmark.caffe.files.prototxt import read_source
+from deeplandmark.caffe.graph.build import build_graph
+from deeplandmark.caffe.graph.phase_rules import meets_rule
 from deeplandmark.caffe.layers.base import Context
-from deeplandmark.caffe.prototxt import read_source
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.caffe.rules import meets_rule
 
 DATA = 'layer { name: "data" type: "Input" top: "x" top: "y" input_param { shape { dim: 2 dim: 4 } } }\n'
 

@@ -10,10 +10,10 @@ import pytest
 
 import deeplandmark.caffe as caffe
 from deeplandmark.caffe.errors import CaffeError
+from deeplandmark.caffe.files.model_file import read_binaryproto
+from deeplandmark.caffe.files.prototxt import read_solver
 from deeplandmark.caffe.limits import limited
-from deeplandmark.caffe.model_file import read_binaryproto
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.caffe.prototxt import read_solver
 from deeplandmark.caffe.solvers.snapshot import read_state
 
 MIB = 1 << 20

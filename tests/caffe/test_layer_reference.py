@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.caffe.reference_cases import (backward_errors, build, cases, forward_errors, mask_errors,
-                                                recorded_types, tolerances, workplace)
+from deeplandmark.caffe.checking.reference_cases import (
+    backward_errors,
+    build,
+    cases,
+    forward_errors,
+    mask_errors,
+    recorded_types,
+    tolerances,
+    workplace,
+)
 
 FOLDER = Path(os.environ.get("DEEPLANDMARK_CAFFE_LAYERS") or Path(__file__).parents[1] / "data/caffe/layers")
 OWN_LAYERS = {"HDF5PatchData", "LocallySharedConvolution", "LocallySharedScale"}     # Caffe lacks them

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deeplandmark.caffe import parse_log as parse_log_module
 from deeplandmark.caffe.errors import FileFormatError
-from deeplandmark.caffe.log import Log, loss_note
-from deeplandmark.caffe.parse_log import parse_log, write_csv
+from deeplandmark.caffe.logs import parse_log as parse_log_module
+from deeplandmark.caffe.logs.log import Log, loss_note
+from deeplandmark.caffe.logs.parse_log import parse_log, write_csv
 
 LOGS = Path(__file__).parents[1] / "data/caffe/logs"
 HEADER = "I20261121 00:35:46.183374 18697 solver.cpp:239] "

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from deeplandmark import view_loss
-from deeplandmark.caffe import loss_plots, loss_tensorboard
-from deeplandmark.caffe.loss_curves import read_folder, thinned, unusual
+from deeplandmark.caffe.logs import loss_plots, loss_tensorboard
+from deeplandmark.caffe.logs.loss_curves import read_folder, thinned, unusual
 
 HEADER = "I20261121 00:35:46.183374 18697 solver.cpp:239] "
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.caffe.model_file import (read_binaryproto, read_message, read_weights, write_binaryproto)
+from deeplandmark.caffe.files.model_file import read_binaryproto, read_message, read_weights, write_binaryproto
 from deeplandmark.caffe.proto import caffe_pb2
 
 SOLVERS = Path(__file__).parents[1] / "data" / "caffe" / "solvers"
@@ -80,7 +80,7 @@ def test_legacy_shapes_and_doubles():
     old.blobs.add(num=1, channels=1, height=4, width=3, data=range(12))
     old.blobs.add(num=1, channels=1, height=1, width=4, double_data=range(4))
     net = caffe.Net(NET, caffe.TEST)
-    from deeplandmark.caffe.upgrade import upgrade_net
+    from deeplandmark.caffe.files.upgrade import upgrade_net
     net.copy_from(upgrade_net(stored))
     np.testing.assert_array_equal(net.params["fc"][0].data, np.arange(12).reshape(4, 3))
     np.testing.assert_array_equal(net.params["fc"][1].data, np.arange(4))

@@ -3,7 +3,7 @@ import pytest
 
 import deeplandmark.caffe as caffe
 from deeplandmark.caffe.errors import FileFormatError, NetError, PrototxtError
-from deeplandmark.caffe.prototxt import layer_lines, read_net, read_solver
+from deeplandmark.caffe.files.prototxt import layer_lines, read_net, read_solver
 
 DATA = 'layer { name: "data" type: "Input" top: "data"\n  input_param { shape { dim: 2 dim: 3 dim: 6 dim: 6 } } }\n'
 

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import deeplandmark.caffe as caffe
-from deeplandmark.caffe.log import Log
-from deeplandmark.caffe.net_log import log_net
-from deeplandmark.caffe.prototxt import read_source
+from deeplandmark.caffe.files.prototxt import read_source
+from deeplandmark.caffe.logs.log import Log
+from deeplandmark.caffe.logs.net_log import log_net
 
 DATA = Path(__file__).parents[1] / "data/caffe"
 

@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.caffe import coord_map, layers as L, params as P, to_proto
-from deeplandmark.caffe.prototxt import read_net
+from deeplandmark.caffe import coord_map, to_proto
+from deeplandmark.caffe import layers as L
+from deeplandmark.caffe import params as P
+from deeplandmark.caffe.files.prototxt import read_net
 
 LENET = """
 layer { name: "data" type: "DummyData" top: "data" top: "label"

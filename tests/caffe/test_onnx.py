@@ -2,9 +2,9 @@
 import numpy as np
 import onnxruntime
 import pytest
-from onnx_runs import CONV, check, net_text
 
 import deeplandmark.caffe as caffe
+from tests.helpers.onnx_runs import CONV, check, net_text
 
 RNG = np.random.default_rng
 NOISE = 'filler { type: "gaussian" std: 1 }'

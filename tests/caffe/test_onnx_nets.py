@@ -2,11 +2,11 @@
 import numpy as np
 import onnx
 import pytest
-from onnx_runs import CONV, check, net_text, run_both
 
 import deeplandmark.caffe as caffe
 from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.onnx import exported_types
+from tests.helpers.onnx_runs import CONV, check, net_text, run_both
 
 NOT_AT_INFERENCE = {"Accuracy", "ContrastiveLoss", "EuclideanLoss", "HDF5Output", "HingeLoss", "InfogainLoss",
                     "MultinomialLogisticLoss", "Python", "SigmoidCrossEntropyLoss", "SmoothL1Loss", "SoftmaxWithLoss",

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplandmark.caffe import reference_check
+from deeplandmark.caffe.checking import reference_check
 
 RECORDED = Path(__file__).parents[1] / "data" / "caffe"
 

@@ -5,8 +5,14 @@ import pytest
 
 from deeplandmark.caffe.errors import FileFormatError
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.caffe.solvers.snapshot import (SolverSnapshot, latest_snapshot, model_of, read_state,
-                                                 snapshot_paths, write_state)
+from deeplandmark.caffe.solvers.snapshot import (
+    SolverSnapshot,
+    latest_snapshot,
+    model_of,
+    read_state,
+    snapshot_paths,
+    write_state,
+)
 
 
 def some_state(iter=30, model="net_iter_30.caffemodel"):

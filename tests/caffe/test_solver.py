@@ -9,9 +9,9 @@ import pytest
 
 from deeplandmark import caffe
 from deeplandmark.caffe.errors import CaffeError, SolverError
-from deeplandmark.caffe.log import Log, SilentLog
-from deeplandmark.caffe.parse_log import parse_log
-from deeplandmark.caffe.prototxt import read_solver
+from deeplandmark.caffe.files.prototxt import read_solver
+from deeplandmark.caffe.logs.log import Log, SilentLog
+from deeplandmark.caffe.logs.parse_log import parse_log
 from deeplandmark.caffe.solvers import Monitor, get_solver, latest_snapshot
 
 DATA = Path(__file__).parents[1] / "data/caffe/solvers"

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deeplandmark.caffe.checking.reference_runs import LOSS, RATE, WEIGHT, Recorder
+from deeplandmark.caffe.files.prototxt import read_net, read_solver
 from deeplandmark.caffe.layers import layer_type_list
-from deeplandmark.caffe.log import SilentLog
+from deeplandmark.caffe.logs.log import SilentLog
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.caffe.prototxt import read_net, read_solver
-from deeplandmark.caffe.reference_runs import LOSS, RATE, WEIGHT, Recorder
 from deeplandmark.caffe.solvers import get_solver
 from deeplandmark.caffe.solvers.snapshot import read_state
 

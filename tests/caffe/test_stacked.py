@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from deeplandmark.caffe.log import SilentLog
+from deeplandmark.caffe.logs.log import SilentLog
 from deeplandmark.caffe.net import Net
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.solvers import get_solver

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.caffe.commands import main
-from deeplandmark.caffe.model_file import read_binaryproto, read_caffemodel
-from deeplandmark.caffe.prototxt import parse_text, read_net
+from deeplandmark.caffe.files.model_file import read_binaryproto, read_caffemodel
+from deeplandmark.caffe.files.prototxt import parse_text, read_net
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.caffe.tools import tool_names
+from deeplandmark.caffe.tools.program import main
+from deeplandmark.caffe.tools.small_tools import tool_names
 
 DATA = Path(__file__).parents[1] / "data/caffe/solvers"
 V1 = """

@@ -2,9 +2,9 @@
 import pytest
 
 from deeplandmark.caffe.errors import PrototxtError
-from deeplandmark.caffe.prototxt import read_net, read_solver, read_source
+from deeplandmark.caffe.files.prototxt import read_net, read_solver, read_source
+from deeplandmark.caffe.files.upgrade import v1_type_name
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.caffe.upgrade import v1_type_name
 
 V0 = """
 name: "old"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from deeplandmark import caffe
-from deeplandmark.caffe.log import Log, SilentLog
-from deeplandmark.caffe.model_file import read_caffemodel
-from deeplandmark.caffe.prototxt import read_solver
+from deeplandmark.caffe.files.model_file import read_caffemodel
+from deeplandmark.caffe.files.prototxt import read_solver
+from deeplandmark.caffe.logs.log import Log, SilentLog
 
 DATA = Path(__file__).parents[1] / "data/caffe/solvers"
 SOLVER = """

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_cascade import faces_of, synthetic_list
 
 from deeplandmark import Cascade, calibrate
-from deeplandmark.cascade.calibration import Observations, fit_confidence, logistic_regression, observe
-from deeplandmark.cascade.confidence import EPSILON, point_confidence, sigmoid
-from deeplandmark.cascade.evaluation import evaluate, spread
-from deeplandmark.cascade.metrics import reliability
+from deeplandmark.cascade.confidence.calibration import Observations, fit_confidence, logistic_regression, observe
+from deeplandmark.cascade.confidence.confidence import EPSILON, point_confidence, sigmoid
 from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.cascade.settings import CascadeSettings
-from deeplandmark.cascade.torch_networks import TorchEngine, load_modules
+from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
 from deeplandmark.faces import ListError, read_list
-from deeplandmark.faces.picture_list import read_face
+from deeplandmark.faces.datasets.picture_list import read_face
+from deeplandmark.faces.metrics import reliability
+from deeplandmark.measuring.evaluation import evaluate, spread
+from tests.helpers.fake_cascade import faces_of, synthetic_list
 
 MIRROR = (1, 0, 2, 4, 3)
 
@@ -142,7 +142,7 @@ def test_an_export_that_fails_leaves_the_folder_as_it_was(folder, monkeypatch, c
 
 
 def test_what_the_export_needs_is_missed_before_the_work(folder, monkeypatch, capsys):
-    monkeypatch.setattr("deeplandmark.cascade.calibration.observe", lambda *arguments: pytest.fail("worked in vain"))
+    monkeypatch.setattr("deeplandmark.cascade.confidence.calibration.observe", lambda *arguments: pytest.fail("worked in vain"))
     monkeypatch.setitem(sys.modules, "onnx", None)
     before = (folder / "model" / "cascade.json").read_bytes()
     assert calibrate.main(["--model", str(folder / "model"), "--data", str(folder)]) == 1

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from deeplandmark import Cascade
-from deeplandmark.cascade.evaluation import evaluate, spread
-from deeplandmark.cascade.frames import see, windows_of
-from deeplandmark.cascade.many import in_chunks
-from deeplandmark.cascade.metrics import failure_rate
-from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
-from deeplandmark.cascade.templates import generate
 from deeplandmark.caffe import TEST
 from deeplandmark.caffe.net import Net
+from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
+from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.errors import PictureError
-from deeplandmark.faces.picture_list import read_list
+from deeplandmark.faces.metrics import failure_rate
+from deeplandmark.measuring.evaluation import evaluate, spread
+from deeplandmark.networks.windows import see, windows_of
+from deeplandmark.training.templates import generate
+from deeplandmark.work.in_order import in_chunks
 
 
 @pytest.fixture(scope="module")

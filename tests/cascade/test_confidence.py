@@ -6,7 +6,7 @@ from math import exp, hypot, log
 import numpy as np
 import pytest
 
-from deeplandmark.cascade.confidence import DISAGREEMENT, EPSILON, Weights, features, point_confidence
+from deeplandmark.cascade.confidence.confidence import DISAGREEMENT, EPSILON, Weights, features, point_confidence
 from deeplandmark.cascade.settings import PAPER_SETTINGS, CascadeSettings
 
 N, L, K = 3, 3, 5

@@ -6,8 +6,9 @@ import pytest
 
 from deeplandmark.caffe import TEST, TRAIN
 from deeplandmark.caffe.net import Net
-from deeplandmark.cascade.networks import FIVE_POINTS, networks
-from deeplandmark.cascade.templates import generate, render, template_folder
+from deeplandmark.cascade.networks import networks
+from deeplandmark.faces.points import FIVE_POINTS
+from deeplandmark.training.templates import generate, render, template_folder
 
 # Maps after each convolution and pooling of Table 1, from its arguments alone.
 TABLE_1 = {"s0": [(20, 36, 36), (20, 18, 18), (40, 16, 16), (40, 8, 8), (60, 6, 6), (60, 3, 3), (80, 2, 2), (120,), (10,)],

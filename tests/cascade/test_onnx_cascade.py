@@ -12,15 +12,16 @@ import pytest
 from deeplandmark import Cascade, export
 from deeplandmark.caffe import TEST
 from deeplandmark.caffe.net import Net
-from deeplandmark.cascade.confidence import Weights, point_confidence
-from deeplandmark.cascade.hidden import hidden_odds
+from deeplandmark.cascade.confidence.confidence import Weights, point_confidence
+from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_odds
 from deeplandmark.cascade.model_folder import ONNX_FILE, default_model, fingerprint
-from deeplandmark.cascade.networks import Points, networks
+from deeplandmark.cascade.networks import networks
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import CascadeSettings
-from deeplandmark.cascade.templates import render, template_folder
-from deeplandmark.cascade.torch_networks import TorchEngine, load_modules
+from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
+from deeplandmark.faces.points import Points
 from deeplandmark.faces.synthetic import draw_face
+from deeplandmark.training.templates import render, template_folder
 
 TOLERANCE_PX = 0.01         # what one graph may differ from network by network in torch
 

@@ -7,13 +7,13 @@ import json
 import cv2
 import numpy as np
 import pytest
-from fake_cascade import faces_of, synthetic_list
 
 from deeplandmark import Cascade, evaluate
 from deeplandmark.caffe import TEST
 from deeplandmark.caffe.net import Net
-from deeplandmark.cascade.templates import generate
 from deeplandmark.faces import read_grey
+from deeplandmark.training.templates import generate
+from tests.helpers.fake_cascade import faces_of, synthetic_list
 
 NAMES = ["1_F", *(f"{level}_{point}{k}" for level in (2, 3) for point in ("LE", "RE", "N", "LM", "RM") for k in (1, 2))]
 HALF_SIDES = {2: (0.16, 0.18), 3: (0.11, 0.12)}

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from deeplandmark.cascade.networks import Points
 from deeplandmark.cascade.settings import ORIGINAL_SETTINGS, PAPER_SETTINGS, CascadeSettings, settings_of
+from deeplandmark.faces.points import Points
 
 MINE = settings_of("paper", Points(("ear", "chin"), (0, 1)))
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from deeplandmark.faces import BBox
-from deeplandmark.faces.draw import BOX_COLOUR, POINT_COLOURS, contact_sheet, draw_box, draw_face, draw_faces, draw_points
+from deeplandmark.faces.draw import (
+    BOX_COLOUR,
+    POINT_COLOURS,
+    contact_sheet,
+    draw_box,
+    draw_face,
+    draw_faces,
+    draw_points,
+)
 
 
 def test_points_are_drawn_in_place_and_in_their_own_colours():

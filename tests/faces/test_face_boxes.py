@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplandmark.faces import MIRROR_PAIRS, BBox, mirror, similarity
-from deeplandmark.faces import augment, box
+from deeplandmark.faces import MIRROR_PAIRS, BBox, augment, box, mirror, similarity
 
 edge = st.floats(-500, 500)
 length = st.floats(1, 400)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from deeplandmark.faces import BBox, ListError
-from deeplandmark.faces.imglab import cascade_box, five_points, read_imglab
+from deeplandmark.faces.datasets.imglab import cascade_box, five_points, read_imglab
 
 POINTS = np.random.default_rng(3).integers(20, 90, (68, 2)).astype(float)
 

@@ -4,10 +4,20 @@ import cv2
 import numpy as np
 import pytest
 
-from deeplandmark.faces import (BBox, ListError, PictureError, Problem, check_picture, read_face, read_grey, read_list,
-                                too_many_bad, write_list)
+from deeplandmark.faces import (
+    BBox,
+    ListError,
+    PictureError,
+    Problem,
+    check_picture,
+    read_face,
+    read_grey,
+    read_list,
+    too_many_bad,
+    write_list,
+)
+from deeplandmark.faces.datasets.picture_list import held_back, training_part
 from deeplandmark.faces.picture import is_truncated
-from deeplandmark.faces.picture_list import held_back, training_part
 
 GOOD = r"lfw\a.jpg 10 50 20 60 1 2 3 4 5 6 7 8 9 10.5"
 

@@ -6,7 +6,7 @@ pytest.importorskip("uvicorn", reason="needs the extra [web]")
 
 @pytest.fixture(scope="session")
 def server():
-    from server import Server
+    from tests.helpers.server import Server
     running = Server("--max-bytes", "2000000", "--max-pixels", "1000000", "--threads", "2")
     yield running
     assert running.stop() == ""                                   # no traceback, no warning in the whole session

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parents[2])]
-from server import BOUNDARY, encoded, face, multipart  # noqa: E402
+from tests.helpers.server import BOUNDARY, encoded, face, multipart  # noqa: E402
 
 
 def client(address, body, end, answers):

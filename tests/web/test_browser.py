@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from server import encoded, face
+
+from tests.helpers.server import encoded, face
 
 selenium = pytest.importorskip("selenium", reason="the browser test needs the extra [dev]")
 from selenium import webdriver  # noqa: E402

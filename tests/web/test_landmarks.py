@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
-from server import BOUNDARY, encoded, face, multipart
+
+from tests.helpers.server import BOUNDARY, encoded, face, multipart
 
 IMAGE, TRUTH, BOX = face()
 PNG = encoded(IMAGE)

@@ -12,13 +12,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from server import BOUNDARY, ROOT, Server, encoded, face, multipart
 from starlette.requests import Request
 
 from deeplandmark.serve import main
 from deeplandmark.web.app import create_app
 from deeplandmark.web.limits import Limits, Refusal
 from deeplandmark.web.upload import read_upload
+from tests.helpers.server import BOUNDARY, ROOT, Server, encoded, face, multipart
 
 IMAGE, _, BOX = face()
 

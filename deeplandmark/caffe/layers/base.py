@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from deeplandmark.caffe.blob_proto import blob_to_array, check_finite, fits, blob_shape, shape_text
 from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.files.blob_proto import blob_shape, blob_to_array, check_finite, fits, shape_text
 from deeplandmark.caffe.fillers import fill
 from deeplandmark.caffe.limits import check_bytes, check_shape
 

@@ -5,7 +5,7 @@ import os
 import torch
 import torch.nn.functional as F
 
-from deeplandmark.caffe.blob_proto import blob_to_array
+from deeplandmark.caffe.files.blob_proto import blob_to_array
 from deeplandmark.caffe.layers.base import LossLayer
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.caffe.layers.softmax import NormalisedLoss

@@ -3,7 +3,7 @@ import os
 
 import numpy as np
 
-from deeplandmark.caffe.files import replaced
+from deeplandmark.caffe.files.plain import replaced
 from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.registry import layer
 
@@ -39,7 +39,7 @@ class HDF5Output(Layer):
         if self.written:
             self.fail(f"{self.path!r} holds a batch already: Caffe writes one forward; make the batch as large as "
                       "the data")
-        import h5py                                              # only nets that write HDF5 pay for it
+        import h5py  # only nets that write HDF5 pay for it
         try:
             with replaced(self.path) as temporary, h5py.File(temporary, "w") as file:
                 for name, blob in (("data", data), ("label", label)):

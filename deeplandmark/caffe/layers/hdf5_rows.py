@@ -3,8 +3,8 @@ import numpy as np
 import torch
 
 from deeplandmark.caffe.errors import FileFormatError
-from deeplandmark.caffe.files import open_plain
-from deeplandmark.caffe.hdf5 import check_chunks
+from deeplandmark.caffe.files.hdf5 import check_chunks
+from deeplandmark.caffe.files.plain import open_plain
 from deeplandmark.caffe.limits import memory_limit
 
 # Kept as they are in memory and converted batch by batch; other number types are converted when they are read.
@@ -23,7 +23,7 @@ def open_rows(caller, path, names):
     caller : Layer
         In whose name files are refused that cannot be read, lack a dataset, or have datasets of different lengths.
     """
-    import h5py                                                  # only nets that read HDF5 pay for it
+    import h5py  # only nets that read HDF5 pay for it
     try:
         open_plain(path).close()
         file = h5py.File(path, "r", rdcc_nbytes=BLOCK_BYTES)

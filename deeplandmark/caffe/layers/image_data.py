@@ -4,7 +4,7 @@ import os
 import numpy as np
 import torch
 
-from deeplandmark.caffe.files import open_list
+from deeplandmark.caffe.files.plain import open_list
 from deeplandmark.caffe.layers.data import DataLayer
 from deeplandmark.caffe.layers.pictures import channels_first, read_picture
 from deeplandmark.caffe.layers.registry import layer

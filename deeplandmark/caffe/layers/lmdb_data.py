@@ -20,7 +20,7 @@ class Database:
     """An LMDB environment, opened for reading and without a lock."""
 
     def __init__(self, path):
-        import lmdb                                              # only nets that read databases pay for it
+        import lmdb  # only nets that read databases pay for it
         self.environment = lmdb.open(path, readonly=True, lock=False, subdir=os.path.isdir(path))
 
     def __del__(self):

@@ -23,7 +23,7 @@ def read_picture(caller, path, is_color, size=None):
     -------
     uint8 array (channels, height, width)
     """
-    import cv2                                                   # only nets that read pictures pay for it
+    import cv2  # only nets that read pictures pay for it
     if not os.path.isfile(path):
         caller.fail(f"cannot read the picture {path!r}: there is no such file")
     try:

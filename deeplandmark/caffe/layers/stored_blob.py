@@ -1,6 +1,6 @@
 """Blobs that a layer's settings name as .binaryproto files: mean pictures and the matrix of InfogainLoss."""
 from deeplandmark.caffe.errors import FileFormatError
-from deeplandmark.caffe.model_file import read_message
+from deeplandmark.caffe.files.model_file import read_message
 from deeplandmark.caffe.proto import caffe_pb2
 
 

@@ -4,7 +4,7 @@ import os
 import numpy as np
 import torch
 
-from deeplandmark.caffe.blob_proto import blob_shape, blob_to_array
+from deeplandmark.caffe.files.blob_proto import blob_shape, blob_to_array
 from deeplandmark.caffe.layers.stored_blob import read_blob_file
 
 

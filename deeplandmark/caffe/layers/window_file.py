@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deeplandmark.caffe.files import open_list
+from deeplandmark.caffe.files.plain import open_list
 
 
 class Picture(NamedTuple):

@@ -1,14 +1,16 @@
 """Caffe nets as ONNX models: one exporter for each layer type, a file for each family."""
-from deeplandmark.caffe.onnx import convolution       # noqa: F401
-from deeplandmark.caffe.onnx import indexing          # noqa: F401
-from deeplandmark.caffe.onnx import local_share       # noqa: F401
-from deeplandmark.caffe.onnx import neurons           # noqa: F401
-from deeplandmark.caffe.onnx import normalise         # noqa: F401
-from deeplandmark.caffe.onnx import operands          # noqa: F401
-from deeplandmark.caffe.onnx import pooling           # noqa: F401
-from deeplandmark.caffe.onnx import recurrent         # noqa: F401
-from deeplandmark.caffe.onnx import reduction         # noqa: F401
-from deeplandmark.caffe.onnx import shape             # noqa: F401
+from deeplandmark.caffe.onnx import (
+    convolution,  # noqa: F401
+    indexing,  # noqa: F401
+    local_share,  # noqa: F401
+    neurons,  # noqa: F401
+    normalise,  # noqa: F401
+    operands,  # noqa: F401
+    pooling,  # noqa: F401
+    recurrent,  # noqa: F401
+    reduction,  # noqa: F401
+    shape,  # noqa: F401
+)
 from deeplandmark.caffe.onnx.export import to_onnx
 from deeplandmark.caffe.onnx.registry import exported_types
 

@@ -4,7 +4,7 @@ from google.protobuf.message import EncodeError
 from onnx import TensorProto, helper
 
 from deeplandmark.caffe.errors import FileFormatError, NetError
-from deeplandmark.caffe.files import write_bytes
+from deeplandmark.caffe.files.plain import write_bytes
 from deeplandmark.caffe.module import to_torch
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder, UnknownExtents, Value
 from deeplandmark.caffe.onnx.registry import find_exporter

@@ -1,8 +1,8 @@
 """The nets of a solver: one to train, any number to test (solver.cpp, InitTrainNet and InitTestNets)."""
 
+from deeplandmark.caffe.files.prototxt import read_source
+from deeplandmark.caffe.logs.net_log import log_net
 from deeplandmark.caffe.net import Net
-from deeplandmark.caffe.net_log import log_net
-from deeplandmark.caffe.prototxt import read_source
 from deeplandmark.caffe.proto import caffe_pb2
 
 

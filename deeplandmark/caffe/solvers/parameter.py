@@ -2,8 +2,8 @@
 
 import os
 
-from deeplandmark.caffe import prototxt
 from deeplandmark.caffe.errors import SolverError
+from deeplandmark.caffe.files import prototxt
 from deeplandmark.caffe.solvers.learning_rate import check_policy
 from deeplandmark.caffe.solvers.updates import RULES
 

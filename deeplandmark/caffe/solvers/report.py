@@ -5,7 +5,7 @@ import time
 import numpy as np
 import torch
 
-from deeplandmark.caffe.log import loss_note
+from deeplandmark.caffe.logs.log import loss_note
 
 
 class Stopwatch:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from deeplandmark.caffe import hdf5
-from deeplandmark.caffe.blob_proto import array_to_blob, blob_to_array
 from deeplandmark.caffe.errors import FileFormatError, SolverError
-from deeplandmark.caffe.files import replaced
-from deeplandmark.caffe.model_file import read_message, write_message
+from deeplandmark.caffe.files import hdf5
+from deeplandmark.caffe.files.blob_proto import array_to_blob, blob_to_array
+from deeplandmark.caffe.files.model_file import read_message, write_message
+from deeplandmark.caffe.files.plain import replaced
 from deeplandmark.caffe.proto import caffe_pb2
 
 _STATE_NAME = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")

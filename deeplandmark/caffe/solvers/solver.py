@@ -7,13 +7,19 @@ import torch
 from google.protobuf import text_format
 
 from deeplandmark.caffe.errors import FileFormatError, SolverError
-from deeplandmark.caffe.log import Log
+from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.solvers import nets, parameter, updates
 from deeplandmark.caffe.solvers.learning_rate import current_step, learning_rate
 from deeplandmark.caffe.solvers.losses import LossWindow, NotFiniteError
 from deeplandmark.caffe.solvers.report import Stopwatch, log_display, log_test
-from deeplandmark.caffe.solvers.snapshot import (SolverSnapshot, check_history, model_of, read_state,
-                                                 snapshot_paths, write_state)
+from deeplandmark.caffe.solvers.snapshot import (
+    SolverSnapshot,
+    check_history,
+    model_of,
+    read_state,
+    snapshot_paths,
+    write_state,
+)
 
 SNAPSHOT, STOP = "snapshot", "stop"  # what an action function may ask for
 

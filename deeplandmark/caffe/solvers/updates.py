@@ -8,7 +8,8 @@ agree while the rate is constant and drift apart under `inv`.
 """
 
 import torch
-from torch._utils import _flatten_dense_tensors as flatten, _unflatten_dense_tensors as unflatten
+from torch._utils import _flatten_dense_tensors as flatten
+from torch._utils import _unflatten_dense_tensors as unflatten
 
 from deeplandmark.caffe.errors import SolverError
 

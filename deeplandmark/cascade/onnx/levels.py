@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deeplandmark.cascade.confidence import DISAGREEMENT, EPSILON
-from deeplandmark.cascade.cutting import FLAT
-from deeplandmark.cascade.hidden import weights_in_use
+from deeplandmark.cascade.confidence.confidence import DISAGREEMENT, EPSILON
+from deeplandmark.cascade.confidence.error_from_hidden_layers import weights_in_use
 from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.cascade.onnx.stacks import run_stack
 from deeplandmark.cascade.onnx.windows import cut_patches, extents, split
+from deeplandmark.faces.cutting import FLAT
 
 OUTPUTS = ("levels", "spread", "confidence", "first")
 

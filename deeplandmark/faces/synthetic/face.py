@@ -3,13 +3,20 @@
 import cv2
 import numpy as np
 
-from ..box import BBox
-from .canvas import Canvas
-from .features import draw_brow, draw_eye, draw_mouth, draw_nose
-from .head import Camera
-from .looks import draw_beard, draw_behind, draw_front_hair, draw_glasses, draw_skull, draw_wrinkles
-from .person import draw_person
-from .scene import draw_background, light_gain, occlude, photograph
+from deeplandmark.faces.box import BBox
+from deeplandmark.faces.synthetic.canvas import Canvas
+from deeplandmark.faces.synthetic.features import draw_brow, draw_eye, draw_mouth, draw_nose
+from deeplandmark.faces.synthetic.head import Camera
+from deeplandmark.faces.synthetic.looks import (
+    draw_beard,
+    draw_behind,
+    draw_front_hair,
+    draw_glasses,
+    draw_skull,
+    draw_wrinkles,
+)
+from deeplandmark.faces.synthetic.person import draw_person
+from deeplandmark.faces.synthetic.scene import draw_background, light_gain, occlude, photograph
 
 OCCLUDED = 0.08          # share of pictures with something before the face
 BOX_SIDE = 1.79          # in units of the head's frame: from brow to chin

@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..picture_list import Annotation, write_list
-from ..progress import progress
-from ..workers import cores, deaf_to_interrupts
-from .face import draw_face
+from deeplandmark.faces.datasets.picture_list import Annotation, write_list
+from deeplandmark.faces.synthetic.face import draw_face
+from deeplandmark.work.cores import cores, deaf_to_interrupts
+from deeplandmark.work.progress import progress
 
 PICTURES = "synthetic"       # the folder of the pictures, beside the lists
 MARKER = "synthetic.json"    # written last: what was made, so that it need not be made again

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .canvas import hull
-from .features import DARK
+from deeplandmark.faces.synthetic.canvas import hull
+from deeplandmark.faces.synthetic.features import DARK
 
 _RIM = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .head import Head
+from deeplandmark.faces.synthetic.head import Head
 
 # Blue, green, red, from light to dark; a person's tone lies between two neighbours.
 SKIN_TONES = np.array([(200, 215, 245), (165, 190, 232), (130, 165, 215), (95, 130, 185), (65, 95, 145), (40, 60, 95)])

@@ -3,7 +3,8 @@ import h5py
 import numpy as np
 
 import deeplandmark.caffe as caffe
-from deeplandmark.caffe import layers as L, params as P
+from deeplandmark.caffe import layers as L
+from deeplandmark.caffe import params as P
 
 # Two-class pictures: a bright upper or lower half under noise.
 rng = np.random.RandomState(1)

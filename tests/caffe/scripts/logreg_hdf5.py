@@ -5,7 +5,8 @@ import h5py
 import numpy as np
 
 import deeplandmark.caffe as caffe
-from deeplandmark.caffe import layers as L, params as P
+from deeplandmark.caffe import layers as L
+from deeplandmark.caffe import params as P
 
 rng = np.random.RandomState(6)
 X = rng.randn(400, 4).astype(np.float32)

@@ -1,0 +1,151 @@
+"""Reads prototxt text: nets and solvers as messages, with the line every layer stands on."""
+import os
+import re
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+
+from google.protobuf import text_format
+
+from deeplandmark.caffe.errors import PrototxtError
+from deeplandmark.caffe.files.plain import open_plain
+from deeplandmark.caffe.files.upgrade import upgrade_net, upgrade_solver
+from deeplandmark.caffe.limits import MAX_MESSAGES
+from deeplandmark.caffe.proto import caffe_pb2
+
+_TOKEN = re.compile(r'#[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|[{}<>:]|[\w.+-]+|\n')
+_LARGEST = 2 << 20               # characters of a text; the deepest published nets have half a million
+_POSITION = re.compile(r"^\s*\d+:\d+\s*:\s*")
+
+
+@dataclass
+class NetSource:
+    """A net definition and where it came from.
+
+    Attributes
+    ----------
+    message : NetParameter
+        Upgraded: only `layer` fields, inputs turned into Input layers.
+    file : str or None
+        Path as given by the caller; None for a message or a bare text.
+    lines : list of int or None, one per message.layer
+    """
+    message: object
+    file: str = None
+    lines: list = field(default_factory=list)
+
+    def line(self, index):
+        return self.lines[index] if index < len(self.lines) else None
+
+
+def read_source(net):
+    """The NetSource of a path, of prototxt text or of a NetParameter (which is copied, never changed).
+
+    Text is told from a path by a brace or a line break.
+
+    Raises
+    ------
+    PrototxtError
+        `FILE:LINE: reason` for text that does not follow the schema, or for a layer that cannot be upgraded.
+    """
+    if isinstance(net, NetSource):
+        return net
+    if isinstance(net, caffe_pb2.NetParameter):
+        message = caffe_pb2.NetParameter()
+        message.CopyFrom(net)
+        return NetSource(upgrade_net(message))
+    text, file = _text_of(net)
+    message = parse_text(text, caffe_pb2.NetParameter(), file)
+    try:
+        upgrade_net(message)
+    except PrototxtError as error:
+        raise PrototxtError(f"{file or '<text>'}: {error}") from None
+    return NetSource(message, file, _match_lines(message, layer_lines(text)))
+
+
+def read_net(net):
+    """The upgraded NetParameter of a path, a text or a message; errors as in `read_source`."""
+    return read_source(net).message
+
+
+def read_solver(solver):
+    """The SolverParameter of a path, a text or a message, with the old `solver_type` turned into `type`."""
+    if isinstance(solver, caffe_pb2.SolverParameter):
+        message = caffe_pb2.SolverParameter()
+        message.CopyFrom(solver)
+    else:
+        text, file = _text_of(solver)
+        message = parse_text(text, caffe_pb2.SolverParameter(), file)
+    return upgrade_solver(message)
+
+
+def parse_text(text, message, file=None):
+    """Parses text into `message` and returns it; a PrototxtError names file and line, or says that it is too large."""
+    place = file or "<text>"
+    if len(text) > _LARGEST or text.count("{") + text.count("<") > MAX_MESSAGES:
+        raise PrototxtError(f"{place}: is larger than any net: more than {_LARGEST} characters "
+                            f"or {MAX_MESSAGES} braces")
+    try:
+        return text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        line = error.GetLine()
+        reason = _POSITION.sub("", str(error))
+        raise PrototxtError(f"{place}:{line or 1}: {_shortened(reason)}") from None
+
+
+def _shortened(text, length=300):
+    """Without the middle of a long text, such as a file that is one line."""
+    return text if len(text) <= length else f"{text[:length // 2]} ... {text[-length // 2:]}"
+
+
+def _text_of(source):
+    """(text, file name or None) of a path or of text itself."""
+    if isinstance(source, str) and ("{" in source or "\n" in source):
+        return source, None
+    file = os.fspath(source)
+    try:
+        with open_plain(file) as stream:
+            data = stream.read(_LARGEST + 1)                     # parse_text refuses what is longer
+        text = data.decode(errors="strict" if len(data) <= _LARGEST else "replace").replace("\r\n", "\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not text"
+        raise PrototxtError(f"{file}: {reason}") from None
+    if not text.strip():
+        raise PrototxtError(f"{file}: is empty")
+    return text, file
+
+
+def layer_lines(text):
+    """(name, line) of every `layer {` or `layers {` block at the outermost level, in order."""
+    found, depth, line, words = [], 0, 1, []
+    for token in _TOKEN.findall(text):
+        if token == "\n":
+            line += 1
+        elif token[0] == "#":
+            continue
+        elif token in "{<":
+            if depth == 0 and words and words[-1][0] in ("layer", "layers"):
+                found.append(["", words[-1][1]])
+            depth += 1
+        elif token in "}>":
+            depth -= 1
+        elif token != ":":
+            # A V0 layer keeps its name one level deeper, in layers { layer { name } }.
+            if found and depth in (1, 2) and words and words[-1][0] == "name" and not found[-1][0]:
+                found[-1][0] = token[1:-1]
+            words.append((token, line))
+    return [tuple(block) for block in found]
+
+
+def _match_lines(message, blocks):
+    """Lines of the upgraded layers: upgrading adds Input layers in front and drops padding layers, order stays."""
+    places = defaultdict(deque)
+    for index, (name, _) in enumerate(blocks):
+        places[name].append(index)
+    lines, position = [], 0
+    for layer in message.layer:
+        found = places[layer.name]
+        while found and found[0] < position:
+            found.popleft()
+        lines.append(blocks[found[0]][1] if found else None)
+        position = found.popleft() + 1 if found else position
+    return lines

@@ -1,0 +1,211 @@
+"""Reads training logs, Caffe's and ours, into arrays; `python -m deeplandmark.caffe.parse_log LOG OUT_DIR` writes CSV.
+
+A log may hold several runs appended to one another: where a run goes on from an earlier iteration, what the run before
+it had logged from there on is superseded. A line cut short by a kill is left out.
+"""
+
+import argparse
+import csv
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+from deeplandmark.caffe.errors import CaffeError, FileFormatError
+from deeplandmark.caffe.files.plain import replaced
+
+_HEADER = re.compile(r"[IWEF](\d{8}|\d{4}) (\d\d):(\d\d):(\d\d\.\d+) +\d+ [\w.]+:\d+\] ")
+_RUN = re.compile(r"\] Solving ")
+_ITERATION = re.compile(r"Iteration (\d+)")
+_DISPLAY = re.compile(r"Iteration \d+.*?, loss = (\S+)")
+_RATE = re.compile(r"Iteration \d+, lr = (\S+)")
+_OUTPUT = re.compile(r"(Train|Test) net output #(\d+): (\S+) = (\S+)")
+_TEST_NET = re.compile(r"Testing net \(#(\d+)\)")
+
+
+@dataclass
+class TrainingLog:
+    """What a log holds, iteration by iteration.
+
+    train, test : list of dict, in the order of iterations
+        `NumIters`, `Seconds` (of training so far, pauses between runs left out), `LearningRate`, and each output of
+        the net under its name. Train rows also have `smoothed_loss`, the displayed loss. A name that occurs several
+        times (a vector top) gets a number: `prob`, `prob_1`, ... Outputs of a second test net begin with `net1_`.
+    finished : bool
+        Whether `Optimization Done.` follows the last iteration.
+    """
+
+    train: list = field(default_factory=list)
+    test: list = field(default_factory=list)
+    finished: bool = False
+
+    def column(self, phase, name):
+        """(iterations, values) of one column of `train` or `test` as two arrays, rows without it left out."""
+        rows = [row for row in getattr(self, phase) if name in row]
+        return (np.array([row["NumIters"] for row in rows], int), np.array([row[name] for row in rows], float))
+
+    def names(self, phase):
+        """Names of the outputs in `train` or `test`, in the order of their first occurrence."""
+        plain = ("NumIters", "Seconds", "LearningRate", "smoothed_loss")
+        return list(dict.fromkeys(name for row in getattr(self, phase) for name in row if name not in plain))
+
+
+def parse_log(path):
+    """Read the log at `path` into a TrainingLog. FileFormatError when it cannot be read or holds no iteration."""
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="") as file:
+            text = file.read()
+    except OSError as error:
+        raise FileFormatError(f"{path}: {error.strerror}") from None
+    reader = _Reader()
+    for line in _whole_lines(text):
+        reader.read(line)
+    log = reader.result()
+    if not log.train and not log.test:
+        raise FileFormatError(f"{path}: no iteration found, is it a training log?")
+    return log
+
+
+def _whole_lines(text):
+    """Lines that were written to their end: the last one counts only with its newline, and one that another header
+    interrupts (a run was killed and the next one appended) gives just what follows that header."""
+    lines = text.split("\n")
+    for line in lines[:-1]:
+        headers = [match.start() for match in _HEADER.finditer(line)]
+        yield line[headers[-1]:] if headers else line
+
+
+class _Reader:
+    """Takes the lines of a log one by one."""
+
+    def __init__(self):
+        self._rows = {"Train": {}, "Test": {}}
+        self._rates = {}
+        self._iteration, self._now = None, None
+        self._fresh_run = True
+        self._run_start, self._seconds_before, self._seconds = None, 0.0, 0.0
+        self._test_net, self._filled = 0, set()
+        self._finished = False
+
+    def read(self, line):
+        self._read_time(line)
+        iteration = _ITERATION.search(line)
+        if _RUN.search(line):
+            self._begin_run()
+        elif "Optimization Done." in line:
+            self._finished = True
+        elif output := _OUTPUT.search(line):
+            self._read_output(*output.groups())
+        elif iteration:
+            self._read_iteration(int(iteration.group(1)), line)
+
+    def result(self):
+        train, test = ([rows[i] for i in sorted(rows)] for rows in self._rows.values())
+        for row in train + test:
+            row["LearningRate"] = self._rate_at(row["NumIters"])
+        return TrainingLog(train, test, self._finished)
+
+    def _rate_at(self, iteration):
+        """Rate logged for an iteration; where none was (a test between displays, the end), the last one before it."""
+        earlier = [i for i in self._rates if i <= iteration]
+        return self._rates[max(earlier)] if earlier else float("nan")
+
+    def _begin_run(self):
+        self._fresh_run = True
+        self._seconds_before, self._run_start = self._seconds, self._now
+
+    def _read_time(self, line):
+        header = _HEADER.match(line)
+        self._now = (_time_of(header) if header else None) or self._now
+        if self._now and self._run_start:
+            self._seconds = self._seconds_before + max(0.0, (self._now - self._run_start).total_seconds())
+
+    def _read_iteration(self, iteration, line):
+        if self._fresh_run or (self._iteration is not None and iteration < self._iteration):
+            self._drop_from(iteration)
+        self._fresh_run, self._finished = False, False
+        self._iteration = iteration
+        if tested := _TEST_NET.search(line):
+            self._test_net = int(tested.group(1))
+            self._filled.clear()
+        elif display := _DISPLAY.search(line):
+            self._filled.clear()
+            _set_number(self._row("Train"), "smoothed_loss", display.group(1))
+        elif rate := _RATE.search(line):
+            _set_number(self._rates, iteration, rate.group(1))
+
+    def _drop_from(self, iteration):
+        for rows in (*self._rows.values(), self._rates):
+            for i in [i for i in rows if i >= iteration]:
+                del rows[i]
+
+    def _read_output(self, phase, index, name, value):
+        if self._iteration is None:
+            return
+        name = f"net{self._test_net}_{name}" if phase == "Test" and self._test_net else name
+        unique, count = name, 0
+        while unique in self._filled:
+            count += 1
+            unique = f"{name}_{count}"
+        self._filled.add(unique)
+        _set_number(self._row(phase), unique, value)
+
+    def _row(self, phase):
+        empty = {"NumIters": self._iteration, "Seconds": self._seconds, "LearningRate": float("nan")}
+        return self._rows[phase].setdefault(self._iteration, empty)
+
+
+def _set_number(row, key, text):
+    try:
+        row[key] = float(text)
+    except ValueError:
+        pass  # a damaged line says nothing
+
+
+def _time_of(header):
+    """datetime of a header; old glog leaves out the year, where any will do because only differences count."""
+    day, hour, minute, second = header.groups()
+    try:
+        date = datetime.strptime(day if len(day) == 8 else f"2020{day}", "%Y%m%d")
+    except ValueError:
+        return None
+    return date.replace(hour=int(hour), minute=int(minute), second=int(float(second)),
+                        microsecond=int(round(float(second) % 1 * 1e6)) % 1000000)
+
+
+def write_csv(log, out_dir, stem, delimiter=","):
+    """Write `<stem>.train` and `<stem>.test` as Caffe's parse_log.py does; returns the two paths."""
+    os.makedirs(out_dir, exist_ok=True)
+    paths = []
+    for phase in ("train", "test"):
+        path = os.path.join(out_dir, f"{stem}.{phase}")
+        names = log.names(phase)
+        columns = ["NumIters", "Seconds", "LearningRate", *names]
+        with replaced(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, delimiter=delimiter, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(row for row in getattr(log, phase) if any(name in row for name in names))
+        paths.append(path)
+    return paths
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m deeplandmark.caffe.parse_log", description=__doc__.split("\n")[0])
+    parser.add_argument("log", help="training log, Caffe's or ours")
+    parser.add_argument("out_dir", help="folder for <log>.train and <log>.test")
+    parser.add_argument("--delimiter", default=",")
+    options = parser.parse_args(arguments)
+    try:
+        paths = write_csv(parse_log(options.log), options.out_dir, os.path.basename(options.log), options.delimiter)
+    except (CaffeError, OSError) as error:
+        print(f"parse_log: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(paths))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

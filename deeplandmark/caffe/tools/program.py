@@ -1,0 +1,220 @@
+"""The verbs of the `caffe` program, with its flags and its log lines (tools/caffe.cpp)."""
+
+import argparse
+import os
+import sys
+
+from deeplandmark.caffe import __version__ as CAFFE_VERSION
+from deeplandmark.caffe.errors import CaffeError, SolverError
+from deeplandmark.caffe.logs.log import Log, loss_note
+from deeplandmark.caffe.proto import caffe_pb2
+from deeplandmark.caffe.solvers.signals import EFFECTS, SignalRequests
+from deeplandmark.caffe.tools import small_tools as tools
+
+_VERBS = {}
+_EXAMPLES = """examples:
+  %(prog)s train -solver solver.prototxt
+  %(prog)s train -solver solver.prototxt -snapshot model/net_iter_1000.solverstate
+  %(prog)s train -solver solver.prototxt -weights first.caffemodel,second.caffemodel -log train.log
+  %(prog)s test -model net.prototxt -weights net.caffemodel -iterations 100
+  %(prog)s time -model net.prototxt -iterations 20 -phase TEST
+
+tools with arguments of their own (NAME --help):
+  """
+
+
+def verb(function):
+    """Register a function under its name as a verb of the command line."""
+    _VERBS[function.__name__] = function
+    return function
+
+
+def main(arguments=None):
+    """Run one verb or tool; returns the exit status. An error is one line on standard error and status 1."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments and arguments[0] in tools.tool_names():
+        return tools.main(arguments[0], arguments[1:])
+    options = parser().parse_args(arguments)
+    try:
+        with Log(options.log) as log:
+            _VERBS[options.verb](options, log)
+    except (CaffeError, OSError) as error:
+        print(f"caffe {options.verb}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"caffe {options.verb}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (--help shows the flags)\n")
+
+
+def parser():
+    """The flags of `caffe`; each may be spelled `-flag value`, `-flag=value`, `--flag value` or `--flag=value`."""
+    made = _Parser(prog="python -m deeplandmark.caffe", description=__doc__, allow_abbrev=False,
+                   formatter_class=argparse.RawDescriptionHelpFormatter,
+                   epilog=_EXAMPLES + "\n  ".join(tools.tool_names()))
+    made.add_argument("-version", "--version", action="version", version=f"caffe version {CAFFE_VERSION}")
+    made.add_argument("verb", choices=sorted(_VERBS), help="train: train or finetune a net; test: score a net; "
+                      "time: time it layer by layer; device_query: show the GPUs")
+
+    def flag(name, **settings):
+        made.add_argument(f"-{name}", f"--{name}", dest=name, **settings)
+
+    flag("solver", metavar="FILE", help="solver definition (train)")
+    flag("model", metavar="FILE", help="net definition (test, time)")
+    flag("snapshot", metavar="FILE", help="solverstate to go on from (train)")
+    flag("weights", metavar="FILES", help="weights to start from, several between commas; not with --snapshot")
+    flag("iterations", type=int, default=50, metavar="N", help="batches to run (test, time); default 50")
+    flag("phase", choices=["TRAIN", "TEST"], type=str.upper, help="phase of the net (time); default TRAIN")
+    flag("level", type=int, default=0, metavar="N", help="level of the net state")
+    flag("stage", default="", metavar="STAGES", help="stages of the net state, between commas")
+    flag("gpu", default="", metavar="ID",
+         help="GPU to run on; default: what solver_mode says (train), CPU (test, time)")
+    flag("sigint_effect", choices=sorted(EFFECTS), default="stop", help="what SIGINT does (train)")
+    flag("sighup_effect", choices=sorted(EFFECTS), default="snapshot", help="what SIGHUP does (train)")
+    flag("log", metavar="FILE", help="append log lines to this file as well")
+    return made
+
+
+@verb
+def train(options, log):
+    """Train a net; goes on from --snapshot, or starts from --weights."""
+    from deeplandmark.caffe.files import prototxt
+    from deeplandmark.caffe.solvers import get_solver
+
+    _require(options.solver, "a solver definition: --solver FILE")
+    if options.snapshot and options.weights:
+        raise SolverError("give a snapshot to resume training or weights to finetune, not both")
+    param = prototxt.read_solver(options.solver)
+    param.train_state.level = options.level
+    param.train_state.stage.extend(_stages(options))
+    if options.weights:
+        param.weights.append(options.weights)
+    if not param.HasField("snapshot_prefix"):
+        param.snapshot_prefix = os.path.splitext(options.solver)[0]
+    device = _device(options, log, "caffe.cpp:197", param.solver_mode == param.GPU, param.device_id)
+    solver = get_solver(param, device=device, log=log)
+    with SignalRequests(options.sigint_effect, options.sighup_effect) as requests:
+        solver.set_action_function(requests)
+        if options.snapshot:
+            log.info("caffe.cpp:235", f"Resuming from {options.snapshot}")
+            solver.restore(options.snapshot)
+        log.info("caffe.cpp:239", "Starting Optimization")
+        solver.solve()
+    log.info("caffe.cpp:250", "Optimization Done.")
+
+
+@verb
+def test(options, log):
+    """Score a net with given weights: the mean of each output over --iterations batches."""
+    _require(options.model, "a model definition to score: --model FILE")
+    _require(options.weights, "model weights to score: --weights FILE")
+    _require_iterations(options)
+    device = _device(options, log, "caffe.cpp:275")
+    net = _net(options, caffe_pb2.TEST, device, log)
+    for weights in options.weights.split(","):
+        net.copy_from(weights)
+    log.info("caffe.cpp:281", f"Running for {options.iterations} iterations.")
+    sums, total = {}, 0.0
+    for batch in range(options.iterations):
+        outputs, loss = net.forward_loss()
+        total += float(loss)
+        for name in net.outputs:
+            values = outputs[name].double().reshape(-1)
+            sums[name] = sums[name] + values if name in sums else values.clone()
+            for value in values.tolist():
+                log.info("caffe.cpp:304", f"Batch {batch}, {name} = {value:g}")
+    log.info("caffe.cpp:309", f"Loss: {total / options.iterations:g}")
+    for name, weight in zip(net.outputs, net.output_loss_weights):
+        for value in (sums[name] / options.iterations).tolist():
+            log.info("caffe.cpp:321", f"{name} = {value:g}{loss_note(weight, value)}")
+
+
+@verb
+def time(options, log):
+    """Time forward and backward of a net, layer by layer."""
+    from deeplandmark.caffe.tools.timing import log_times
+
+    _require(options.model, "a model definition to time: --model FILE")
+    _require_iterations(options)
+    phase = caffe_pb2.TEST if options.phase == "TEST" else caffe_pb2.TRAIN
+    device = _device(options, log, "caffe.cpp:343")
+    net = _net(options, phase, device, log)
+    if options.weights:
+        net.copy_from(options.weights)
+    log_times(net, options.iterations, log)
+
+
+@verb
+def device_query(options, log):
+    """Show the GPUs that --gpu names (all of them by default)."""
+    import torch
+
+    count = torch.cuda.device_count()
+    if not count:
+        raise CaffeError("no GPU found")
+    ids = range(count) if options.gpu in ("", "all") else [_gpu_id(options.gpu)]
+    log.info("caffe.cpp:138", f"Querying GPUs {','.join(map(str, ids))}")
+    for i in ids:
+        if i >= count:
+            raise CaffeError(f"GPU {i} not found, there are {count}")
+        device = torch.cuda.get_device_properties(i)
+        log.info("common.cpp:203", f"Device id:                     {i}")
+        log.info("common.cpp:204", f"Major revision number:         {device.major}")
+        log.info("common.cpp:205", f"Minor revision number:         {device.minor}")
+        log.info("common.cpp:206", f"Name:                          {device.name}")
+        log.info("common.cpp:207", f"Total global memory:           {device.total_memory}")
+        log.info("common.cpp:218", f"Number of multiprocessors:     {device.multi_processor_count}")
+
+
+def _net(options, phase, device, log):
+    """The net of --model for --level and --stage, with Caffe's lines about it."""
+    from deeplandmark.caffe.files.prototxt import read_source
+    from deeplandmark.caffe.logs.net_log import log_net
+    from deeplandmark.caffe.net import Net
+
+    source, stages = read_source(options.model), _stages(options)
+    net = Net(source, phase, level=options.level, stages=stages, device=device)
+    log_net(log, net, source, options.level, stages)
+    return net
+
+
+def _require(value, what):
+    if not value:
+        raise CaffeError(f"need {what}")
+
+
+def _require_iterations(options):
+    if options.iterations < 1:
+        raise CaffeError(f"--iterations must be at least 1, found {options.iterations}")
+
+
+def _stages(options):
+    return tuple(stage for stage in options.stage.split(",") if stage)
+
+
+def _gpu_id(text):
+    if not text.isdigit():
+        raise CaffeError(f"--gpu takes the number of one GPU, found {text!r}")
+    return int(text)
+
+
+def _device(options, log, source, prefer_gpu=False, preferred=0):
+    """torch device: the GPU of --gpu, else the solver's where there is one, else the CPU."""
+    import torch
+
+    if options.gpu:
+        number = 0 if options.gpu == "all" else _gpu_id(options.gpu)
+        if number >= torch.cuda.device_count():
+            raise CaffeError(f"--gpu {options.gpu}: not found, this machine has {torch.cuda.device_count()} GPUs")
+    elif prefer_gpu and torch.cuda.is_available():
+        number = preferred
+    else:
+        log.info(source, "Use CPU.")
+        return "cpu"
+    log.info(source, f"Using GPUs {number}")
+    return f"cuda:{number}"

@@ -1,0 +1,217 @@
+"""Fitting the confidence of a cascade (see confidence.py) on faces its networks were not trained on.
+
+Each held-back face is seen under several poses and boxes, because a thousand faces as they are have too few failures to
+learn from. Whether a point is right is then explained from the features by logistic regression with a small penalty on
+the weights. All points share their weights; a point and the one it becomes in the mirrored picture share their bias.
+
+For a whole cascade one more feature is the error that the hidden layers predict (hidden.py).
+"""
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import cv2
+import numpy as np
+
+from deeplandmark.cascade.confidence.confidence import EPSILON, WITHIN, Weights, features, sigmoid
+from deeplandmark.cascade.level_1_share import blended, fit_share, unblended
+from deeplandmark.cascade.networks import LEVELS
+from deeplandmark.faces.augment import apply, mirror, similarity
+from deeplandmark.faces.datasets.picture_list import Problem, read_face, too_many_bad
+from deeplandmark.faces.errors import PictureError
+from deeplandmark.faces.metrics import detection_error
+from deeplandmark.work.in_order import in_chunks, in_order
+from deeplandmark.work.progress import progress
+
+COPIES = 8                              # of each face; the first as it is, every other one mirrored
+ANGLE, SCALE, SHIFT = 15.0, 0.08, 0.06  # largest turn in degrees, ln of the box's size, shift in box widths and heights
+PENALTY = 10.0                          # on squared weights of standardised features; chosen by cross-validation
+_STEPS, _CLOSE = 100, 1e-9              # of Newton's method
+# Views that run at once, which costs half of what one by one does; and how many of their pixels are held for it.
+_TOGETHER, _PIXELS = 64, 32_000_000
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What a cascade found in m faces.
+
+    Attributes
+    ----------
+    levels, spread : (m, L, k, 2) and (m, L, k)
+        As in `Faces`, pixels.
+    truth : (m, k, 2)
+        Pixels.
+    width : (m,)
+        Of the boxes, pixels.
+    hidden : dict of Network to (m, D)
+        Their hidden layers.
+    """
+    levels: np.ndarray
+    spread: np.ndarray
+    truth: np.ndarray
+    width: np.ndarray
+    hidden: dict = field(default_factory=dict)
+
+    def features(self, count):
+        """(m, k, 2 count - 1), of the first `count` levels."""
+        return features(self.levels[:, :count], self.spread[:, :count], self.width)
+
+    def right(self, count):
+        """bool (m, k): the points after level `count` that lie within WITHIN."""
+        return detection_error(self.levels[:, count - 1], self.truth, self.width) <= WITHIN
+
+
+def fit_blend(observations, share):
+    """(observations under the share of level 1 that fits them best, that share), from some made under `share`."""
+    levels = unblended(observations.levels, share)
+    fitted = fit_share(levels, observations.truth, observations.width)
+    return replace(observations, levels=blended(levels, fitted)), fitted
+
+
+def fit_confidence(observations, mirror_of, prediction=None):
+    """The Weights for each number of levels: what `CascadeSettings.confidence` holds.
+
+    Parameters
+    ----------
+    observations : Observations
+    mirror_of : sequence of k int, `Points.mirror`
+    prediction : ErrorPrediction or None
+        What the hidden layers of a whole cascade say.
+
+    Where all points of a level are right, or none, nothing can be learnt from the features: its confidence is the same
+    for every point, (number right + 1) / (number + 2).
+    """
+    counts = range(1, observations.levels.shape[1] + 1)
+    return tuple(_fit_level(observations, count, mirror_of, prediction if count == len(LEVELS) else None)
+                 for count in counts)
+
+
+def _fit_level(observations, count, mirror_of, prediction):
+    right = observations.right(count)
+    if right.all() or not right.any():
+        odds = (right.sum() + 1) / ((~right).sum() + 1)
+        nothing = ((0.0,) * (2 * count - 1),) * len(mirror_of)
+        return Weights((float(np.log(odds)),) * len(mirror_of), nothing, nothing)
+    logs = np.log(EPSILON + observations.features(count))
+    inputs = [logs, np.broadcast_to(logs.mean(1, keepdims=True), logs.shape)]
+    if prediction:
+        inputs.append(prediction.of(observations.hidden)[..., None])
+    slopes, bias = _fit_odds(np.concatenate(inputs, axis=-1), right, mirror_of)
+    own, face, worth = np.split(slopes, [logs.shape[-1], 2 * logs.shape[-1]])
+    hidden = {}
+    if prediction:
+        bias = bias + worth * prediction.bias
+        hidden = {name: _rounded(worth * weights) for name, weights in prediction.weights.items()}
+    own, face = ((tuple(part.tolist()),) * len(bias) for part in (own, face))
+    return Weights(tuple(bias.tolist()), own, face, hidden)
+
+
+def _fit_odds(inputs, right, mirror_of):
+    """(slopes (d,), bias (k,)) of the logarithm of the odds that points are right, from inputs (m, k, d)."""
+    middle, scale = inputs.mean((0, 1)), inputs.std((0, 1)) + 1e-9
+    pair = np.minimum(np.arange(len(mirror_of)), mirror_of)
+    bias_of = np.equal.outer(pair, np.unique(pair)).astype(np.float64)           # (k, number of biases)
+    biases = np.broadcast_to(bias_of, (len(inputs), *bias_of.shape))
+    inputs = np.concatenate([(inputs - middle) / scale, biases], axis=-1)
+    penalty = np.r_[np.full(len(middle), PENALTY), np.full(bias_of.shape[1], 1e-6)]
+    found = logistic_regression(inputs.reshape(-1, inputs.shape[-1]), right.ravel(), penalty)
+    slopes = found[:len(middle)] / scale
+    return slopes, bias_of @ found[len(middle):] - slopes @ middle
+
+
+def _rounded(weights):
+    """Six digits: there are many of them, and the networks know no more."""
+    return tuple(float(f"{weight:.6g}") for weight in weights)
+
+
+def logistic_regression(inputs, answers, penalty):
+    """The weights w (d,) that minimise the sum of -log of the probability of each answer, plus penalty . w^2 / 2.
+
+    Newton's method; the probability of an answer that is true is sigmoid(inputs @ w).
+
+    Parameters
+    ----------
+    inputs : float64 (n, d)
+    answers : bool (n,)
+    penalty : float64 (d,), above 0
+    """
+    weights = np.zeros(inputs.shape[1])
+    for _ in range(_STEPS):
+        probability = sigmoid(inputs @ weights)
+        gradient = inputs.T @ (probability - answers) + penalty * weights
+        curvature = (inputs * (probability * (1 - probability))[:, None]).T @ inputs + np.diag(penalty)
+        step = np.linalg.solve(curvature, gradient)
+        weights -= step
+        if np.abs(step).max() < _CLOSE:
+            break
+    return weights
+
+
+def observe(engine, annotations, copies=COPIES, seed=0):
+    """`Observations` of every face, `copies` times: as it is, then mirrored, turned and in other boxes by chance.
+
+    Parameters
+    ----------
+    engine : TorchEngine
+    annotations : list of Annotation
+
+    Raises
+    ------
+    ListError
+        If there are no faces, or more than 1 % of the pictures cannot be read.
+    """
+    too_many_bad((), len(annotations))
+    views = in_order(partial(_views, engine.settings.points, copies, seed), enumerate(annotations), ahead=1)
+    readable = _readable(progress(views, len(annotations), "calibrating", "face"), len(annotations))
+    found = [_observed(engine, chunk) for chunk in in_chunks(readable, -(-_TOGETHER // copies), _pixels, _PIXELS)]
+    hidden = {network: np.concatenate([part.hidden[network] for part in found]) for network in found[0].hidden}
+    return Observations(*(np.concatenate([getattr(part, name) for part in found])
+                          for name in ("levels", "spread", "truth", "width")), hidden)
+
+
+def _views(points, copies, seed, item):
+    """[(picture, box (4,), true points (k, 2))] of (index, face); a Problem where its picture cannot be read."""
+    index, face = item
+    try:
+        image = read_face(face)
+    except PictureError as error:
+        return Problem(face.line, str(error))
+    # A generator for each view: what is drawn does not depend on which thread draws.
+    return [_posed(image, face, points, copy, np.random.default_rng([seed, index, copy])) for copy in range(copies)]
+
+
+def _readable(views_of_faces, total):
+    """Those views that are no Problem; a ListError when too many are."""
+    problems = []
+    for views in views_of_faces:
+        if isinstance(views, Problem):
+            problems.append(views)
+            too_many_bad(problems, total)
+        else:
+            yield views
+
+
+def _pixels(views):
+    return sum(image.size for image, _, _ in views)
+
+
+def _observed(engine, views_of_faces):
+    images, boxes, truth_px = zip(*(view for views in views_of_faces for view in views))
+    boxes = np.array(boxes)
+    found = engine.run_faces(images, boxes, max(engine.levels))
+    return Observations(found.levels, found.spread, np.array(truth_px), boxes[:, 2] - boxes[:, 0], found.hidden)
+
+
+def _posed(image, face, points, copy, rng):
+    """(picture, box (4,), true points (k, 2)) of a face under a pose drawn by `rng`; copy 0 is the face as it is."""
+    bbox, truth_px = face.bbox, face.landmark_px
+    if copy == 0:
+        return image, bbox.as_array(), truth_px
+    if copy % 2:
+        pairs = [(i, j) for i, j in enumerate(points.mirror) if i < j]
+        image, truth_px, bbox = mirror(image, truth_px, bbox, pairs)
+    angle, scale, dx, dy = rng.uniform(-1, 1, 4) * (ANGLE, SCALE, SHIFT, SHIFT)
+    turn = similarity(bbox, angle)
+    image = cv2.warpAffine(image, turn, image.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    size = np.array([bbox.width, bbox.height])
+    middle, half = bbox.centre + [dx, dy] * size, np.exp(scale) * size / 2
+    return image, np.concatenate([middle - half, middle + half]), apply(turn, truth_px)

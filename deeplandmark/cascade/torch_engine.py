@@ -1,0 +1,170 @@
+"""Networks of a model folder in torch, and the cascade run by them: for training, and to check the ONNX one."""
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from deeplandmark.caffe.errors import CaffeError
+from deeplandmark.caffe.module import to_torch
+from deeplandmark.cascade.confidence.confidence import point_confidence
+from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_blob, hidden_odds, weights_in_use
+from deeplandmark.cascade.level_1_share import blended
+from deeplandmark.cascade.model_folder import MARK
+from deeplandmark.cascade.networks import PREDICTION
+from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.faces.box import reproject
+from deeplandmark.networks.windows import frames_of, see, windows_of
+
+Found = namedtuple("Found", "levels spread confidence first hidden")
+
+
+class TorchEngine:
+    """Runs a cascade network by network, the windows cut by NumPy.
+
+    Parameters
+    ----------
+    settings : CascadeSettings
+    modules : dict of Network to NetModule
+    run_network : callable (module, inputs (n, 1, rows, columns)) -> answers (n, num_output), hidden layer (n, D) or None
+        For modules of another kind.
+
+    Attributes
+    ----------
+    levels : list of int, those there are
+    """
+
+    def __init__(self, settings, modules, run_network=None):
+        self.settings, self._modules = settings, modules
+        self._run_network = run_network or _run_network
+        self.levels = sorted({network.level for network in modules})
+
+    def run(self, image, boxes, level):
+        """Found for a grey picture and boxes (n, 4) float64: levels (n, L, k, 2) and spread (n, L, k) in pixels,
+        confidence (n, k), first (n, k, 2), hidden (see hidden.py) of the networks of levels 2 and 3."""
+        return self.run_faces([image] * len(boxes), boxes, level)
+
+    def run_many(self, pictures, level):
+        """[run(image, boxes, level)] of an iterable of (image, boxes)."""
+        return [self.run(image, boxes, level) for image, boxes in pictures]
+
+    def run_faces(self, images, boxes, level):
+        """Found of n faces, each in its own picture."""
+        points_px = np.zeros((len(boxes), len(self.settings.points), 2))
+        levels, spreads, first, hidden = [], [], None, {}
+        for number in (n for n in self.levels if n <= level):
+            answers = self._run_level(number, images, boxes, points_px, hidden)
+            points_px, spread = average(answers, points_px.shape)
+            first = answers[0][1] if first is None else first
+            levels.append(points_px)
+            spreads.append(spread)
+        levels, spreads = blended(np.stack(levels, axis=1), self.settings.level_1_share), np.stack(spreads, axis=1)
+        odds = hidden_odds(hidden, weights_in_use(self.settings, spreads.shape[1]), points_px.shape[1])
+        width = boxes[:, 2] - boxes[:, 0]
+        confidence = point_confidence(levels, spreads, width, self.settings.confidence, odds)
+        return Found(levels, spreads, confidence, first, hidden)
+
+    def _run_level(self, level, images, boxes, points_px, hidden):
+        """[(network, (n, its points, 2) in pixels)] of every network of a level; their hidden layers go into `hidden`."""
+        answers = []
+        for network, module in self._modules.items():
+            if network.level != level:
+                continue
+            windows = windows_of(network, boxes, points_px)
+            seen = [see(network, image, window, self.settings) for image, window in zip(images, windows)]
+            output, layer = self._run_network(module, np.array(seen, np.float32).reshape(-1, 1, *network.size))
+            output = output.reshape(len(boxes), len(network.points), 2)
+            in_frame = self.settings.encoding.decode(output.astype(np.float64))
+            answers.append((network, reproject(frames_of(network, boxes, windows), in_frame)))
+            if level > 1 and layer is not None:
+                hidden[network] = layer
+        return answers
+
+
+def load_modules(folder, settings=None):
+    """(CascadeSettings, dict of Network to NetModule) of a model folder, ours or a saved one of the original; settings
+    other than those of its cascade.json may be given.
+
+    Networks that are not there are done without as long as F is there and a level is whole: the original has no EN
+    and NM, and a cascade whose level 3 is not yet trained ends at level 2.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no cascade, naming the file that is missing or wrong (a CaffeError where it is a net's).
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
+    if not folder.joinpath(MARK).exists():
+        raise ValueError(f"{folder} is not a model folder: it has no {MARK}")
+    settings = settings or CascadeSettings.load(folder)
+    modules = {network: _load_network(network, folder) for network in _present(settings, folder)}
+    _check_hidden(settings, modules, folder)
+    return settings, modules
+
+
+def _run_network(module, data):
+    """A network's answers float32 (n, num_output) to inputs float32 (n, 1, rows, columns), and its hidden layer (n, D)
+    or None."""
+    graph = module.graph
+    names = {graph.blob_names[i]: i for i in graph.outputs}
+    with torch.inference_mode():
+        values = module.values_of({"data": torch.from_numpy(np.ascontiguousarray(data))})
+        module.run(values)
+    hidden = hidden_blob(graph)
+    answers = values[names.get(PREDICTION, graph.outputs[0])]
+    return answers.numpy(), None if hidden is None else values[hidden].flatten(1).numpy()
+
+
+def _check_hidden(settings, modules, folder):
+    """Raises ValueError where the confidence was fitted to other networks."""
+    sizes = {}
+    for network, module in modules.items():
+        blob = hidden_blob(module.graph)
+        sizes[network.full_name] = None if blob is None else int(np.prod(module.graph.blob_shapes[blob][1:]))
+    levels = len({network.level for network in modules})
+    for name, weights in weights_in_use(settings, levels).items():
+        if sizes.get(name) != len(weights):
+            raise ValueError(f"{folder}: its confidence was fitted to another {name}; `python -m deeplandmark.calibrate` "
+                             "fits it anew")
+
+
+def average(answers, shape):
+    """Mean (n, k, 2) over the networks that see a point, and their mean distance (n, k) from it.
+
+    answers : list of (Network, (n, its points, 2)); shape : (n, k, 2)
+    """
+    total, count = np.zeros(shape), np.zeros(shape[1])
+    for network, points_px in answers:
+        total[:, network.points] += points_px
+        count[list(network.points)] += 1
+    mean = total / count[:, None]
+    distance = np.zeros(shape[:2])
+    for network, points_px in answers:
+        distance[:, network.points] += np.linalg.norm(points_px - mean[:, network.points], axis=2)
+    return mean, distance / count
+
+
+def _load_network(network, folder):
+    stem = folder / network.full_name
+    module = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel")
+    shape = _run_network(module, np.zeros((1, 1, *network.size), np.float32))[0].shape
+    if shape != (1, network.num_output):
+        raise CaffeError(f"{stem}.prototxt: its output has shape {shape}, expected (1, {network.num_output})")
+    return module
+
+
+def _present(settings, folder):
+    """The networks whose files are there; a level 2 or 3 must be whole, and no level may be left out."""
+    present = []
+    for level in (1, 2, 3):
+        networks = settings.of_level(level)
+        there = [network for network in networks if folder.joinpath(f"{network.full_name}.prototxt").exists()]
+        if level > 1 and len(there) != len(networks):
+            if there:
+                missing = next(network.full_name for network in networks if network not in there)
+                raise ValueError(f"{folder}: level {level} is not whole, {missing}.prototxt is missing")
+            break
+        present += there
+    return present

@@ -1,0 +1,70 @@
+"""How every command ends when it cannot go on: one clear line on stderr and a status of its own."""
+import sys
+import warnings
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+
+from deeplandmark.commandline.extras import refuse
+
+
+def command(main):
+    """Decorates the `main` of a command, which returns its status.
+
+    An error that the user can put right, a missing extra among them, is one line on stderr and status 1; Ctrl-C is
+    `NAME: interrupted` (see `when_interrupted`) and status 130, as shells have it. Any other error is raised.
+    """
+    name = Path(main.__globals__["__file__"]).stem
+
+    @wraps(main)
+    def run(arguments=None):
+        try:
+            with _warnings_of(name):
+                return main(arguments)
+        except ImportError as error:
+            return refuse(name, error)
+        except KeyboardInterrupt as stop:
+            print("; ".join([f"{name}: interrupted", *map(str, stop.args)]), file=sys.stderr)
+            return 130
+        except Exception as error:
+            if not isinstance(error, _for_the_user()):
+                raise
+            print(f"{name}: {one_line(error)}", file=sys.stderr)
+            return 1
+    return run
+
+
+@contextmanager
+def when_interrupted(text):
+    """What a command adds to `interrupted` if Ctrl-C ends this block: what is there now, how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(text) from None
+
+
+@contextmanager
+def _warnings_of(name):
+    """Warnings meant for users are one line of the command, too, without a place in the code."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message, category, *place, **more):
+            if category is UserWarning and str(place[0]).startswith(str(Path(__file__).parents[1])):
+                print(f"{name}: {message}", file=sys.stderr)
+            else:
+                shown(message, category, *place, **more)
+        warnings.showwarning = show
+        yield
+
+
+def one_line(error):
+    """The message of an error; of one that the system raised just the file and the reason."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def _for_the_user():
+    from deeplandmark.faces.errors import FacesError  # only now: it brings OpenCV, which --help does not need
+    return FacesError, ValueError, OSError

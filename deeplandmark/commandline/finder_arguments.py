@@ -1,0 +1,35 @@
+"""What `detect` and `align` are told on the command line about finding faces."""
+
+import cv2
+
+from deeplandmark.commandline.arguments import fraction, whole_number
+from deeplandmark.detectors import GivenBoxes, load_detector, parse_box, read_boxes
+from deeplandmark.running.faces_in_picture import FaceFinder
+from deeplandmark.work.cores import cores
+
+
+def add_finder_arguments(parser):
+    parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
+    parser.add_argument("--level", type=int, choices=(1, 2, 3), default=3, help="last level of the cascade (default 3)")
+    parser.add_argument("--detector", default="haar", metavar="KIND", help="haar (default), or the .onnx model file of "
+                        "OpenCV's FaceDetectorYN")
+    parser.add_argument("--min-face", type=fraction, metavar="F", help="smallest face to look for, fraction of the "
+                        "picture's shorter side (haar: 0.1; half of it takes four times as long)")
+    parser.add_argument("--boxes", action="append", metavar="L,T,R,B", help="a face's box, left,top,right,bottom in "
+                        "pixels, instead of searching; may be given several times")
+    parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, JSON lines or CSV")
+    parser.add_argument("--max-faces", type=whole_number(1), metavar="N", help="only the N largest faces of a picture")
+    parser.add_argument("--threads", type=whole_number(1), default=cores(), metavar="N", help="default: every core")
+
+
+def load_finder(options):
+    """The `FaceFinder` of those arguments. Raises FacesError, ValueError or ImportError naming what is wrong."""
+    from deeplandmark.cascade.cascade import Cascade  # late: a wrong argument needs no network library
+    boxes = None if options.boxes_file is None else read_boxes(options.boxes_file)
+    if options.boxes:
+        detector = GivenBoxes([parse_box(text) for text in options.boxes])
+    else:
+        detector = load_detector(options.detector, options.min_face)
+    cv2.setNumThreads(1)  # the pictures are what runs in parallel
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own messages are one line each
+    return FaceFinder(Cascade.load(options.model), detector, options.max_faces, options.level, boxes)

@@ -1,0 +1,45 @@
+"""The flag --points of the commands that train: points of one's own, and folders of their own for the results."""
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from deeplandmark.faces.points import FIVE_POINTS, Points
+from deeplandmark.faces.points_file import read_points
+
+_TAKEN = ("original", "wide", "synthetic")  # model-original/, model-wide/ and model-synthetic/ are the folders of others
+
+
+@dataclass(frozen=True)
+class OwnPoints:
+    """What --points names; without it the usual five.
+
+    Attributes
+    ----------
+    points : Points
+    name : str
+        Of the file, without its ending; empty for the usual five.
+    """
+    points: Points = FIVE_POINTS
+    name: str = ""
+
+    def folder(self, kind):
+        """The folder for a kind of files: model, or model-NAME."""
+        return f"{kind}-{self.name}" if self.name else kind
+
+
+def add_points_argument(parser):
+    """Adds --points; its OwnPoints is the attribute `own` of what is parsed."""
+    parser.add_argument("--points", dest="own", type=_own_points, default=OwnPoints(), metavar="FILE",
+                        help="points file, for points of your own (docs/own_points.md); default: the usual five")
+
+
+def _own_points(path):
+    name = Path(path).stem
+    if not re.fullmatch(r"[\w.-]+", name, re.ASCII) or name.startswith(_TAKEN):
+        raise argparse.ArgumentTypeError(f"{path}: its name becomes that of folders (model-NAME): letters, digits, . _ "
+                                         f"and -, not beginning with {' or '.join(_TAKEN)}")
+    try:
+        return OwnPoints(read_points(path), name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,98 @@
+"""Boxes that the user gives instead of having faces searched for."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from deeplandmark.detectors.detections import Detections
+from deeplandmark.faces.box import usable
+from deeplandmark.faces.errors import FacesError
+
+_COLUMNS = ("picture", "left", "top", "right", "bottom")
+
+
+class GivenBoxes:
+    """A detector that finds the same boxes (n, 4) in every picture; they are taken as they are, and have no score."""
+    name = "given"
+
+    def __init__(self, boxes):
+        self._boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+
+    def detect(self, image):
+        return Detections.of(self._boxes, np.full(len(self._boxes), np.nan))
+
+
+def parse_box(text):
+    """(left, top, right, bottom) of `left,top,right,bottom`. Raises FacesError for anything else, and for a box that is
+    not `usable`."""
+    try:
+        box = tuple(map(float, text.split(",")))
+    except ValueError:
+        box = ()
+    if len(box) != 4:
+        raise FacesError(f"{text!r} is not a box: left,top,right,bottom")
+    if not usable(box)[0]:
+        raise FacesError(f"box {text} has no area or lies nowhere near a picture; the order is left,top,right,bottom, "
+                         "in pixels")
+    return box
+
+
+def read_boxes(path):
+    """{absolute path of a picture: [box, ...]} of a file of boxes, which is either
+
+    JSON lines: `{"picture": path, "box": [left, top, right, bottom]}` (other keys do not matter: what `detect --json`
+    writes can be read), or CSV with the columns picture, left, top, right, bottom in its first line (`detect --csv`).
+    Paths start at the working directory or, when there is no such picture, at the file's folder. Raises FacesError
+    naming the line that is wrong.
+    """
+    path, boxes = Path(path), {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for place, picture, box in _rows(file, path):
+                boxes.setdefault(_absolute(picture, path.parent), []).append(_checked(box, place))
+    except OSError as error:
+        raise FacesError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise FacesError(f"{path}: neither JSON lines nor CSV (not text)") from None
+    return boxes
+
+
+def _rows(file, path):
+    first = file.readline()
+    file.seek(0)
+    return _json_rows(file, path) if first.lstrip().startswith("{") else _csv_rows(file, path)
+
+
+def _json_rows(file, path):
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            yield f"{path}:{number}", row["picture"], row["box"]
+        except (ValueError, KeyError, TypeError):
+            expected = '{"picture": path, "box": [left, top, right, bottom]}'
+            raise FacesError(f"{path}:{number}: expected {expected}") from None
+
+
+def _csv_rows(file, path):
+    reader = csv.DictReader(file)
+    missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+    if missing:
+        raise FacesError(f"{path}:1: neither JSON lines nor CSV with the columns {', '.join(_COLUMNS)}")
+    for row in reader:
+        yield f"{path}:{reader.line_num}", row["picture"], [row[column] for column in _COLUMNS[1:]]
+
+
+def _checked(box, place):
+    try:
+        return parse_box(",".join(map(str, box)))
+    except (FacesError, TypeError) as error:
+        raise FacesError(f"{place}: {error}") from None
+
+
+def _absolute(picture, folder):
+    here = Path(picture)
+    return (here if here.exists() or here.is_absolute() else folder / here).resolve()

@@ -1,0 +1,66 @@
+"""OpenCV's FaceDetectorYN with a model file of the user's (YuNet; an .onnx of OpenCV's model zoo, not part of this)."""
+
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deeplandmark.detectors.box_map import to_list_boxes
+from deeplandmark.detectors.detections import Detections
+from deeplandmark.detectors.haar import shrink_to
+from deeplandmark.faces.errors import FacesError
+
+LEAST_SCORE, MOST_OVERLAP, MOST_FACES = 0.7, 0.3, 5000
+SMALLEST_FACE = 10  # pixels of the shrunken picture that the network needs of a face
+
+
+class YuNetDetector:
+    """
+    Parameters
+    ----------
+    model_file : path of the .onnx
+    min_face : float
+        Width of the smallest face as a fraction of the picture's shorter side; larger pictures are shrunk until such a
+        face has 10 pixels.
+
+    Raises
+    ------
+    FacesError
+        When there is no such file, or OpenCV cannot read it.
+    """
+    name = "yunet"
+
+    def __init__(self, model_file, min_face=0.02):
+        self.model_file, self.min_face = Path(model_file), min_face
+        self._mine = threading.local()  # the network keeps the size of its input
+        if not self.model_file.is_file():
+            raise FacesError(f"{model_file}: no such detector; there is haar, and any .onnx model file of OpenCV's "
+                             "FaceDetectorYN")
+        self._network()
+
+    def detect(self, image):
+        """`Detections` of the list's kind of box; the score is the network's, 0..1."""
+        found = self.find(image)
+        return Detections.of(to_list_boxes(self.name, found.boxes), found.scores)
+
+    def find(self, image):
+        """`Detections` as the network frames faces."""
+        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
+        small = shrink_to(image, SMALLEST_FACE / self.min_face, min)
+        network = self._network()
+        network.setInputSize(small.shape[1::-1])
+        _, rows = network.detect(small)
+        rows = np.zeros((0, 15)) if rows is None else np.asarray(rows, np.float64)
+        ratio = np.array(image.shape[1::-1], np.float64) / small.shape[1::-1]
+        boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1) * np.tile(ratio, 2)
+        return Detections.of(boxes, rows[:, -1])
+
+    def _network(self):
+        if not hasattr(self._mine, "network"):
+            try:
+                self._mine.network = cv2.FaceDetectorYN.create(str(self.model_file), "", (320, 320), LEAST_SCORE,
+                                                               MOST_OVERLAP, MOST_FACES)
+            except cv2.error as error:
+                raise FacesError(f"{self.model_file}: not a model that FaceDetectorYN can read ({error.err})") from None
+        return self._mine.network

@@ -1,0 +1,121 @@
+"""The archive of training pictures: finding it in a folder, unpacking it, checking that it is whole."""
+
+import os
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from deeplandmark.faces.datasets.picture_list import read_list
+from deeplandmark.faces.errors import ArchiveError, ListError
+from deeplandmark.work.progress import progress
+
+TRAIN_LIST, TEST_LIST = "trainImageList.txt", "testImageList.txt"
+OFFICIAL_PICTURES = 13466  # 10,000 in the training list, 3,466 in the validation list (paper, Sec. 5)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A folder that holds both lists, and the pictures they name below it."""
+    folder: Path
+
+    @property
+    def train_list(self):
+        return self.folder / TRAIN_LIST
+
+    @property
+    def test_list(self):
+        return self.folder / TEST_LIST
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """What `check_archive` found."""
+    named: int      # different pictures named by the lists
+    missing: tuple  # Paths of those that are not there
+
+    def __str__(self):
+        if not self.missing:
+            return f"all {self.named} pictures are there"
+        return f"{len(self.missing)} of {self.named} pictures are missing, the first: {self.missing[0]}"
+
+
+def open_archive(path, unpack_to=None):
+    """The `Archive` at `path`: a folder with trainImageList.txt and testImageList.txt, in itself or one level below, or
+    a .zip of such a folder, which is unpacked into the folder `unpack_to` (default: beside the zip, under its name).
+
+    Raises ArchiveError when there is none, or when the zip is damaged or unsafe. Whether every picture is there is
+    `check_archive`'s question.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return Archive(_folder_with_lists(path))
+    if not path.exists():
+        raise ArchiveError(f"{path}: no such folder or zip")
+    unpack_to = path.with_suffix("") if unpack_to is None else Path(unpack_to)
+    unpack(path, unpack_to)
+    return Archive(_folder_with_lists(unpack_to))
+
+
+def check_archive(archive, pictures=None, points=5):
+    """A `Completeness`: how many different pictures the lists name, and which are not there.
+
+    Bad lines are left to whoever reads the lists for use. With `pictures` (e.g. OFFICIAL_PICTURES) raises ArchiveError
+    unless exactly so many are named and all are there. `points` is the number of landmarks a line holds.
+    """
+    named = {face.path for name in (archive.train_list, archive.test_list) for face in _read(name, points)}
+    found = Completeness(len(named), tuple(sorted(path for path in named if not path.is_file())))
+    if pictures is not None and (found.missing or found.named != pictures):
+        raise ArchiveError(f"{archive.folder}: expected {pictures} pictures; {found}")
+    return found
+
+
+def unpack(zip_path, folder):
+    """Unpacks a zip into `folder`. Files already there with the right size are kept, so a killed run goes on; each file
+    appears under its name only when whole. Raises ArchiveError for a damaged zip (every file's CRC is checked as it is
+    read) and, before anything is written, for a name that would land outside the folder."""
+    zip_path, folder = Path(zip_path), Path(folder)
+    try:
+        with zipfile.ZipFile(zip_path) as archive:
+            members = [(info, folder / _safe_name(info, zip_path)) for info in archive.infolist() if not info.is_dir()]
+            for info, target in progress(members, len(members), f"unpacking {zip_path.name}", "file"):
+                if not (target.is_file() and target.stat().st_size == info.file_size):
+                    _unpack_one(archive, info, target)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+        raise ArchiveError(f"{zip_path}: the zip is damaged or of an unknown kind ({error})") from None
+    except OSError as error:
+        raise ArchiveError(f"{zip_path}: cannot be unpacked into {folder} ({error})") from None
+
+
+def _unpack_one(archive, info, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with archive.open(info) as source, temporary.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _safe_name(info, zip_path):
+    name = info.filename.replace("\\", "/")
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or ":" in parts[0]:
+        raise ArchiveError(f"{zip_path}: refuses to unpack {info.filename!r}, which leads out of the folder")
+    return PurePosixPath(name)
+
+
+def _folder_with_lists(folder):
+    below = sorted(child for child in folder.iterdir() if child.is_dir())
+    for candidate in [folder, *below]:
+        if (candidate / TRAIN_LIST).is_file() and (candidate / TEST_LIST).is_file():
+            return candidate
+    raise ArchiveError(f"{folder}: neither it nor a folder in it holds {TRAIN_LIST} and {TEST_LIST}")
+
+
+def _read(list_path, points):
+    try:
+        return read_list(list_path, points, problems=[])
+    except ListError as error:
+        raise ArchiveError(str(error)) from None

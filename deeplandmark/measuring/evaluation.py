@@ -1,0 +1,207 @@
+"""Running a cascade over the faces of a list and measuring its errors at every level."""
+import time
+from dataclasses import dataclass, replace
+from os.path import commonpath
+
+import numpy as np
+
+from deeplandmark.cascade.confidence.confidence import WITHIN, face_confidence
+from deeplandmark.faces import POINT_NAMES
+from deeplandmark.faces.datasets.picture_list import Problem, read_face, too_many_bad
+from deeplandmark.faces.errors import ListError, PictureError
+from deeplandmark.faces.metrics import detection_error, interocular_error, rejection_curve, reliability
+from deeplandmark.faces.points import FIVE_POINTS, Points
+from deeplandmark.faces.poses import pose_subsets
+from deeplandmark.work.in_order import in_order
+from deeplandmark.work.progress import progress
+
+_AHEAD = 16        # pictures decoded before they are needed
+_MOST_SUBSETS = 8  # more folders than that are no collections of pictures, but e.g. a folder a person
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found for n faces, L levels and k points.
+
+    Attributes
+    ----------
+    annotations : tuple of n Annotation
+    predicted : float32 array (n, L, k, 2)
+        Pixels, after each level.
+    first : float32 array (n, k, 2) or None
+        Pixels, network F alone.
+    confidence : float32 array (n, k) or None
+    ms_per_face : float
+        Milliseconds in `cascade.locate`, decoding excluded, mean over the faces.
+    problems : tuple of Problem
+        Lines that were skipped.
+    points : Points
+    """
+    annotations: tuple
+    predicted: np.ndarray
+    first: np.ndarray
+    confidence: np.ndarray
+    ms_per_face: float
+    problems: tuple = ()
+    points: Points = FIVE_POINTS
+
+    def __len__(self):
+        return len(self.annotations)
+
+    @property
+    def level_count(self):
+        return self.predicted.shape[1]
+
+    @property
+    def is_usual(self):
+        """Whether the points are the usual five, of which the original and the paper tell."""
+        return self.points == FIVE_POINTS
+
+    @property
+    def names(self):
+        """The points' names, as they are shown."""
+        return POINT_NAMES if self.is_usual else self.points.names
+
+    @property
+    def truth(self):
+        """float64 (n, k, 2), pixels."""
+        return np.array([face.landmark_px for face in self.annotations])
+
+    @property
+    def errors(self):
+        """float64 (n, L, k), fractions of the box width."""
+        return np.stack([self._errors(self.predicted[:, i]) for i in range(self.level_count)], axis=1)
+
+    @property
+    def first_errors(self):
+        """float64 (n, k), fractions of the box width, of network F alone; None where the cascade does not tell."""
+        return None if self.first is None else self._errors(self.first)
+
+    @property
+    def interocular_errors(self):
+        """float64 (n, L, k), fractions of the true distance between the eyes (points 0 and 1)."""
+        return np.stack([interocular_error(self.predicted[:, i], self.truth) for i in range(self.level_count)], axis=1)
+
+    @property
+    def first_interocular_errors(self):
+        """float64 (n, k), or None."""
+        return None if self.first is None else interocular_error(self.first, self.truth)
+
+    @property
+    def reliability(self):
+        """`metrics.Reliability` of the points' confidence, right meaning within WITHIN; None without confidence."""
+        return None if self.confidence is None else reliability(self.confidence, ~self._wrong)
+
+    def rejection(self, rejected):
+        """Share of failures (points further off than WITHIN) among the faces kept when the least confident are
+        rejected: float64 (m,) for shares `rejected` (m,) of the faces; None without confidence."""
+        if self.confidence is None:
+            return None
+        return rejection_curve(face_confidence(self.confidence), self._wrong, rejected)
+
+    def best_rejection(self, rejected):
+        """As `rejection`, were the faces with most failures known and rejected first."""
+        return rejection_curve(-self._wrong.mean(axis=1), self._wrong, rejected)
+
+    @property
+    def subsets(self):
+        """{name: Evaluation} of the parts of the list whose pictures lie in different folders, named by the first
+        folder in which their paths differ; empty when there is one, or more than a few."""
+        folders = [face.path.parent.absolute() for face in self.annotations]
+        common = commonpath(folders)
+        names = np.array([(*folder.relative_to(common).parts, ".")[0] for folder in folders])
+        found = sorted(set(names))
+        return {name: self._part(names == name) for name in found} if 1 < len(found) <= _MOST_SUBSETS else {}
+
+    @property
+    def poses(self):
+        """{name: Evaluation} of the faces of each pose (see poses.py) that there are; empty for points of one's own."""
+        found = pose_subsets(self.truth) if self.is_usual else {}
+        return {name: self._part(chosen) for name, chosen in found.items() if chosen.any()}
+
+    def _part(self, chosen):
+        return replace(self, annotations=tuple(face for face, yes in zip(self.annotations, chosen) if yes), problems=(),
+                       predicted=self.predicted[chosen], first=None if self.first is None else self.first[chosen],
+                       confidence=None if self.confidence is None else self.confidence[chosen])
+
+    @property
+    def _wrong(self):
+        # An error that is not a number is wrong, too.
+        return ~(self.errors[:, -1] <= WITHIN)
+
+    def _errors(self, points_px):
+        return detection_error(points_px, self.truth, [face.bbox.width for face in self.annotations])
+
+
+def evaluate(cascade, annotations, problems=()):
+    """Locates every face of a list, one at a time.
+
+    Parameters
+    ----------
+    cascade : Cascade
+    annotations : list of Annotation
+    problems : list of Problem
+        Lines of the list that could not be read; they count among the bad ones.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    ListError
+        As soon as more than 1 % of the lines are bad, or when no face is left; and when a predicted point is not
+        finite, naming the line.
+    """
+    annotations, problems = list(annotations), list(problems)
+    total = len(annotations) + len(problems)
+    too_many_bad(problems, total)
+    used, found, seconds = [], [], 0.0
+    pictures = in_order(_read, annotations, jobs=1, ahead=_AHEAD)
+    for face, image in progress(zip(annotations, pictures), len(annotations), "evaluating", "face"):
+        if isinstance(image, Problem):
+            problems.append(image)
+            too_many_bad(problems, total)
+            continue
+        faces, took = _locate(cascade, face, image, warm_up=not used)
+        used.append(face)
+        found.append(faces)
+        seconds += took
+    return _collect(used, found, seconds, problems, cascade.settings.points)
+
+
+def spread(annotations, limit):
+    """At most `limit` of the annotations, spread evenly over the list, in its order."""
+    if limit >= len(annotations):
+        return list(annotations)
+    return [annotations[i * len(annotations) // limit] for i in range(limit)]
+
+
+def _locate(cascade, face, image, warm_up):
+    """(Faces, seconds). The very first call may build buffers, so it is made once more before the clock runs."""
+    box = face.bbox.as_array()[None]
+    if warm_up:
+        cascade.locate(image, box)
+    start = time.perf_counter()
+    faces = cascade.locate(image, box)
+    took = time.perf_counter() - start
+    if not np.isfinite(faces.levels).all():
+        raise ListError(f"{face.list_file}:{face.line}: the cascade predicts a point that is not finite")
+    return faces, took
+
+
+def _collect(used, found, seconds, problems, points):
+    if not used:
+        raise ListError("the list holds no face that can be used")
+    first = None if found[0].first is None else np.concatenate([faces.first for faces in found])
+    confidence = None if found[0].confidence is None else np.concatenate([faces.confidence for faces in found])
+    return Evaluation(tuple(used), np.concatenate([faces.levels for faces in found]), first, confidence,
+                      1000 * seconds / len(used), tuple(problems), points)
+
+
+def _read(face):
+    """The grey picture, or a Problem."""
+    try:
+        return read_face(face)
+    except PictureError as error:
+        return Problem(face.line, str(error))

@@ -1,0 +1,32 @@
+"""From a face to what a network sees.
+
+The window of a network is the rectangle it sees; its frame is the rectangle its target is measured in: the face box at
+level 1, the window itself at levels 2 and 3. Windows, frames and boxes are left, top, right, bottom in pixels.
+"""
+from deeplandmark.faces.box import centred_windows, reproject
+from deeplandmark.faces.cutting import cut, normalise
+
+
+def windows_of(network, boxes, points_px):
+    """The windows a network sees of n faces: (n, 4) float64.
+
+    Parameters
+    ----------
+    network : Network
+    boxes : (n, 4) array, face boxes
+    points_px : (n, k, 2) array, where the points are thought to be; level 1 does not look at it
+    """
+    if network.level == 1:
+        x0, x1, y0, y1 = network.window
+        return reproject(boxes, [[x0, y0], [x1, y1]]).reshape(-1, 4)
+    return centred_windows(boxes, points_px[:, network.points[0]], network.half_side)
+
+
+def frames_of(network, boxes, windows):
+    """The rectangles (n, 4) that the targets of a network are measured in."""
+    return boxes if network.level == 1 else windows
+
+
+def see(network, image, window, settings):
+    """The network's input: float32 (rows, columns), normalised."""
+    return normalise(cut(image, window, network.size, settings.cutting))

@@ -1,0 +1,100 @@
+"""Many pictures worked through in threads: results in order, bad files named and passed over."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from deeplandmark.running.faces_in_picture import Located
+from deeplandmark.work.in_order import in_order
+from deeplandmark.work.rate import Rate
+
+
+@dataclass
+class Summary:
+    """What became of everything that was named; pictures and videos alike."""
+    looked_at: int = 0
+    without_face: int = 0
+    faces: int = 0
+    skipped: int = 0   # finished by an earlier run
+    bad: int = 0
+
+    def text(self, per_second):
+        total = self.looked_at + self.skipped + self.bad
+        parts = [f"{_count(self.faces, 'face')} in {self.looked_at - self.without_face:,}",
+                 f"{self.without_face:,} without a face"]
+        parts += [f"{self.skipped:,} done before"] if self.skipped else []
+        parts += [f"{self.bad:,} bad"] if self.bad else []
+        return f"{_count(total, 'picture')}: {', '.join(parts)}; {per_second:.1f} a second"
+
+
+def refuse_video(source, rate):
+    """The `take_video` of a command that is about pictures."""
+    return Located(source.path, problem=f"{source.path}: a video; only pictures are taken here")
+
+
+def work_through(sources, total, read, take, threads, command, is_done=lambda source: False, take_video=refuse_video):
+    """Reads every picture in threads and hands it over in order.
+
+    Parameters
+    ----------
+    sources : iterable of Source
+    total : int
+        How many there are, for the progress.
+    read : (Source) -> Located
+        Called in threads. Its `image` is not looked at here: let it go, and memory stays flat.
+    take : (Located) -> None
+        Called in the order of the sources, for pictures that could be read.
+    threads : int
+    command : str
+        Whose name stands before each message.
+    is_done : (Source) -> bool
+        Which ones are passed over, as an earlier run has finished them.
+    take_video : (Source, Rate) -> Located
+        Works through a video; its `Located` holds the faces of the frame that had most.
+
+    Returns
+    -------
+    Summary
+    """
+    summary, rate = Summary(), Rate("pictures", total)
+    try:
+        coming = _not_done(sources, is_done, summary, rate)
+        for source, located in in_order(partial(_read, read), coming, threads):
+            if source.is_video and located is None:
+                located = take_video(source, rate)
+            elif located.problem is None:
+                take(located)
+            _count_in(located, summary, rate, command)
+    finally:
+        rate.clear()
+    rate.say(f"{command}: {summary.text(rate.per_second)}")
+    return summary
+
+
+def _read(read, source):
+    if source.problem is not None:
+        return source, Located(source.path, problem=source.problem)
+    return source, None if source.is_video else read(source)
+
+
+def _not_done(sources, is_done, summary, rate):
+    for source in sources:
+        if is_done(source):
+            summary.skipped += 1
+            rate.skip()
+        else:
+            yield source
+
+
+def _count_in(located, summary, rate, command):
+    if located.problem is not None:
+        summary.bad += 1
+        rate.say(f"{command}: {located.problem}")
+    else:
+        summary.looked_at += 1
+        summary.faces += len(located.boxes)
+        summary.without_face += not len(located.boxes)
+    rate.step()
+
+
+def _count(number, what):
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,201 @@
+"""Training the networks of a level: who still has to be trained, from which snapshot, with whom, and who failed.
+
+Networks of one structure that stand at the same iteration train as one stack (caffe/stacked); `jobs` stacks train at
+the same time, each in a process of its own. A network that collapsed is trained again with another seed.
+"""
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deeplandmark.caffe.files.prototxt import read_solver
+from deeplandmark.caffe.solvers.snapshot import latest_snapshot
+from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.training.check_before_training import mismatch
+from deeplandmark.training.samples_mark import prepared
+
+MAX_ATTEMPTS = 4            # seeds tried before a network that keeps collapsing is an error
+SEED_STEP = 1000            # between the seeds of two attempts
+
+
+class TrainingError(ValueError):
+    """Training cannot go on; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where training finds and leaves things; relative to the working directory, as the prototxts are."""
+    prototxt: str = "prototxt"
+    train: str = "train"
+    model: str = "model"
+    log: str = "log"
+
+
+@dataclass
+class State:
+    """What is known of one network's training, kept in model/{level}_{name}/state.json.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of prototxt, solver and data: another one means that the network has to be trained anew.
+    attempt : int
+        0 at first; one more for each restart.
+    done : bool
+    error : float or None
+        Test loss after training, as a fraction of the loss of the best constant answer.
+    """
+    fingerprint: str
+    attempt: int = 0
+    done: bool = False
+    error: float = None
+
+
+class NetworkTraining:
+    """Files and state of one network; `begin` it before the training."""
+
+    def __init__(self, network, settings, folders):
+        self.network, self.settings, self.folders = network, settings, folders
+        self.name = network.full_name
+        self.folder = Path(folders.model, self.name)
+        self.prefix = f"{folders.model}/{self.name}/"
+        self.log = Path(folders.log, f"{self.name}.log")
+        self.solver_file = Path(folders.prototxt, f"{self.name}_solver.prototxt")
+        self.state = self._read_state()
+
+    def begin(self):
+        """Where prototxt, solver or data have changed since, puts what was trained before aside, under another name.
+
+        To be called before anything that asks for the state of the training or goes on with it.
+        """
+        fingerprint = self._fingerprint()
+        if self.state.fingerprint != fingerprint:
+            self._put_aside()
+            self.state = State(fingerprint)
+
+    def solver_param(self):
+        """SolverParameter for this attempt; it draws other random numbers after each resume."""
+        param = read_solver(str(self.solver_file))
+        param.snapshot_prefix = self.prefix
+        param.random_seed = max(param.random_seed, 0) + SEED_STEP * self.state.attempt + self.iteration()
+        return param
+
+    def resume_file(self):
+        return latest_snapshot(self.prefix)
+
+    def iteration(self):
+        """Updates done so far, by the newest snapshot."""
+        path = self.resume_file()
+        return int(path.rsplit("_iter_", 1)[1].split(".")[0]) if path else 0
+
+    def structure(self):
+        """Networks with equal structures train as one stack: the training net without names and sources."""
+        lines = Path(self.folders.prototxt, f"{self.name}_train.prototxt").read_text(encoding="utf-8").splitlines()
+        return "\n".join(line for line in lines if not line.startswith("name:") and "source:" not in line)
+
+    def save_state(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "state.json"
+        path.with_suffix(".part").write_text(json.dumps(asdict(self.state)))
+        path.with_suffix(".part").replace(path)
+
+    def restart(self, reason):
+        """Forget this attempt's snapshots, keep its log aside, and go on to the next seed."""
+        if self.state.attempt + 1 >= MAX_ATTEMPTS:
+            raise TrainingError(f"{self.name}: {reason}, and so with {MAX_ATTEMPTS} seeds; look at {self.log} and at "
+                                "the template, lower base_lr in the solver template, or check the data with "
+                                f"`python -m deeplandmark.prepare {self.network.level} --show sheet.png`")
+        for path in self.folder.glob("_iter_*"):
+            path.unlink()
+        if self.log.exists():
+            self.log.replace(self.log.with_suffix(f".attempt{self.state.attempt + 1}"))
+        self.state = State(self.state.fingerprint, self.state.attempt + 1)
+        self.save_state()
+
+    def finish(self):
+        """Puts the trained network into the model folder: {level}_{name}.prototxt and .caffemodel."""
+        self._publish(self.resume_file().replace(".solverstate", ".caffemodel"), "caffemodel")
+        self.publish_deploy()
+        self.state.done = True
+        self.save_state()
+
+    def publish_deploy(self):
+        """The deploy net into the model folder; it may have been edited since the training."""
+        self._publish(f"{self.folders.prototxt}/{self.name}_deploy.prototxt", "prototxt")
+
+    def _publish(self, source, suffix):
+        target = Path(self.folders.model, f"{self.name}.{suffix}")
+        shutil.copyfile(source, f"{target}.part")
+        Path(f"{target}.part").replace(target)
+
+    def _read_state(self):
+        try:
+            return State(**json.loads((self.folder / "state.json").read_text()))
+        except (OSError, ValueError, TypeError):                 # not there, or damaged: begin anew
+            return State(fingerprint="")
+
+    def _put_aside(self):
+        for path in (self.folder, self.log):
+            if path.exists():
+                previous = path.with_name(f"{path.name}.previous")
+                shutil.rmtree(previous, ignore_errors=True)
+                path.replace(previous)
+
+    def _fingerprint(self):
+        digest = hashlib.sha256()
+        for kind in ("train", "solver"):
+            digest.update(Path(self.folders.prototxt, f"{self.name}_{kind}.prototxt").read_bytes())
+        digest.update(prepared(self.folders.train, self.network.level).encode())
+        return digest.hexdigest()
+
+
+def new_trainings(settings: CascadeSettings, level, folders, names=None):
+    """NetworkTraining of every network of a level (or of those named).
+
+    Raises
+    ------
+    TrainingError
+        If prototxt or h5 files are missing or do not belong together, naming the command that makes them; if a name is
+        none of the level's.
+    """
+    known = [network.full_name for network in settings.of_level(level)]
+    for name in names or ():
+        if name not in known:
+            raise TrainingError(f"level {level} has no network {name} (known: {', '.join(known)})")
+    if prepared(folders.train, level) is None:
+        raise TrainingError(f"{folders.train}/ has no HDF5 files of level {level}; run `python -m deeplandmark.prepare "
+                            f"{level}` first")
+    networks = [network for network in settings.of_level(level) if names is None or network.full_name in names]
+    for network in networks:
+        for kind in ("train", "deploy", "solver"):
+            path = Path(folders.prototxt, f"{network.full_name}_{kind}.prototxt")
+            if not path.exists():
+                raise TrainingError(f"{path} is missing; run `python -m deeplandmark.generate` first")
+        reason = mismatch(network, folders.prototxt, folders.train)
+        if reason:
+            raise TrainingError(reason)
+    return [NetworkTraining(network, settings, folders) for network in networks]
+
+
+def stacks(trainings, jobs):
+    """Divides networks into stacks, lists of NetworkTraining that can train as one: about as many as `jobs` can use."""
+    alike = {}
+    for training in trainings:
+        alike.setdefault((training.structure(), training.iteration()), []).append(training)
+    parts = []
+    for group in alike.values():
+        count = 1 if len(alike) >= jobs else min(jobs, len(group))
+        parts += [group[k::count] for k in range(count)]
+    return sorted(parts, key=len, reverse=True)
+
+
+def constant_loss(training):
+    """EuclideanLoss of the best constant answer on the held-back faces: what a collapsed network has."""
+    import h5py  # only training needs it
+    with h5py.File(Path(training.folders.train, training.name, "test.h5"), "r") as file:
+        landmark = np.asarray(file["landmark"])
+    return float(np.square(landmark - landmark.mean(0)).sum(1).mean() / 2)
+

@@ -1,0 +1,224 @@
+"""HDF5 files for training: what every network of a level sees of every face, and what it should answer.
+
+`train/{level}_{name}/` gets test.h5 with what the network sees of the held-back faces, and the training faces in one of
+two forms: as they are and mirrored in windows wider than the input, train.h5, of which the data layer cuts newly posed
+patches at every step; or "frozen", one train_NN.h5 a copy, each a whole pass over the faces under newly drawn changes
+of pose. train.txt and test.txt name the files and are written last.
+"""
+import hashlib
+import json
+import shutil
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.faces.datasets.picture_list import Problem, is_held_back, read_face, read_list, too_many_bad
+from deeplandmark.faces.errors import PictureError
+from deeplandmark.training.hdf5_writer import HDF5Writer
+from deeplandmark.training.samples import NO_AUGMENTATION, Augmentation, Face, posed, sample, start_points, wide_sample
+from deeplandmark.training.samples_mark import marker_file, prepared, write_marker
+from deeplandmark.work.cores import cores, deaf_to_interrupts
+from deeplandmark.work.processes import single_threaded_children
+from deeplandmark.work.progress import progress
+
+CHUNK = 25                  # faces a worker makes at a time
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the samples of one level are made.
+
+    Attributes
+    ----------
+    level : int
+    settings : CascadeSettings
+    frozen : bool
+        Whether patches are cut once and for all. Otherwise the data layer draws their poses, as the template says.
+    augmentation : Augmentation
+        Of frozen patches.
+    shift : float
+        Largest shift of a frozen patch, and of one to test with, fraction of the box.
+    copies : int
+        Frozen samples of each training face.
+    seed : int
+    start_from : str or None
+        Model folder whose predictions patches are centred on; None: the true points, shifted.
+    """
+    level: int
+    settings: CascadeSettings
+    augmentation: Augmentation
+    shift: float = 0.0
+    copies: int = 8
+    seed: int = 1
+    start_from: str = None
+    frozen: bool = False
+
+    @property
+    def networks(self):
+        return self.settings.of_level(self.level)
+
+    def fingerprint(self, list_path):
+        """Changes whenever the samples would."""
+        values = {**asdict(self), "start_from": bool(self.started_from())}     # which weights counts, not where they lie
+        for fitted in ("confidence", "level_1_share"):           # after the training
+            del values["settings"][fitted]
+        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + Path(list_path).read_bytes())
+        for path in self.started_from():
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def started_from(self):
+        """The weights that the starting points depend on."""
+        if self.start_from is None or self.level == 1:
+            return []
+        return [path for path in sorted(Path(self.start_from).glob("*.caffemodel")) if path.name < f"{self.level}_"]
+
+    def files(self):
+        """Names of the HDF5 files of a network: the test file, then those to train on."""
+        return ["test.h5", *(f"train_{copy:02d}.h5" for copy in range(self.copies))] if self.frozen else [
+            "test.h5", "train.h5"]
+
+
+def prepare(plan, train_list, out="train", jobs=None, force=False):
+    """Makes the HDF5 files of a level.
+
+    Parameters
+    ----------
+    plan : Plan
+    train_list : path of the training list; pictures lie beside it
+    out : folder
+    jobs : int, optional
+        Processes; every core by default.
+    force : bool
+        Make them even when they are there already.
+
+    Returns
+    -------
+    (faces used, list of Problem), or None when nothing had to be done.
+
+    Raises
+    ------
+    ListError
+        If more than 1 % of the lines are bad.
+    """
+    out, train_list = Path(out), Path(train_list)
+    fingerprint = plan.fingerprint(train_list)
+    if not force and prepared(out, plan.level) == fingerprint:
+        return None
+    marker_file(out, plan.level).unlink(missing_ok=True)
+    problems = []
+    faces = read_list(train_list, len(plan.settings.points), problems)
+    too_many_bad(problems, len(faces) + len(problems))
+    total = len(faces) + len(problems)
+    used = _write_all(plan, faces, out, problems, jobs)
+    too_many_bad(problems, total)
+    for network in plan.networks:
+        _finish(out / network.full_name, plan.files())
+    write_marker(out, plan.level, {"fingerprint": fingerprint, "faces": used, **asdict(plan)})
+    return used, problems
+
+
+def _write_all(plan, faces, out, problems, jobs):
+    used = 0
+    with ExitStack() as stack:
+        writers = {}
+        for network in plan.networks:
+            folder = out / network.full_name
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            writers[network] = [stack.enter_context(HDF5Writer(folder / name)) for name in plan.files()]
+        chunks = [range(i, min(i + CHUNK, len(faces))) for i in range(0, len(faces), CHUNK)]
+        for results in _in_parallel(partial(_make_chunk, plan), chunks, faces, jobs, f"level {plan.level}"):
+            for result in results:
+                if isinstance(result, Problem):
+                    problems.append(result)
+                    continue
+                used += 1
+                for file, samples in result:
+                    for network, values in zip(plan.networks, samples):
+                        writers[network][file].add(values)
+    return used
+
+
+def _finish(folder, names):
+    for list_name, members in (("test.txt", names[:1]), ("train.txt", names[1:])):
+        (folder / list_name).write_text("".join(f"{folder / name}\n" for name in members), encoding="utf-8")
+
+
+def _in_parallel(make, chunks, faces, jobs, title):
+    jobs = jobs or cores()
+    tasks = ([(index, faces[index]) for index in chunk] for chunk in chunks)
+    if jobs == 1:
+        yield from progress(map(make, tasks), len(chunks), title, unit="chunk")
+        return
+    with single_threaded_children(), deaf_to_interrupts():
+        pool = get_context("spawn").Pool(jobs, initializer=cv2.setNumThreads, initargs=(1,))
+    with pool:
+        yield from progress(pool.imap(make, tasks), len(chunks), title, unit="chunk")
+
+
+def _make_chunk(plan, faces):
+    """For each (index, Annotation): a list of (file, samples of all networks), or the Problem."""
+    found = []
+    for index, annotation in faces:
+        try:
+            found.append(_make(plan, index, annotation))
+        except PictureError as error:
+            found.append(Problem(annotation.line, str(error)))
+    return found
+
+
+def _make(plan, index, annotation):
+    face = Face(read_face(annotation), annotation.bbox.as_array(), annotation.landmark_px)
+    # A generator for each face: what is drawn does not depend on who draws, or on what the others drew.
+    rng = np.random.default_rng([plan.seed, plan.level, index])
+    if is_held_back(index):
+        return [(0, samples) for samples in _to_test(plan, face, rng)]
+    if not plan.frozen:
+        return [(1, _wide(plan, posed(face, NO_AUGMENTATION, mirrored, plan.settings.points, rng), rng))
+                for mirrored in ((False, True) if plan.augmentation.mirror else (False,))]
+    found = []
+    for copy in range(plan.copies):
+        mirrored = plan.augmentation.mirror and copy % 2 == 1
+        augmentation = plan.augmentation if copy else NO_AUGMENTATION
+        changed = posed(face, augmentation, mirrored, plan.settings.points, rng)
+        found.append((1 + copy, _samples(plan, changed, rng)))
+    return found
+
+
+def _to_test(plan, face, rng):
+    """Samples of a held-back face. Where a level starts from predictions it is tested from those and, next, from the
+    true points, shifted: close to the truth alone, a network that learns well looks little better than one that
+    always gives the same answer."""
+    tests = [_samples(plan, face, rng)]
+    if plan.start_from is not None and plan.level > 1:
+        tests.append(_samples(replace(plan, start_from=None), face, rng))
+    return tests
+
+
+def _samples(plan, face, rng):
+    return sample(face, plan.networks, plan.settings, _start(plan, face, rng))
+
+
+def _wide(plan, face, rng):
+    return wide_sample(face, plan.networks, plan.settings, _start(plan, face, rng))
+
+
+def _start(plan, face, rng):
+    """Where a level starts from, (k, 2) pixels: the predictions of the level before, or the true points, shifted."""
+    if plan.start_from is None or plan.level == 1:
+        return start_points(face, plan.level, plan.shift, rng)
+    return _cascade(plan.start_from).predict(face.image, face.box[None], level=plan.level - 1)[0]
+
+
+@lru_cache(maxsize=1)
+def _cascade(folder):
+    """The model that patches are centred on; every worker loads it once."""
+    from deeplandmark.cascade.cascade import Cascade
+    return Cascade.load(folder)

@@ -1,0 +1,122 @@
+"""Prototxt from Jinja2 templates: for every network a training net, a deploy net and a solver."""
+import re
+import traceback
+from pathlib import Path
+
+from deeplandmark.cascade.networks import MAX_SHIFT, networks
+from deeplandmark.cascade.settings import SETTINGS, patch_extent
+from deeplandmark.faces.points import FIVE_POINTS
+
+RECIPES = ("fast", "full")
+
+
+def template_folder():
+    """The folder of the templates: prototxt/ of a clone, which setup.py installs inside the package."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "templates"
+    return installed if installed.is_dir() else package.parent / "prototxt"
+
+
+def render(network, kind, *, folder, variant="paper", structure=None, recipe="fast", effort=1.0, seed=1,
+           frozen=False, variables=None, prototxt="prototxt", train="train", model="model"):
+    """Text of one prototxt.
+
+    Parameters
+    ----------
+    network : Network
+    kind : "train", "deploy" or "solver"
+    folder : path
+        Where the templates are.
+    variant : "paper", "wide" or "original"
+        Family of structures and solver.
+    structure : str, optional
+        Another structure than the table's: s3 ... s7 for an ablation of S0.
+    recipe, effort
+        Training plan, and a factor on its iterations.
+    frozen : bool
+        Whether the training patches are cut already (`prepare --frozen`); those of the original's family always are.
+    variables : dict of str -> str or float, optional
+        Further variables of the templates, such as rotation or loss.
+    prototxt, train, model : str
+        Folders as the prototxt names them: of the training net, of the h5 lists, of the snapshots.
+
+    Raises
+    ------
+    ValueError
+        For an error in a template, naming file and line.
+    """
+    import jinja2  # only training needs it
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(str(folder)), undefined=jinja2.StrictUndefined,
+                                     keep_trailing_newline=True)
+    name = f"{variant}_solver" if kind == "solver" else kind
+    values = dict(
+        level=network.level, name=network.name, num_output=network.num_output, rows=network.size[0],
+        columns=network.size[1], structure=f"{variant}_{structure or network.structure}", variant=variant,
+        recipe=recipe, effort=effort, frozen=frozen or variant == "original",
+        extent=patch_extent(network, SETTINGS[variant]), half_side=network.half_side,
+        max_shift=MAX_SHIFT.get(network.level), seed=seed,
+        train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
+        train_source=f"{train}/{network.full_name}/train.txt", test_source=f"{train}/{network.full_name}/test.txt",
+        snapshot_prefix=f"{model}/{network.full_name}/")
+    try:
+        return environment.get_template(f"{name}.prototxt.template").render(values, **(variables or {}))
+    except jinja2.TemplateSyntaxError as error:
+        raise ValueError(f"{error.filename or error.name}:{error.lineno}: {error.message}") from None
+    except jinja2.TemplateNotFound as error:
+        raise ValueError(f"{folder}: there is no template {error.name}") from None
+    except Exception as error:                                   # whatever an expression in a template may raise
+        raise ValueError(f"{_place(error)}: {error}") from None
+
+
+def settable(folder=None):
+    """The variables that templates have a default for, `set NAME = NAME | default(...)`: a sorted list."""
+    texts = (path.read_text(encoding="utf-8") for path in Path(folder or template_folder()).glob("*.template"))
+    return sorted({name for text in texts for name in re.findall(r"\bset (\w+) = \1 \| default\b", text)})
+
+
+def _place(error):
+    """FILE:LINE where an error arose, and who called that: Jinja2 puts its templates into the traceback."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".template")]
+    return ", called from ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames)) or "templates"
+
+
+def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, points=FIVE_POINTS, **settings):
+    """Writes `{level}_{name}_{train,deploy,solver}.prototxt` of every network of some levels into a folder.
+
+    `s0` names another structure for F, `settings` are those of `render`. Returns the list of paths. Files whose text is
+    the same are left alone.
+
+    Raises
+    ------
+    ValueError
+        As `render` does, and for a variable that no template lets be set: a slip in its name would change nothing.
+    """
+    folder, out = Path(folder or template_folder()), Path(out)
+    for name in settings.get("variables") or ():
+        if name not in settable(folder):
+            raise ValueError(f"no template has a variable {name} to be set (known: {', '.join(settable(folder))})")
+    out.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for network in networks(points, levels):
+        structure = s0 if network.structure == "s0" else None
+        for kind in ("train", "deploy", "solver"):
+            path = out / f"{network.full_name}_{kind}.prototxt"
+            text = render(network, kind, folder=folder, structure=structure, prototxt=str(out), **settings)
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                path.write_text(text, encoding="utf-8")
+            paths.append(path)
+    return paths
+
+
+def check_nets(paths):
+    """Builds every deploy net once, so that an edit that does not fit is found before any work is done.
+
+    Raises
+    ------
+    CaffeError (a ValueError)
+        Naming file, line, layer and blob.
+    """
+    from deeplandmark.caffe import TEST, Net  # only who checks waits for torch
+    for path in paths:
+        if path.name.endswith("_deploy.prototxt"):
+            Net(str(path), TEST)

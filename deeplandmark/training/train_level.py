@@ -1,0 +1,139 @@
+"""Trains a level to its end: every network, as many processes as asked for, restarts included."""
+import os
+import queue
+import time
+from multiprocessing import get_context
+
+from deeplandmark.training.collapse import stuck
+from deeplandmark.training.network_training import Folders, TrainingError, new_trainings, stacks
+from deeplandmark.training.stack_worker import train_stack
+from deeplandmark.work.cores import cores
+from deeplandmark.work.processes import single_threaded_children
+from deeplandmark.work.progress_line import ProgressLine
+
+
+def train_level(settings, level, folders=Folders(), names=None, jobs=None, device="cpu", precision="float32",
+                say=print):
+    """Trains every network of a level that is not yet trained, and puts the results into the model folder.
+
+    Parameters
+    ----------
+    settings : CascadeSettings
+    level : int
+    folders : Folders
+    names : list of str, optional
+        Only these networks (1_F, 2_LE1 ...).
+    jobs : int, optional
+        Processes at a time; by default one a core, or one on a GPU.
+    precision : str
+        float32 or bfloat16: of the maps; networks that cannot train as a stack use float32.
+    say : callable (str)
+        Told of restarts.
+
+    Returns
+    -------
+    dict of name -> test loss as a fraction of that of a constant answer, held-back faces
+
+    Raises
+    ------
+    TrainingError
+    """
+    _check_device(device)
+    jobs = jobs or (cores() if device == "cpu" else 1)
+    threads = max(1, cores() // jobs)
+    while True:
+        trainings = new_trainings(settings, level, folders, names)
+        for training in trainings:
+            training.begin()
+        todo = [training for training in trainings if not training.state.done]
+        if todo:
+            _run(todo, level, jobs, (device, precision, threads), say)
+            continue
+        errors = {training.name: training.state.error for training in trainings}
+        again = [training for training in trainings
+                 if training.name in stuck(errors) and training.state.attempt == 0]
+        if not again:
+            for training in trainings:
+                training.publish_deploy()
+            settings.save(folders.model)
+            return errors
+        for training in again:
+            say(f"{training.name} is stuck: its loss is far above that of its siblings; trained again with another seed")
+            training.restart("stuck")
+
+
+def _check_device(device):
+    """Refuses a device that torch does not know or this machine does not have, before any process is started."""
+    import torch  # only training needs it
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise TrainingError(f"device {device!r} is unknown; cpu or cuda") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(f"device {device!r}: torch finds no GPU on this machine")
+
+
+def _run(todo, level, jobs, how, say):
+    """One round: trains what is left to do, and restarts what failed; `how` is (device, precision, threads)."""
+    by_name = {training.name: training for training in todo}
+    waiting = stacks(todo, jobs)
+    line = ProgressLine(f"level {level}", {t.name: t.iteration() for t in todo},
+                        {t.name: t.solver_param().max_iter for t in todo})
+    context, running = get_context("spawn"), []
+    messages = context.Queue()
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                running.append(_start(context, waiting.pop(0), how, messages))
+            for outcome in _receive(messages, line):
+                _take(by_name[outcome.name], outcome, say)
+            running = [process for process in running if not _has_ended(process, messages)]
+        for outcome in _receive(messages, line):
+            _take(by_name[outcome.name], outcome, say)
+    finally:
+        for process in running:
+            process.terminate()
+        line.close()
+
+
+def _start(context, stack, how, messages):
+    process = context.Process(target=train_stack, args=(stack, *how, messages, os.getpid()), daemon=True,
+                              name=", ".join(training.name for training in stack))
+    with single_threaded_children(how[-1]):
+        process.start()
+    return process
+
+
+def _receive(messages, line, wait=0.5):
+    """Outcomes that have arrived; progress goes to the line."""
+    outcomes, end = [], time.monotonic() + wait
+    while time.monotonic() < end:
+        try:
+            kind, *content = messages.get(timeout=wait)
+        except queue.Empty:
+            break
+        if kind == "failed":
+            raise TrainingError(content[0])
+        if kind == "done":
+            outcomes += content[0]
+        else:
+            line.update(*content)
+    return outcomes
+
+
+def _has_ended(process, messages):
+    if process.is_alive():
+        return False
+    if process.exitcode:
+        raise TrainingError(f"the process training {process.name} ended with status {process.exitcode}; what it wrote "
+                            "last is above, and its snapshots are kept")
+    return True
+
+
+def _take(training, outcome, say):
+    if outcome.reason:
+        say(f"{training.name} {outcome.reason}; trained again with another seed")
+        training.restart(outcome.reason)
+    else:
+        training.state.error = outcome.error
+        training.finish()

@@ -1,0 +1,239 @@
+"""Detectors: boxes where the faces are, one map from every detector's box to the list's, boxes from the user."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deeplandmark.detectors import (
+    Detections,
+    GivenBoxes,
+    HaarDetector,
+    YuNetDetector,
+    box_map,
+    intersection_over_union,
+    largest,
+    load_detector,
+    parse_box,
+    read_boxes,
+)
+from deeplandmark.faces.errors import FacesError
+from deeplandmark.faces.synthetic import draw_face
+from deeplandmark.faces.synthetic.generate import generate
+from deeplandmark.fit_boxes import main as fit_boxes
+
+FOUND_SEEDS = (4, 17, 20, 22)  # of synthetic faces that the Haar cascades take for faces; not all of them are
+coordinates = st.floats(-1000, 1000).map(lambda value: round(value, 3))
+
+
+def synthetic(seed):
+    image, _, bbox = draw_face(np.random.default_rng(seed))
+    return image, bbox.as_array()
+
+
+@pytest.mark.parametrize("seed", FOUND_SEEDS)
+def test_haar_finds_faces_in_the_lists_kind_of_box(seed):
+    image, box = synthetic(seed)
+    found = HaarDetector().detect(image)
+    assert found.boxes.dtype == found.scores.dtype == np.float32 and found.boxes.shape == (1, 4)
+    assert intersection_over_union(box, found.boxes)[0, 0] > 0.7 and found.scores[0] >= 6
+
+
+def test_haar_with_grey_and_with_large_pictures():
+    image, box = synthetic(17)
+    grey = HaarDetector().detect(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    np.testing.assert_array_equal(grey.boxes, HaarDetector().detect(image).boxes)
+    large = HaarDetector().detect(cv2.resize(image, None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC))
+    assert intersection_over_union(6 * box, large.boxes)[0, 0] > 0.7
+
+
+def test_two_faces_surest_first_and_nothing_in_noise():
+    pictures = [synthetic(seed)[0][:235, :240] for seed in (4, 17)]
+    found = HaarDetector(0.2).detect(np.hstack(pictures))
+    assert len(found.boxes) == 2 and found.scores[0] >= found.scores[1]
+    assert sorted(found.boxes[:, 0] > 240) == [False, True]
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    assert HaarDetector().detect(noise).boxes.shape == (0, 4)
+    for shape in ((1, 1, 3), (5, 300), (24, 24)):
+        assert len(HaarDetector().detect(np.zeros(shape, np.uint8)).boxes) == 0
+
+
+def test_one_detector_in_several_threads():
+    detector, image = HaarDetector(), synthetic(4)[0]
+    with ThreadPoolExecutor(4) as pool:
+        boxes = [found.boxes for found in pool.map(detector.detect, [image] * 12)]
+    assert all(np.array_equal(box, boxes[0]) for box in boxes)
+
+
+def test_min_face_leaves_small_faces_out():
+    image, box = synthetic(17)
+    share = (box[2] - box[0]) / min(image.shape[:2])
+    assert len(HaarDetector(min_face=min(1, 2 * share)).detect(image).boxes) == 0
+
+
+@given(st.lists(coordinates, min_size=2, max_size=2), st.floats(1, 500), st.floats(1, 500), st.floats(0.1, 10),
+       coordinates)
+def test_the_box_map_goes_with_shift_and_scale(corner, width, height, scale, shift):
+    box = np.array([*corner, corner[0] + width, corner[1] + height])
+    for name in box_map.BOX_MAPS:
+        moved = box_map.to_list_boxes(name, scale * box + shift)
+        np.testing.assert_allclose(moved, scale * box_map.to_list_boxes(name, box) + shift, atol=1e-6 * scale * 2000)
+        assert (moved[:, 2:] > moved[:, :2]).all()
+
+
+def test_fitting_finds_the_map_among_outliers():
+    rng, shifts = np.random.default_rng(1), np.array([0.1, 0.2, -0.1, 0.05])
+    boxes = rng.uniform(0, 100, (200, 2))
+    boxes = np.hstack([boxes, boxes + rng.uniform(20, 90, (200, 2))])
+    truth = box_map.move_edges(boxes, shifts)
+    truth[:60] = rng.uniform(0, 500, (60, 4)) + [0, 0, 500, 500]
+    fitted, left_over = box_map.fit_edge_shifts(boxes, truth)
+    np.testing.assert_allclose(fitted, shifts, atol=1e-9)
+    np.testing.assert_allclose(left_over[60:], 0, atol=1e-9)
+    with pytest.raises(ValueError, match="no boxes"):
+        box_map.fit_edge_shifts([], [])
+
+
+@given(st.floats(-40, 40), st.floats(0.2, 5))
+def test_the_box_of_points_keeps_its_size_when_the_head_tilts(degrees, scale):
+    points = np.array([[27, 26], [74, 25], [50, 52], [31, 77], [71, 76]], float)
+    upright = box_map.boxes_of_points(points[None])[0]
+    np.testing.assert_allclose(upright, [0, 0, 100, 100], atol=6)  # the mean face of the list, in a box of 100
+    turn = np.deg2rad(degrees)
+    turned = scale * points @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    box = box_map.boxes_of_points(turned[None])[0]
+    np.testing.assert_allclose(box[2:] - box[:2], scale * (upright[2:] - upright[:2]), rtol=1e-6)
+
+
+@given(st.lists(coordinates, min_size=4, max_size=4), st.lists(coordinates, min_size=4, max_size=4))
+def test_overlap_against_counted_squares(first, second):
+    def proper(edges):
+        left, right = sorted(round(edge / 100) for edge in edges[::2])
+        top, bottom = sorted(round(edge / 100) for edge in edges[1::2])
+        return left, top, right + 1, bottom + 1
+    first, second = proper(first), proper(second)
+    cells = [{(x, y) for x in range(box[0], box[2]) for y in range(box[1], box[3])} for box in (first, second)]
+    expected = len(cells[0] & cells[1]) / len(cells[0] | cells[1])
+    np.testing.assert_allclose(intersection_over_union(first, second), [[expected]], atol=1e-12)
+
+
+def test_the_largest_faces_in_their_order():
+    found = Detections.of([[0, 0, 5, 5], [0, 0, 9, 9], [0, 0, 1, 1], [0, 0, 7, 7]], [4, 3, 2, 1])
+    assert largest(found, 2).boxes[:, 2].tolist() == [9, 7] and largest(found, None) is found
+    assert largest(found, 9) is found
+
+
+def test_given_boxes_keep_their_order_and_have_no_score():
+    found = GivenBoxes([[3, 3, 9, 9], [0, 0, 5, 5]]).detect(None)
+    assert found.boxes.tolist() == [[3, 3, 9, 9], [0, 0, 5, 5]] and np.isnan(found.scores).all()
+    assert GivenBoxes([]).detect(None).boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize("text, message", [("1,2,3", "is not a box"), ("a,b,c,d", "is not a box"),
+                                           ("9,2,3,4", "no area"), ("1,2,nan,4", "no area"), ("", "is not a box"),
+                                           ("16777216,0,16777217,90", "no area"), ("1,1,2e6,9", "nowhere near")])
+def test_wrong_boxes(text, message):
+    with pytest.raises(FacesError, match=message):
+        parse_box(text)
+
+
+def test_boxes_from_files(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    rows = [("a.jpg", [1, 2, 30, 40]), (str(tmp_path / "b.jpg"), [5, 6, 70, 80]), ("a.jpg", [3, 2, 30, 40.5])]
+    lines = tmp_path / "boxes.jsonl"
+    lines.write_text("".join(json.dumps({"picture": name, "box": box, "score": None}) + "\n" for name, box in rows))
+    table = tmp_path / "boxes.csv"
+    table.write_text("score,picture,left,top,right,bottom\n" + "".join(
+        f"1,{name},{','.join(map(str, box))}\n" for name, box in rows))
+    expected = {(tmp_path / "a.jpg").resolve(): [(1, 2, 30, 40), (3, 2, 30, 40.5)],
+                (tmp_path / "b.jpg").resolve(): [(5, 6, 70, 80)]}
+    assert read_boxes(lines) == read_boxes(table) == expected
+
+
+@pytest.mark.parametrize("text, message", [
+    ("picture,left,top\n", "boxes:1: neither JSON lines nor CSV"),
+    ('{"picture": "a"}\n', 'boxes:1: expected {"picture"'),
+    ('{"picture": "a", "box": [1, 2, 3, 4]}\n{"pic', "boxes:2: expected"),
+    ('{"picture": "a", "box": [4, 1, 2, 9]}', "no area"),
+    ("picture,left,top,right,bottom\na.jpg,1,2,3\n", "boxes:2: .*is not a box"), ("\x00\xff", "neither")])
+def test_wrong_files_of_boxes(tmp_path, text, message):
+    (tmp_path / "boxes").write_bytes(text.encode("latin-1"))
+    with pytest.raises(FacesError, match=message):
+        read_boxes(tmp_path / "boxes")
+    with pytest.raises(FacesError, match="cannot be read"):
+        read_boxes(tmp_path / "nothing")
+
+
+def test_unknown_detectors(tmp_path):
+    with pytest.raises(FacesError, match="no such detector; there is haar"):
+        load_detector("yolo")
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    with pytest.raises(FacesError, match="not a model that FaceDetectorYN can read"):
+        load_detector(tmp_path / "bad.onnx")
+
+
+def test_face_detector_yn_with_a_model_file(tmp_path):
+    """A network of FaceDetectorYN's outputs that calls every white cell of 32 pixels a face of twice that size."""
+    model = tmp_path / "white.onnx"
+    model.write_bytes(white_square_network())
+    image = np.zeros((160, 256), np.uint8)
+    image[64:96, 128:160] = 255
+    found = YuNetDetector(model, min_face=0.05).find(image)
+    np.testing.assert_allclose(found.boxes, [[112, 48, 176, 112]], atol=0.01)
+    np.testing.assert_allclose(found.scores, [1], atol=0.01)
+    mapped = load_detector(model, 0.05).detect(np.dstack([image] * 3))
+    np.testing.assert_allclose(mapped.boxes, box_map.to_list_boxes("yunet", found.boxes), atol=0.01)
+    fourfold = cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
+    large = YuNetDetector(model, min_face=10 / 160).find(fourfold)
+    np.testing.assert_allclose(large.boxes, [[448, 192, 704, 448]], atol=0.1)
+    assert YuNetDetector(model, min_face=0.05).find(np.zeros((64, 64), np.uint8)).boxes.shape == (0, 4)
+
+
+def white_square_network():
+    """ONNX bytes: class and object scores, boxes and points of each cell; only those of stride 32 ever score."""
+    onnx = pytest.importorskip("onnx")
+    make, constant = onnx.helper.make_node, onnx.numpy_helper.from_array
+    nodes, outputs, weights = [], [], []
+    for stride in (8, 16, 32):
+        brightness = np.full((1, 3, 1, 1), 1 / 3 / 255 if stride == 32 else 0, np.float32)
+        box = np.zeros((4, 3, 1, 1), np.float32)
+        # Decoded as (column + x) * stride, (row + y) * stride, exp(w) * stride, exp(h) * stride.
+        bias = np.array([0.5, 0.5, np.log(2), np.log(2)], np.float32)
+        weights += [constant(brightness, f"brightness{stride}"), constant(box, f"box{stride}"),
+                    constant(bias, f"bias{stride}"), constant(np.zeros((10, 3, 1, 1), np.float32), f"nothing{stride}")]
+        nodes.append(make("AveragePool", ["input"], [f"mean{stride}"], kernel_shape=[stride] * 2, strides=[stride] * 2))
+        for name, inputs, channels in ((f"cls_{stride}", [f"brightness{stride}"], 1),
+                                       (f"obj_{stride}", [f"brightness{stride}"], 1),
+                                       (f"bbox_{stride}", [f"box{stride}", f"bias{stride}"], 4),
+                                       (f"kps_{stride}", [f"nothing{stride}"], 10)):
+            weights.append(constant(np.array([1, -1, channels], np.int64), f"shape_{name}"))
+            nodes += [make("Conv", [f"mean{stride}", *inputs], [f"map_{name}"]),
+                      make("Transpose", [f"map_{name}"], [f"last_{name}"], perm=[0, 2, 3, 1]),
+                      make("Reshape", [f"last_{name}", f"shape_{name}"], [name])]
+            outputs.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, None, channels]))
+    image = onnx.helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [1, 3, 320, 320])
+    graph = onnx.helper.make_graph(nodes, "white", [image], outputs, weights)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 11)], ir_version=8)
+    return model.SerializeToString()
+
+
+def test_the_command_that_measures_the_map(tmp_path, capsys):
+    generate(tmp_path / "faces", 10, 1, seed=3, jobs=1)
+    assert fit_boxes(["--data", str(tmp_path / "faces"), "--limit", "10"]) == 0
+    points, haar = capsys.readouterr().out.splitlines()
+    assert points.startswith('"points": (') and "# 9 of 9 faces" in points
+    assert haar.startswith('"haar": (')
+    (tmp_path / "faces" / "synthetic" / "train_00003.jpg").write_bytes(b"")
+    assert fit_boxes(["--data", str(tmp_path / "faces"), "--limit", "10"]) == 1
+    assert "1 of 9 lines are bad" in capsys.readouterr().err
+    assert fit_boxes(["--data", str(tmp_path / "nothing")]) == 1
+    assert capsys.readouterr().err.startswith("fit_boxes: ")
+    for option in ("--limit", "--threads"):
+        with pytest.raises(SystemExit):
+            fit_boxes(["--data", str(tmp_path), option, "0"])
+        assert "0 is not at least 1" in capsys.readouterr().err

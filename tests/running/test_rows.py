@@ -1,0 +1,151 @@
+"""Rows of results and the files they lie in: whole or not at all, and a stopped run goes on."""
+
+import csv
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from deeplandmark.running.faces_in_picture import Located
+from deeplandmark.running.row_file import RowFile, RowStream, finished
+from deeplandmark.running.rows import CSV, JSON_LINES, csv_header, csv_rows, json_rows
+
+LAYOUTS = pytest.mark.parametrize("layout", [JSON_LINES, CSV], ids=["json", "csv"])
+
+
+def located(path, faces=1):
+    boxes = np.arange(4 * faces, dtype=np.float32).reshape(faces, 4) + [[0, 0, 10.129, 10]]
+    points = np.arange(10 * faces, dtype=np.float32).reshape(faces, 5, 2) / 3
+    scores = np.arange(9, 9 - faces, -1, dtype=np.float32)
+    return Located(path, boxes.astype(np.float32), points, np.full((faces, 5), 0.98765, np.float32), scores)
+
+
+def test_a_json_row_to_the_letter():
+    row = json_rows(located("a b.jpg"))
+    assert row == ('{"picture": "a b.jpg", "box": [0.0, 1.0, 12.13, 13.0], '
+                   '"points": [[0.0, 0.33], [0.67, 1.0], [1.33, 1.67], [2.0, 2.33], [2.67, 3.0]], '
+                   '"confidence": [0.988, 0.988, 0.988, 0.988, 0.988], "score": 9.0}\n')
+    given = replace(located("a"), scores=np.array([np.nan]))
+    assert json.loads(json_rows(given))["score"] is None
+    assert list(json.loads(json_rows(located("film.mp4"), frame=7)))[:3] == ["picture", "frame", "box"]
+    assert json_rows(located("a.jpg", 0)) == ""
+
+
+def test_csv_holds_the_same():
+    faces = located('a "quoted", name\nof two lines.jpg', 2)
+    text = csv_header(5) + csv_rows(faces)
+    rows = list(csv.DictReader(text.splitlines(keepends=True)))
+    for row, line in zip(rows, json_rows(faces).splitlines(), strict=True):
+        same = json.loads(line)
+        assert row["picture"] == same["picture"] and row["frame"] == ""
+        assert [float(row[name]) for name in ("left", "top", "right", "bottom")] == same["box"]
+        assert [[float(row[f"x{i}"]), float(row[f"y{i}"])] for i in range(1, 6)] == same["points"]
+        assert float(row["score"]) == same["score"]
+
+
+@LAYOUTS
+def test_a_file_appears_when_it_is_whole(tmp_path, layout):
+    path = tmp_path / "rows"
+    with finished([RowFile(path, layout, 5)]) as (rows,):
+        rows.write(located("a.jpg", 2))
+        assert not path.exists()
+    assert path.read_text() == layout.header(5) + layout.rows(located("a.jpg", 2), None)
+    assert os.listdir(tmp_path) == ["rows"]
+    with pytest.raises(ZeroDivisionError), finished([RowFile(path, layout, 5)]):
+        raise ZeroDivisionError
+    assert path.read_text() == layout.header(5) + layout.rows(located("a.jpg", 2), None)
+
+
+def test_a_file_that_cannot_be_opened_leaves_nothing_of_the_others(tmp_path):
+    opened = []
+    (tmp_path / "file").touch()
+
+    def row_files():
+        opened.append(RowFile(tmp_path / "a", JSON_LINES, 5))
+        yield opened[0]
+        yield RowFile(tmp_path / "file" / "b", CSV, 5)
+    with pytest.raises(FileExistsError), finished(row_files()):
+        pass
+    assert opened[0]._rows.closed and opened[0]._journal.closed and os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_others_for_later(tmp_path):
+    with pytest.raises(OSError), finished(RowFile(tmp_path / name, JSON_LINES, 5) for name in "abc") as files:
+        for rows in files:
+            rows.write(located("a.jpg"))
+        (tmp_path / "b").mkdir()
+    assert all(rows._rows.closed and rows._journal.closed for rows in files)
+    names = ["a", "b", "b.part", "b.part.done", "c.part", "c.part.done"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    with finished([RowFile(tmp_path / "c", JSON_LINES, 5, resume=True)]) as (rows,):
+        assert rows.is_done("a.jpg")
+
+
+def test_a_run_stopped_before_its_first_picture_leaves_what_was_there(tmp_path):
+    path = tmp_path / "rows"
+    with finished([RowFile(path, CSV, 5)]):
+        pass
+    for resume in (False, True):
+        with pytest.raises(KeyboardInterrupt), finished([RowFile(path, CSV, 5, resume)]):
+            raise KeyboardInterrupt
+        assert os.listdir(tmp_path) == ["rows"] and path.read_text() == csv_header(5)
+
+
+@LAYOUTS
+@pytest.mark.parametrize("torn", [b"", b'{"picture": "c.jp', b"c.jpg,,1.0,2.0\nc.jpg"])
+def test_a_stopped_run_goes_on(tmp_path, layout, torn):
+    pictures = [located("a.jpg"), located("b\nb.jpg", 2), located("empty.jpg", 0), located("c.jpg", 3)]
+    stopped = RowFile(tmp_path / "rows", layout, 5)
+    for picture in pictures[:3]:
+        stopped.write(picture)
+    stopped.close()
+    with open(tmp_path / "rows.part", "ab") as file:
+        file.write(torn)
+    with open(tmp_path / "rows.part.done", "a") as file:
+        file.write('[99999, "c.jp' if torn else "")
+    with finished([RowFile(tmp_path / "rows", layout, 5, resume=True)]) as (rows,):
+        assert [rows.is_done(picture.path) for picture in pictures] == [True, True, True, False]
+        for picture in pictures:
+            rows.write(picture)
+    expected = layout.header(5) + "".join(layout.rows(each, None) for each in pictures)
+    assert (tmp_path / "rows").read_bytes().decode() == expected
+
+
+@LAYOUTS
+def test_going_on_from_a_finished_file_and_from_none(tmp_path, layout):
+    for names in (["a.jpg"], ["a.jpg", "b.jpg"]):
+        with finished([RowFile(tmp_path / "rows", layout, 5, resume=True)]) as (rows,):
+            for name in names:
+                rows.write(located(name))
+    expected = layout.header(5) + "".join(layout.rows(located(name), None) for name in ("a.jpg", "b.jpg"))
+    assert (tmp_path / "rows").read_text() == expected
+
+
+def test_a_video_that_was_not_finished_begins_anew(tmp_path):
+    stopped = RowFile(tmp_path / "rows", JSON_LINES, 5)
+    stopped.write(located("a.jpg"))
+    stopped.write(located("film.mp4"), frame=0)
+    stopped.close()
+    with finished([RowFile(tmp_path / "rows", JSON_LINES, 5, resume=True)]) as (rows,):
+        assert not rows.is_done("film.mp4")
+        rows.write(located("film.mp4"), frame=0)
+        rows.end("film.mp4")
+    rows = (tmp_path / "rows").read_text().splitlines()
+    assert [json.loads(row)["picture"] for row in rows] == ["a.jpg", "film.mp4"]
+
+
+@LAYOUTS
+def test_names_that_are_no_unicode(tmp_path, layout):
+    name = os.fsdecode(b"caf\xe9.jpg")
+    with finished([RowFile(tmp_path / "rows", layout, 5)]) as (rows,):
+        rows.write(located(name))
+    with finished([RowFile(tmp_path / "rows", layout, 5, resume=True)]) as (rows,):
+        assert rows.is_done(name)
+
+
+def test_rows_on_stdout(capsys):
+    stream = RowStream(CSV, 5)
+    stream.write(located("a.jpg"))
+    assert capsys.readouterr().out == csv_header(5) + csv_rows(located("a.jpg"))

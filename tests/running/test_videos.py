@@ -1,0 +1,185 @@
+"""Videos: steady points, faces followed between detections, files whole or not at all."""
+
+import cv2
+import numpy as np
+import pytest
+
+from deeplandmark.detectors import Detections
+from deeplandmark.faces.errors import PictureError
+from deeplandmark.running.faces_in_picture import FaceFinder
+from deeplandmark.running.one_euro import OneEuroFilter
+from deeplandmark.running.row_file import RowStream
+from deeplandmark.running.rows import JSON_LINES
+from deeplandmark.running.tracking import DETECT_EVERY, DETECT_EVERY_WITHOUT_FACE, FaceTracker
+from deeplandmark.running.video import VideoReader, VideoWriter, has_screen
+from deeplandmark.running.video_run import VideoRun
+from deeplandmark.work.rate import Rate
+
+MEAN_FACE = np.array([[27, 26], [74, 25], [50, 52], [31, 77], [71, 76]]) / 100  # in the list's box
+
+
+def test_one_euro_against_its_paper():
+    """The filter of one number as the paper's appendix writes it, in plain steps."""
+    rng = np.random.default_rng(0)
+    rate, min_cutoff, beta, length = 30.0, 1.2, 4.0, 2.0
+    signal = np.cumsum(rng.normal(0, 0.3, 200))
+    smooth = OneEuroFilter(rate, min_cutoff, beta)
+    value, slope = signal[0], 0.0
+
+    def alpha(cutoff):
+        tau = 1 / (2 * np.pi * cutoff)
+        return 1 / (1 + tau * rate)
+
+    for i, sample in enumerate(signal):
+        if i:
+            slope = alpha(1.0) * (sample - value) * rate / length + (1 - alpha(1.0)) * slope
+            share = alpha(min_cutoff + beta * abs(slope))
+            value = share * sample + (1 - share) * value
+        np.testing.assert_allclose(smooth([[sample, 0]], length), [[value, 0]], atol=1e-12)
+
+
+def test_a_still_face_is_steadier_and_a_moving_one_hardly_lags():
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, 0.5, (300, 5, 2))
+    smooth = OneEuroFilter(30)
+    still = np.array([smooth(100 + sample, length=100) for sample in noise])[30:]
+    assert still.std() < 0.5 * noise.std()
+    smooth = OneEuroFilter(30)
+    speed = 100 / 30  # a face width a second
+    lag = [speed * i - smooth(np.full((5, 2), speed * i), length=100).mean() for i in range(60)]
+    assert abs(lag[-1]) < 1.5  # % of the face's width
+
+
+class Scene:
+    """Frames with faces at known boxes; detector and cascade that know them."""
+
+    def __init__(self, boxes_of_frame):
+        self.boxes_of_frame, self.number, self.detections = boxes_of_frame, -1, 0
+
+    def frame(self):
+        self.number += 1
+        return np.full((240, 320, 3), 100, np.uint8)
+
+    def detect(self, image):
+        self.detections += 1
+        boxes = self.boxes_of_frame(self.number)
+        return Detections.of(boxes, np.arange(len(boxes), 0, -1))
+
+    def locate(self, image, boxes, level):
+        """The face nearest to each box, in 5 points, wherever it really is."""
+        truth = np.array(self.boxes_of_frame(self.number), np.float64).reshape(-1, 4)
+        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        near = [truth[np.abs(truth - box).sum(1).argmin()] if len(truth) else box for box in boxes]
+        points = np.array([box[:2] + MEAN_FACE * (box[2:] - box[:2]) for box in near], np.float32).reshape(-1, 5, 2)
+
+        class Faces:
+            confidence = np.ones(points.shape[:2], np.float32)
+        Faces.points = points
+        return Faces
+
+    def follow(self, frames, **options):
+        tracker = FaceTracker(FaceFinder(self, self, **options), 30.0, steady=False)
+        return [tracker.locate("film", self.frame()) for _ in range(frames)]
+
+
+def moving(number):
+    return [[20 + 3 * number, 50, 90 + 3 * number, 120]]
+
+
+def test_a_moving_face_is_followed_between_detections():
+    scene = Scene(moving)
+    found = scene.follow(50)
+    assert scene.detections == 50 // DETECT_EVERY
+    for number, located in enumerate(found):
+        (box,) = moving(number)
+        np.testing.assert_allclose(located.points, [np.array(box[:2]) + MEAN_FACE * 70], atol=1e-3)
+        assert located.scores.tolist() == [1] and located.image is not None
+
+
+def test_frames_without_faces_then_one_appears_and_leaves():
+    scene = Scene(lambda number: [[50, 50, 120, 120]] if 20 <= number < 60 else [])
+    counts = [len(located.boxes) for located in scene.follow(120)]
+    late = DETECT_EVERY_WITHOUT_FACE
+    assert counts[:20] == [0] * 20 and counts[20 + late:60] == [1] * (40 - late)
+    assert counts[60 + 3 * DETECT_EVERY:] == [0] * (60 - 3 * DETECT_EVERY)
+
+
+def test_a_wrong_box_seen_once_ends_with_the_next_detection():
+    scene = Scene(lambda number: [[20, 20, 90, 90]] + ([[200, 100, 260, 160]] if number == 0 else []))
+    scene.locate = lambda image, boxes, level: Scene(lambda number: boxes).locate(image, boxes, level)
+    counts = [len(located.boxes) for located in scene.follow(2 * DETECT_EVERY)]
+    assert counts == [2] * DETECT_EVERY + [1] * DETECT_EVERY
+
+
+def test_a_cut_asks_the_detector_at_once():
+    scene = Scene(lambda number: [[20, 20, 90, 90]] if number < 5 else [[200, 100, 290, 190]])
+    frame = scene.frame
+    scene.frame = lambda: frame() // (1 if scene.number < 5 else 3)
+    found = scene.follow(8)
+    assert scene.detections == 2
+    np.testing.assert_allclose(found[5].boxes, [[200, 100, 290, 190]])
+
+
+def test_max_faces_and_two_tracks_of_one_face():
+    scene = Scene(lambda number: [[10, 10, 60, 60], [100, 10, 200, 110], [220, 10, 280, 70]])
+    assert [len(located.boxes) for located in scene.follow(25, max_faces=1)] == [1] * 25
+    merging = Scene(lambda number: [[10 + min(4 * number, 100), 10, 110 + min(4 * number, 100), 110],
+                                    [110, 10, 210, 110]])
+    assert len(merging.follow(40)[-1].boxes) == 1
+
+
+def film(path, frames=12, size=(64, 48)):
+    writer = VideoWriter(path, 10.0)
+    for number in range(frames):
+        writer.write(np.full((size[1], size[0], 3), 20 * number, np.uint8))
+    writer.finish()
+    return str(path)
+
+
+def test_videos_in_and_out(tmp_path):
+    path = film(tmp_path / "new" / "film.mp4")
+    reader = VideoReader(path)
+    assert (reader.rate, reader.count) == (10, 12)
+    for number, image in reader:
+        assert image.shape == (48, 64, 3) and abs(int(image.mean()) - 20 * number) < 8
+    assert number == 11
+    third = VideoReader(path, every=3)
+    assert [number for number, _ in third] == [0, 3, 6, 9] and third.count == 4 and third.rate == pytest.approx(10 / 3)
+
+
+def test_a_video_that_is_dropped_leaves_nothing(tmp_path):
+    writer = VideoWriter(tmp_path / "film.mp4", 10)
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.drop()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_video_and_no_camera(tmp_path):
+    (tmp_path / "film.mp4").write_bytes(b"no film")
+    with pytest.raises(PictureError, match="film.mp4: not a video"):
+        VideoReader(str(tmp_path / "film.mp4"))
+    with pytest.raises(PictureError, match="camera 99: there is none"):
+        VideoReader(99)
+
+
+def test_no_window_without_a_display(monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert not has_screen()
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GUI:                           NONE\n")
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert not has_screen()
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GUI:                           QT5\n")
+    assert has_screen()
+
+
+def test_a_film_from_end_to_end(tmp_path, capsys):
+    scene = Scene(lambda number: [[10, 5, 40, 35]])
+    run = VideoRun(FaceFinder(scene, scene), [RowStream(JSON_LINES, 5)])
+    most = run.file(film(tmp_path / "film.mp4"), tmp_path / "drawn.mp4", Rate("pictures", 1))
+    printed = capsys.readouterr()
+    assert len(most.boxes) == 1 and len(printed.out.splitlines()) == 12 and '"frame": 11' in printed.out
+    assert "film.mp4: 12 frames, " in printed.err and VideoReader(str(tmp_path / "drawn.mp4")).count == 12
+    missing = run.file(str(tmp_path / "none.mp4"), None, Rate("pictures", 1))
+    assert missing.problem.endswith("not a video that OpenCV can read")
