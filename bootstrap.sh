@@ -14,7 +14,7 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --points FILE       points of your own (docs/own_points.md); trains into model-NAME/ for NAME.json
   --variant NAME      paper (default), wide or original: the family of templates
   --recipe NAME       fast (default) or full: the training plan
-  --set NAME=VALUE    a variable of the templates, such as rotation=20 (see deeplandmark.generate); may be repeated
+  --set NAME=VALUE    a variable of the templates, such as rotation=20 (see deeplandmark generate --help); may be repeated
   --levels 1,2,3      levels to train (default: all)
   --jobs N            processes that train at a time (default: one a core; 1 on a GPU)
   --device NAME       cpu (default), cuda or cuda:N
@@ -93,6 +93,7 @@ environment() {
 }
 
 python() { "${DEEPLANDMARK_PYTHON:-.venv/bin/python}" "$@"; }
+deeplandmark() { python -m deeplandmark "$@"; }
 
 # The page is tested in Chromium where apt can install it; elsewhere those tests are skipped.
 browser() {
@@ -124,7 +125,7 @@ lock
 environment train
 
 # ------------------------------------------------------------------------------------------------------------- pictures
-folder=$(python -m deeplandmark.find_data ${data:+--data "$data"} $offline ${points:+--points "$points"})
+folder=$(deeplandmark find_data ${data:+--data "$data"} $offline ${points:+--points "$points"})
 kind=
 if [ -n "$points" ]; then kind=$(basename "$points"); kind=-${kind%.*}; fi
 [ "$variant" = paper ] || kind=$kind-$variant
@@ -168,22 +169,22 @@ step() {
   paid=$((paid + ${share[$name]:-10}))
 }
 
-step generate python -m deeplandmark.generate --variant "$variant" --recipe "$recipe" --seed "$seed" \
+step generate deeplandmark generate --variant "$variant" --recipe "$recipe" --seed "$seed" \
   ${points:+--points "$points"} --train "$train" --model "$model" ${effort:+--effort "$effort"} \
   ${sets[@]+"${sets[@]}"}
 start_from="--start-from $model"                                 # patches around what the level before predicts
 [ "$variant" != original ] || start_from=                        # the original shifts the true points
 for level in ${levels//,/ }; do
-  step "prepare_$level" python -m deeplandmark.prepare "$level" --data "$folder" --out "$train" --variant "$variant" \
+  step "prepare_$level" deeplandmark prepare "$level" --data "$folder" --out "$train" --variant "$variant" \
     ${points:+--points "$points"} --seed "$seed" $start_from ${copies:+--copies "$copies"} ${jobs:+--jobs "$jobs"}
-  step "train_$level" python -m deeplandmark.train "$level" --variant "$variant" --device "$device" \
+  step "train_$level" deeplandmark train "$level" --variant "$variant" --device "$device" \
     --precision "$precision" ${points:+--points "$points"} --train "$train" --model "$model" --log "$log" \
     ${jobs:+--jobs "$jobs"} --end-with $$
   [ "$variant" = original ] ||                                   # quicker than torch where the next level starts from it
-    step "export_$level" python -m deeplandmark.export --model "$model" "$model/cascade.onnx"
+    step "export_$level" deeplandmark export --model "$model" "$model/cascade.onnx"
 done
-[ "$variant" = original ] || step calibrate python -m deeplandmark.calibrate --model "$model" --data "$folder"
-step view_loss python -m deeplandmark.view_loss "$log" --out "$log/curves"
-step evaluate python -m deeplandmark.evaluate --model "$model" --data "$folder" --out "$result"
+[ "$variant" = original ] || step calibrate deeplandmark calibrate --model "$model" --data "$folder"
+step view_loss deeplandmark view_loss "$log" --out "$log/curves"
+step evaluate deeplandmark evaluate --model "$model" --data "$folder" --out "$result"
 
 echo "done in $(clock $((SECONDS - started))): the cascade is in $model/, loss curves in $log/curves/, the report in $result/" >&2

@@ -7,8 +7,8 @@
 Errors are those of the held-back tenth of the training list. A killed run goes on with the same command.
 
 examples:
-  python -m deeplandmark.ablate structures --data dataset/train
-  python -m deeplandmark.ablate recipe --data dataset/train --iterations 20000
+  deeplandmark ablate structures --data dataset/train
+  deeplandmark ablate recipe --data dataset/train --iterations 20000
 """
 import argparse
 import os
@@ -53,7 +53,7 @@ def _ablate(args):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.ablate", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark ablate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=list(ABLATIONS))
     parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",

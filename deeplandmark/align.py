@@ -1,9 +1,9 @@
 """Cut faces out of pictures, turned and scaled so that their points lie where a template wants them.
 
 examples:
-  python -m deeplandmark.align pictures --out aligned
-  python -m deeplandmark.align photo.jpg --out aligned --size 224 --max-faces 1
-  python -m deeplandmark.align pictures --out aligned --template passport.json --transforms transforms.jsonl --resume
+  deeplandmark align pictures --out aligned
+  deeplandmark align photo.jpg --out aligned --size 224 --max-faces 1
+  deeplandmark align pictures --out aligned --template passport.json --transforms transforms.jsonl --resume
 """
 
 import argparse
@@ -94,7 +94,7 @@ def _size(text):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.align", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark align", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture, folder of pictures, or glob")
     parser.add_argument("--out", required=True, metavar="DIR", help="crops go there: photo.jpg gives photo_1.jpg ...")

@@ -1,10 +1,10 @@
 """Measure how fast training and prediction are: each thing in turn in one run, so that ratios hold on a busy machine.
 
 examples:
-  python -m deeplandmark.benchmark
-  python -m deeplandmark.benchmark --only training --rounds 50
-  python -m deeplandmark.benchmark --only one_face faces --json speed.json --chart speed.png
-  python -m deeplandmark.benchmark --compare docs/speed.json          # has anything become slower? then status 1
+  deeplandmark benchmark
+  deeplandmark benchmark --only training --rounds 50
+  deeplandmark benchmark --only one_face faces --json speed.json --chart speed.png
+  deeplandmark benchmark --compare docs/speed.json          # has anything become slower? then status 1
 
 training   a step of S0, S7, S1, S2, ten S2 and the original's s0; of three of them in plain PyTorch
 one_face   one face: the one graph, network by network, the original's networks by OpenCV's Caffe importer
@@ -139,7 +139,7 @@ def _print_ratios(ratios):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.benchmark", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark benchmark", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--rounds", type=whole_number(1), default=15, help="times each thing is done (default 15)")

@@ -6,7 +6,7 @@ of the error is learnt from the other nine tenths before. Run it after the last 
 network has changed. cascade.json appears only when whole.
 
 examples:
-  python -m deeplandmark.calibrate --model model --data dataset/train
+  deeplandmark calibrate --model model --data dataset/train
 """
 import argparse
 import sys
@@ -106,7 +106,7 @@ def _faces(data, points):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.calibrate", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark calibrate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="model", metavar="DIR", help="model folder to calibrate (default: model)")
     parser.add_argument("--data", required=True, metavar="FOLDER", help="folder of the archive with the training list")

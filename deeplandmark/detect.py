@@ -1,11 +1,11 @@
 """Find faces and their points in pictures, folders, videos or a camera's picture.
 
 examples:
-  python -m deeplandmark.detect photo.jpg --out drawn
-  python -m deeplandmark.detect pictures --json faces.jsonl --resume
-  python -m deeplandmark.detect photo.jpg --boxes 84,92,161,169 --json -
-  python -m deeplandmark.detect film.mp4 --csv points.csv --out drawn
-  python -m deeplandmark.detect --camera 0
+  deeplandmark detect photo.jpg --out drawn
+  deeplandmark detect pictures --json faces.jsonl --resume
+  deeplandmark detect photo.jpg --boxes 84,92,161,169 --json -
+  deeplandmark detect film.mp4 --csv points.csv --out drawn
+  deeplandmark detect --camera 0
 """
 
 import argparse
@@ -111,7 +111,7 @@ def _can_resume(options):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.detect", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark detect", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="picture, video, folder of pictures, or glob")
     parser.add_argument("--camera", type=whole_number(), metavar="N", help="look at camera N instead (0 is the first)")

@@ -1,4 +1,4 @@
-"""`python -m deeplandmark.evaluate`: measure a cascade on a list of faces, beside the original and the paper."""
+"""`deeplandmark evaluate`: measure a cascade on a list of faces, beside the original and the paper."""
 import argparse
 import os
 import sys
@@ -18,15 +18,15 @@ from deeplandmark.measuring.report_table import table
 
 DATA_VARIABLE, DATA_FOLDER = "DEEPLANDMARK_DATA", "dataset/train"
 _EXAMPLES = """examples:
-  python -m deeplandmark.evaluate
-  python -m deeplandmark.evaluate --model model --data dataset/train --out result
-  python -m deeplandmark.evaluate --images pictures --list pictures/faces.txt --json table.json --limit 200
-  python -m deeplandmark.evaluate --list faces68/labels.xml
+  deeplandmark evaluate
+  deeplandmark evaluate --model model --data dataset/train --out result
+  deeplandmark evaluate --images pictures --list pictures/faces.txt --json table.json --limit 200
+  deeplandmark evaluate --list faces68/labels.xml
 """
 
 
 def get_args_parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.evaluate", description=__doc__.split(": ", 1)[1],
+    parser = argparse.ArgumentParser(prog="deeplandmark evaluate", description=__doc__.split(": ", 1)[1],
                                      epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", metavar="DIR", help="model folder, ours or the original's; default: the published "
                         "weights of the package, else model/")

@@ -1,8 +1,8 @@
 """Measure a detector on a list of faces: how many it finds, how many boxes are on none, what its boxes cost the points.
 
 examples:
-  python -m deeplandmark.evaluate_detection --data dataset/train
-  python -m deeplandmark.evaluate_detection --data dataset/train --held-back --limit 300 --sheet unmatched.png
+  deeplandmark evaluate_detection --data dataset/train
+  deeplandmark evaluate_detection --data dataset/train --held-back --limit 300 --sheet unmatched.png
 """
 
 import argparse
@@ -82,7 +82,7 @@ def _sheet(unmatched, side=180):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.evaluate_detection", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark evaluate_detection", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, metavar="FOLDER", help="of the archive, with both lists")
     parser.add_argument("--held-back", action="store_true", help="every tenth face of the training list, for choosing "

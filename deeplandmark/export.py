@@ -1,10 +1,10 @@
 """Write the whole cascade as one ONNX model: picture and boxes in, points out.
 
 examples:
-  python -m deeplandmark.export cascade.onnx
-  python -m deeplandmark.export cascade.onnx --half
-  python -m deeplandmark.export --model model cascade.onnx --mirror
-  python -m deeplandmark.export --model model model/cascade.onnx    # where Cascade.load("model") finds it
+  deeplandmark export cascade.onnx
+  deeplandmark export cascade.onnx --half
+  deeplandmark export --model model cascade.onnx --mirror
+  deeplandmark export --model model model/cascade.onnx    # where Cascade.load("model") finds it
 
 The model needs ONNX Runtime and nothing else; `Cascade.load("cascade.onnx")` reads it.
 """
@@ -32,7 +32,7 @@ def main(arguments=None):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.export", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark export", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", help="the model to write, by custom *.onnx")
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "

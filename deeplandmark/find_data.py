@@ -3,8 +3,8 @@
 Prints the folder that holds trainImageList.txt and testImageList.txt; everything else it says goes to stderr.
 
 examples:
-  python -m deeplandmark.find_data --data train.zip
-  python -m deeplandmark.find_data --offline
+  deeplandmark find_data --data train.zip
+  deeplandmark find_data --offline
 """
 import argparse
 import os
@@ -76,7 +76,7 @@ def _say(text):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.find_data", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark find_data", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", metavar="PATH", help="zip or folder with the lists (default: DEEPLANDMARK_DATA)")
     parser.add_argument("--dataset", default="dataset", metavar="DIR", help="where pictures are kept (default: dataset)")

@@ -1,8 +1,8 @@
 """Measure the map from a detector's boxes to the training list's: the rows of faces/detection/box_map.py.
 
 examples:
-  python -m deeplandmark.fit_boxes --data dataset/train
-  python -m deeplandmark.fit_boxes --data dataset/train --detector face_detection_yunet.onnx --limit 500
+  deeplandmark fit_boxes --data dataset/train
+  deeplandmark fit_boxes --data dataset/train --detector face_detection_yunet.onnx --limit 500
 """
 
 import argparse
@@ -88,7 +88,7 @@ def _print(name, boxes, truth, total):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.fit_boxes", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark fit_boxes", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, metavar="FOLDER", help="of the archive, with trainImageList.txt")
     parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, or a FaceDetectorYN model file")

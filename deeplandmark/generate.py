@@ -1,11 +1,11 @@
 """Write the prototxt files of all networks from the templates in prototxt/.
 
 examples:
-  python -m deeplandmark.generate
-  python -m deeplandmark.generate --variant original --recipe full
-  python -m deeplandmark.generate --set rotation=20 --set loss=EuclideanLoss
-  python -m deeplandmark.generate --points mouth.json
-  python -m deeplandmark.generate --s0 s7          # an ablation of the paper: F with weights shared over the whole map
+  deeplandmark generate
+  deeplandmark generate --variant original --recipe full
+  deeplandmark generate --set rotation=20 --set loss=EuclideanLoss
+  deeplandmark generate --points mouth.json
+  deeplandmark generate --s0 s7          # an ablation of the paper: F with weights shared over the whole map
 """
 import argparse
 import sys
@@ -50,7 +50,7 @@ def _variable(text):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.generate", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark generate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", default="paper", choices=list(SETTINGS), help="family of templates (default: paper)")
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")

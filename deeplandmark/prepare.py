@@ -1,10 +1,10 @@
 """Make the HDF5 files that a level is trained on.
 
 examples:
-  python -m deeplandmark.prepare 1 --data dataset/train
-  python -m deeplandmark.prepare 2 --data dataset/train --show patches.png
-  python -m deeplandmark.prepare 3 --data dataset/train --start-from model
-  python -m deeplandmark.prepare 1 --data pictures --points mouth.json
+  deeplandmark prepare 1 --data dataset/train
+  deeplandmark prepare 2 --data dataset/train --show patches.png
+  deeplandmark prepare 3 --data dataset/train --start-from model
+  deeplandmark prepare 1 --data pictures --points mouth.json
 """
 import argparse
 import os
@@ -70,7 +70,7 @@ def _check_start(args):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.prepare", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark prepare", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("level", type=int, choices=(1, 2, 3))
     parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",

@@ -1,4 +1,4 @@
-"""`python -m deeplandmark.serve`: a web page and a REST endpoint that find facial points in uploaded pictures."""
+"""`deeplandmark serve`: a web page and a REST endpoint that find facial points in uploaded pictures."""
 import argparse
 import logging
 import os
@@ -11,14 +11,14 @@ from deeplandmark.commandline.command import command
 from deeplandmark.web.limits import Limits
 
 _EXAMPLES = """examples:
-  python -m deeplandmark.serve
-  python -m deeplandmark.serve --port 8080 --model model --threads 4
+  deeplandmark serve
+  deeplandmark serve --port 8080 --model model --threads 4
   curl -F image=@face.jpg http://127.0.0.1:8000/api/landmarks
 """
 
 
 def get_args_parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.serve", description=__doc__.split(": ", 1)[1],
+    parser = argparse.ArgumentParser(prog="deeplandmark serve", description=__doc__.split(": ", 1)[1],
                                      epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     limits = Limits()
     parser.add_argument("--host", default="127.0.0.1",

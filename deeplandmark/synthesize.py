@@ -1,8 +1,8 @@
 """Draw a set of synthetic faces in the format of the real archive.
 
 examples:
-  python -m deeplandmark.synthesize faces
-  python -m deeplandmark.synthesize faces --train 200 --test 50 --seed 3 --show faces.png
+  deeplandmark synthesize faces
+  deeplandmark synthesize faces --train 200 --test 50 --seed 3 --show faces.png
 """
 
 import argparse
@@ -38,7 +38,7 @@ def _show(folder, sheet_path, most=48):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.synthesize", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark synthesize", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="gets trainImageList.txt, testImageList.txt and synthetic/*.jpg")
     parser.add_argument("--train", type=whole_number(), default=2000, metavar="N", help="training faces (default 2000)")

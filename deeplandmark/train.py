@@ -3,10 +3,10 @@
 Killed at any moment and started again, it goes on from the last snapshots.
 
 examples:
-  python -m deeplandmark.train 1
-  python -m deeplandmark.train 2 --jobs 2
-  python -m deeplandmark.train 3 --only 3_LE1,3_LE2 --device cuda --precision bfloat16
-  python -m deeplandmark.train 1 --points mouth.json
+  deeplandmark train 1
+  deeplandmark train 2 --jobs 2
+  deeplandmark train 3 --only 3_LE1,3_LE2 --device cuda --precision bfloat16
+  deeplandmark train 1 --points mouth.json
 """
 import argparse
 import sys
@@ -49,7 +49,7 @@ def _names(text):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.train", description=__doc__,
+    parser = argparse.ArgumentParser(prog="deeplandmark train", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("level", type=int, choices=(1, 2, 3))
     parser.add_argument("--variant", default="paper", choices=list(SETTINGS))

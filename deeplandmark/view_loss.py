@@ -1,4 +1,4 @@
-"""`python -m deeplandmark.view_loss log/`: draw the losses of every network in a folder, point out unusual ones."""
+"""`deeplandmark view_loss log/`: draw the losses of every network in a folder, point out unusual ones."""
 
 import argparse
 import os
@@ -7,14 +7,14 @@ import sys
 from deeplandmark.commandline.command import command
 
 _EXAMPLES = """examples:
-  python -m deeplandmark.view_loss log
-  python -m deeplandmark.view_loss caffe-logs --out curves --svg
-  python -m deeplandmark.view_loss log --tensorboard runs && tensorboard --logdir runs
+  deeplandmark view_loss log
+  deeplandmark view_loss caffe-logs --out curves --svg
+  deeplandmark view_loss log --tensorboard runs && tensorboard --logdir runs
 """
 
 
 def get_args_parser():
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.view_loss", description=__doc__.split(": ", 1)[1],
+    parser = argparse.ArgumentParser(prog="deeplandmark view_loss", description=__doc__.split(": ", 1)[1],
                                      epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", default="log", help="folder with one NETWORK.log each, Caffe's or ours")
     parser.add_argument("--out", metavar="DIR", help="where pictures and CSV go; default: FOLDER/curves")

@@ -28,7 +28,7 @@ def refusal(command, *arguments):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_examples(command, capsys):
     assert refusal(command, "--help") == 0
-    assert f"examples:\n  python -m deeplandmark.{command}" in capsys.readouterr().out
+    assert f"examples:\n  deeplandmark {command}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments, text", [

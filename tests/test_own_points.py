@@ -108,17 +108,17 @@ def test_what_does_not_belong_together_is_found_before_training(workplace, capsy
     run("generate --templates t --levels 1")                     # the usual five, for train/
     run("prepare 1 --points discs.json --data pictures --jobs 1")
     for what, command, text in [
-            ("nets of other points", "train 1 --points discs.json", "answers 10 numbers, 1_F finds 3 points; run `python "
-             "-m deeplandmark.generate` with the same --points"),
-            ("no samples", "train 1", "train/ has no HDF5 files of level 1; run `python -m deeplandmark.prepare 1`"),
+            ("nets of other points", "train 1 --points discs.json", "answers 10 numbers, 1_F finds 3 points; run "
+             "`deeplandmark generate` with the same --points"),
+            ("no samples", "train 1", "train/ has no HDF5 files of level 1; run `deeplandmark prepare 1`"),
             ("samples of other points", "train 1 --train train-discs", "prototxt/1_F_train.prototxt reads "
-             "train/1_F/train.txt, the HDF5 files are in train-discs/; run `python -m deeplandmark.generate --train")]:
+             "train/1_F/train.txt, the HDF5 files are in train-discs/; run `deeplandmark generate --train")]:
         assert main(command.split()) == 1, what
         err = capsys.readouterr().err
         assert err.startswith("train: ") and text in err and err.count("\n") == 1, err
     run("generate --templates t --levels 1 --train train-discs")
     assert main("train 1 --train train-discs --only 1_F".split()) == 1
-    assert ("landmarks of shape (6,), 1_F finds 5 points; run `python -m deeplandmark.prepare 1` with the same --points"
+    assert ("landmarks of shape (6,), 1_F finds 5 points; run `deeplandmark prepare 1` with the same --points"
             in capsys.readouterr().err)
     assert main("prepare 2 --points discs.json --data pictures".split() + ["--start-from", str(published())]) == 1
     assert "published finds LE RE N LM RM, the samples are of left right low" in capsys.readouterr().err
@@ -132,10 +132,10 @@ def published():
 
 
 @pytest.mark.parametrize("nets, samples, text", [
-    ("--frozen", "", "reads frozen patches, train-discs/1_F/train.h5 holds wide windows; run `python -m "
-     "deeplandmark.generate` without --frozen, or `python -m deeplandmark.prepare 1 --frozen`"),
+    ("--frozen", "", "reads frozen patches, train-discs/1_F/train.h5 holds wide windows; run "
+     "`deeplandmark generate` without --frozen, or `deeplandmark prepare 1 --frozen`"),
     ("", "--frozen --copies 1", "cuts patches of wide windows, train-discs/1_F/train_00.h5 holds frozen patches; run "
-     "`python -m deeplandmark.prepare 1` without --frozen, or `python -m deeplandmark.generate --frozen`")])
+     "`deeplandmark prepare 1` without --frozen, or `deeplandmark generate --frozen`")])
 def test_frozen_nets_want_frozen_samples(nets, samples, text, workplace, capsys):
     run(f"generate --points discs.json --templates t --levels 1 {nets}")
     run(f"prepare 1 --points discs.json --data pictures --jobs 1 {samples}")

@@ -1,7 +1,7 @@
 """Caffe without Caffe, under pycaffe's names: `import deeplandmark.caffe as caffe`."""
 try:
     from deeplandmark.caffe import layers, proto
-except ModuleNotFoundError as error:                             # the name makes `python -m deeplandmark.caffe` one line
+except ModuleNotFoundError as error:                             # the name makes `deeplandmark caffe` one line
     raise ImportError(f'deeplandmark.caffe needs {error.name}: pip install "deeplandmark[train]"', name=__name__) from None
 from deeplandmark.caffe.errors import CaffeError, FileFormatError, NetError, PrototxtError, SolverError
 from deeplandmark.caffe.layers import layer_type_list

@@ -1,4 +1,4 @@
-"""`python -m deeplandmark.caffe train|test|time|device_query`: the `caffe` program; and the tools beside it."""
+"""`deeplandmark caffe train|test|time|device_query`: the `caffe` program; and the tools beside it."""
 
 import sys
 

@@ -196,10 +196,10 @@ def _load_folder(cls, folder, backend, threads):
         # A folder may hold the exported cascade and nothing else.
         if not (folder / MARK).exists() or engine.fingerprint == fingerprint(folder):
             return cls(engine, "onnx")
-        _stale(f"{path} was made of other networks than the folder holds; `python -m deeplandmark.export --model "
+        _stale(f"{path} was made of other networks than the folder holds; `deeplandmark export --model "
                f"{folder} {path}` makes it anew", backend)
     elif backend == "onnx":
-        raise ValueError(f"{path} is missing; `python -m deeplandmark.export --model {folder} {path}` makes it")
+        raise ValueError(f"{path} is missing; `deeplandmark export --model {folder} {path}` makes it")
     try:
         from deeplandmark.cascade.torch_engine import TorchEngine, load_modules  # only this needs torch
     except ImportError as error:

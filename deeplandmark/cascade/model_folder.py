@@ -5,7 +5,7 @@ from pathlib import Path
 import deeplandmark
 
 MARK = "1_F.prototxt"       # every model folder, ours and the original's, has network F
-ONNX_FILE = "cascade.onnx"  # the whole folder as one graph, made by `python -m deeplandmark.export`
+ONNX_FILE = "cascade.onnx"  # the whole folder as one graph, made by `deeplandmark export`
 
 
 class NoModelError(ValueError):

@@ -46,7 +46,7 @@ class OnnxEngine:
         if metadata.get("deeplandmark") != str(FORMAT):
             raise ValueError(f"{path}: not a cascade exported by this version "
                              f"(format {metadata.get('deeplandmark', 'none')}, this version reads {FORMAT}); "
-                             "make it anew with `python -m deeplandmark.export`")
+                             "make it anew with `deeplandmark export`")
         try:
             self.settings = CascadeSettings.from_json(metadata["settings"], path)
             self.fingerprint, self._reach = metadata["fingerprint"], float(metadata["reach"])

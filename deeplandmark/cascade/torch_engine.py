@@ -126,7 +126,7 @@ def _check_hidden(settings, modules, folder):
     levels = len({network.level for network in modules})
     for name, weights in weights_in_use(settings, levels).items():
         if sizes.get(name) != len(weights):
-            raise ValueError(f"{folder}: its confidence was fitted to another {name}; `python -m deeplandmark.calibrate` "
+            raise ValueError(f"{folder}: its confidence was fitted to another {name}; `deeplandmark calibrate` "
                              "fits it anew")
 
 

@@ -3,7 +3,7 @@
 Every detector frames a face in its own way: with or without forehead, chin, ears. The landmark cascade knows one way,
 that of its training list (square, from the brows to below the mouth). The map between the two moves each edge by a
 fixed fraction of the detector's box; the fractions are medians over the training list, measured by
-`python -m deeplandmark.fit_boxes`.
+`deeplandmark fit_boxes`.
 """
 
 import numpy as np

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deeplandmark.caffe.files.prototxt import read_net
 
-_GENERATE, _PREPARE = "`python -m deeplandmark.generate", "`python -m deeplandmark.prepare"
+_GENERATE, _PREPARE = "`deeplandmark generate", "`deeplandmark prepare"
 
 
 def mismatch(network, prototxt, train):

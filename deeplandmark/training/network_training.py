@@ -107,7 +107,7 @@ class NetworkTraining:
         if self.state.attempt + 1 >= MAX_ATTEMPTS:
             raise TrainingError(f"{self.name}: {reason}, and so with {MAX_ATTEMPTS} seeds; look at {self.log} and at "
                                 "the template, lower base_lr in the solver template, or check the data with "
-                                f"`python -m deeplandmark.prepare {self.network.level} --show sheet.png`")
+                                f"`deeplandmark prepare {self.network.level} --show sheet.png`")
         for path in self.folder.glob("_iter_*"):
             path.unlink()
         if self.log.exists():
@@ -166,14 +166,14 @@ def new_trainings(settings: CascadeSettings, level, folders, names=None):
         if name not in known:
             raise TrainingError(f"level {level} has no network {name} (known: {', '.join(known)})")
     if prepared(folders.train, level) is None:
-        raise TrainingError(f"{folders.train}/ has no HDF5 files of level {level}; run `python -m deeplandmark.prepare "
+        raise TrainingError(f"{folders.train}/ has no HDF5 files of level {level}; run `deeplandmark prepare "
                             f"{level}` first")
     networks = [network for network in settings.of_level(level) if names is None or network.full_name in names]
     for network in networks:
         for kind in ("train", "deploy", "solver"):
             path = Path(folders.prototxt, f"{network.full_name}_{kind}.prototxt")
             if not path.exists():
-                raise TrainingError(f"{path} is missing; run `python -m deeplandmark.generate` first")
+                raise TrainingError(f"{path} is missing; run `deeplandmark generate` first")
         reason = mismatch(network, folders.prototxt, folders.train)
         if reason:
             raise TrainingError(reason)

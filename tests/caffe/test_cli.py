@@ -1,4 +1,4 @@
-"""`python -m deeplandmark.caffe` as a process: flags, exit status, signals, kills."""
+"""`deeplandmark caffe` as a process: flags, exit status, signals, kills."""
 
 import os
 import re

@@ -128,7 +128,7 @@ def test_one_clear_line(arguments, reason, capfd):
 def test_help_and_wrong_arguments(name, capsys):
     with pytest.raises(SystemExit) as end:
         main([name, "--help"])
-    assert end.value.code == 0 and f"python -m deeplandmark.caffe {name}" in capsys.readouterr().out
+    assert end.value.code == 0 and f"deeplandmark caffe {name}" in capsys.readouterr().out
     with pytest.raises(SystemExit) as end:
         main([name])
     assert end.value.code == 2 and capsys.readouterr().err.count("\n") == 1

@@ -105,7 +105,7 @@ def test_weights_of_other_networks_are_refused(tmp_path):
         changed = json.loads(json.dumps(values))
         changed["confidence"][2]["hidden"][name] = wrong
         (folder / "cascade.json").write_text(json.dumps(changed))
-        message = re.escape(f"its confidence was fitted to another {name}; `python -m deeplandmark.calibrate`")
+        message = re.escape(f"its confidence was fitted to another {name}; `deeplandmark calibrate`")
         for use in (Cascade.load, export_cascade):
             with pytest.raises(ValueError, match=message):
                 use(folder)

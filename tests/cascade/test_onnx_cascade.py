@@ -53,7 +53,7 @@ def assert_same(one, other, tolerance=TOLERANCE_PX):
 
 
 def test_the_published_graph_is_that_of_the_published_networks():
-    """After the weights have changed: python -m deeplandmark.export deeplandmark/published/cascade.onnx"""
+    """After the weights have changed: deeplandmark export deeplandmark/published/cascade.onnx"""
     folder = default_model()
     assert fingerprint(folder) == Cascade.load(folder / ONNX_FILE)._engine.fingerprint
     assert Cascade.load().backend == "onnx"
@@ -249,7 +249,7 @@ def test_patches_of_a_point_may_differ_in_number_and_size(tmp_path):
 
 def test_a_graph_of_other_networks_is_not_run(tmp_path):
     folder = random_model(tmp_path / "model", points=THREE, levels=(1,))
-    with pytest.raises(ValueError, match="is missing; `python -m deeplandmark.export"):
+    with pytest.raises(ValueError, match="is missing; `deeplandmark export"):
         Cascade.load(folder, backend="onnx")
     export_cascade(folder, folder / ONNX_FILE)
     assert Cascade.load(folder).backend == "onnx"

@@ -18,7 +18,7 @@ BOUNDARY = "deeplandmark-tests"
 
 
 class Server:
-    """`python -m deeplandmark.serve` on a free port, with small limits so that tests need no large files."""
+    """`deeplandmark serve` on a free port, with small limits so that tests need no large files."""
 
     def __init__(self, *flags):
         self.process = subprocess.Popen(

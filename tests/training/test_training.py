@@ -101,7 +101,7 @@ def test_a_level_is_trained_killed_and_resumed(workplace):
     assert errors["done"] and errors["error"] < 0.9
     models = {name: Path("model", f"{name}.caffemodel").stat().st_mtime_ns for name in NAMES}
     Path("train", "prepared_3.json").write_text("{")              # what a full disk leaves
-    with pytest.raises(TrainingError, match="deeplandmark.prepare 3"):
+    with pytest.raises(TrainingError, match="deeplandmark prepare 3"):
         new_trainings(PAPER_SETTINGS, 3, Folders())
     finish(train())                                               # all is done: nothing is trained
     assert models == {name: Path("model", f"{name}.caffemodel").stat().st_mtime_ns for name in NAMES}
@@ -169,8 +169,8 @@ def test_missing_files_name_the_command_that_makes_them(workplace):
     Path("prototxt/2_LE2_solver.prototxt").unlink()
     process = train()
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 1 and "2_LE2_solver.prototxt is missing" in err and "deeplandmark.generate" in err
-    with pytest.raises(TrainingError, match="deeplandmark.prepare 1"):
+    assert process.returncode == 1 and "2_LE2_solver.prototxt is missing" in err and "deeplandmark generate" in err
+    with pytest.raises(TrainingError, match="deeplandmark prepare 1"):
         new_trainings(PAPER_SETTINGS, 1, Folders())
 
 

@@ -1,7 +1,7 @@
 """Many clients at once against a running server: how long their answers take, and whether any is an error.
 
 examples:
-  python -m deeplandmark.serve --port 8000 &
+  deeplandmark serve --port 8000 &
   python tests/web/load.py http://127.0.0.1:8000 --clients 50 --seconds 60
 """
 import argparse

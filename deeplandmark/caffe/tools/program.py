@@ -54,7 +54,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser():
     """The flags of `caffe`; each may be spelled `-flag value`, `-flag=value`, `--flag value` or `--flag=value`."""
-    made = _Parser(prog="python -m deeplandmark.caffe", description=__doc__, allow_abbrev=False,
+    made = _Parser(prog="deeplandmark caffe", description=__doc__, allow_abbrev=False,
                    formatter_class=argparse.RawDescriptionHelpFormatter,
                    epilog=_EXAMPLES + "\n  ".join(tools.tool_names()))
     made.add_argument("-version", "--version", action="version", version=f"caffe version {CAFFE_VERSION}")

@@ -1,4 +1,4 @@
-"""The small programs beside `caffe`: `python -m deeplandmark.caffe NAME ...`, each with --help and one-line errors."""
+"""The small programs beside `caffe`: `deeplandmark caffe NAME ...`, each with --help and one-line errors."""
 import argparse
 import os
 import sys
@@ -25,7 +25,7 @@ def tool_names():
 
 def main(name, arguments):
     """Runs one tool; returns the exit status. An error is one line on standard error and status 1."""
-    parser = _Parser(prog=f"python -m deeplandmark.caffe {name}", description=_TOOLS[name].__doc__, allow_abbrev=False)
+    parser = _Parser(prog=f"deeplandmark caffe {name}", description=_TOOLS[name].__doc__, allow_abbrev=False)
     run = _TOOLS[name](parser)
     options = parser.parse_args(arguments)
     try:
