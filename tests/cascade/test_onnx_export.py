@@ -1,0 +1,148 @@
+"""Any cascade as one graph: other points, networks and settings; what is refused."""
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from deeplandmark import Cascade, export
+from deeplandmark.cascade.confidence.confidence import Weights, point_confidence
+from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_odds
+from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
+from deeplandmark.cascade.onnx import export_cascade
+from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
+from deeplandmark.faces.points import Points
+from tests.helpers.onnx_cascades import assert_same, picture, random_model
+
+
+def with_a_branch(text):
+    """fc1 sees pool2 twice, once through a sigmoid: no chain, and a layer with no stacked form."""
+    branch = ('layer { name: "bend" type: "Sigmoid" bottom: "pool2" top: "bend" }\n'
+              'layer { name: "both" type: "Concat" bottom: "pool2" bottom: "bend" top: "both" }\n')
+    head, tail = text.split('layer {\n  name: "fc1"', 1)
+    return head + branch + 'layer {\n  name: "fc1"' + tail.replace('bottom: "pool2"', 'bottom: "both"', 1)
+
+
+def gains_in_other_regions(text):
+    """Gains shared in other regions than the weights of the convolution before them."""
+    return text.replace("local_share_param { p: 2 q: 2 }\n}\nlayer { name: \"pool1_tanh\"",
+                        "local_share_param { p: 3 q: 1 }\n}\nlayer { name: \"pool1_tanh\"")
+
+
+THREE = Points(("left", "right", "chin"), (1, 0, 2))
+FITTED = tuple(Weights((0.5, -0.5, 1.0), ((-0.3,) * count,) * 3, ((0.2,) * count,) * 3) for count in (1, 3, 5))
+NETS = [f"{level}_{point}{k}" for level in (2, 3) for point in ("left", "right", "chin") for k in (1, 2)]
+TOLD = (*FITTED[:2], replace(FITTED[2], hidden={name: tuple(np.linspace(-1, i / 9, 60))
+                                                for i, name in enumerate(NETS)}))
+FIVE = tuple(Weights((0.5,) * 5, ((-0.3,) * count,) * 5, ((0.2,) * count,) * 5) for count in (1, 3, 5))
+
+
+@pytest.mark.parametrize("settings", [
+    {"points": THREE}, {"points": THREE, "confidence": FITTED}, {"leave_out": ("1_EN", "1_NM")}, {"levels": (1,)},
+    {"points": THREE, "levels": (1, 2)}, {"s0": "s7", "levels": (1,)}, {"s0": "s3", "levels": (1,)},
+    {"s0": "s5", "levels": (1,)},
+    {"s0": "s6", "levels": (1,)}, {"edit": gains_in_other_regions, "levels": (1,)},
+    {"edit": with_a_branch, "points": THREE}, {"confidence": FIVE, "level_1_share": 0.2}],
+                         ids=lambda settings: " ".join(settings))
+def test_other_cascades(tmp_path, settings):
+    folder = random_model(tmp_path / "model", **settings)
+    export_cascade(folder, folder / ONNX_FILE)
+    image, boxes = picture(), [[60, 40, 160, 140], [100, 90, 180, 170]]
+    torch_cascade, cascade = Cascade.load(folder, backend="torch"), Cascade.load(folder)
+    assert cascade.backend == "onnx" and cascade.levels == torch_cascade.levels
+    for level in torch_cascade.levels:
+        found = cascade.locate(image, boxes, level)
+        assert_same(found, torch_cascade.locate(image, boxes, level))
+        expected = point_confidence(found.levels, found.spread, [100, 80], settings.get("confidence"))
+        assert np.abs(found.confidence - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("edit", [None, with_a_branch])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_hidden_layers_in_the_confidence(tmp_path, edit, mirror):
+    """The whole cascade hears them, two levels of it do not; mirrored, each point hears those of its mirror point."""
+    folder = random_model(tmp_path / "model", points=THREE, confidence=TOLD, edit=edit)
+    export_cascade(folder, folder / ONNX_FILE, mirror=mirror)
+    image, boxes = picture(), np.array([[60, 40, 160, 140], [100, 90, 180, 170]])
+    cascade, (settings, modules) = Cascade.load(folder), load_modules(folder)
+    found, engine = cascade.locate(image, boxes), TorchEngine(settings, modules)
+    told = hidden_odds(engine.run(image, boxes, 3).hidden, TOLD[2].hidden, 3)
+    if mirror:
+        other = boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [image.shape[1] - 1, 0] * 2
+        flipped = engine.run(np.ascontiguousarray(image[:, ::-1]), other, 3).hidden
+        told = (told + hidden_odds(flipped, TOLD[2].hidden, 3)[:, list(THREE.mirror)]) / 2
+    assert np.ptp(told) > 0.1
+    expected = point_confidence(found.levels, found.spread, [100, 80], TOLD, told)
+    assert np.abs(found.confidence - expected).max() < 1e-4
+    part = cascade.locate(image, boxes, 2)
+    assert np.abs(part.confidence - point_confidence(part.levels, part.spread, [100, 80], TOLD)).max() < 1e-4
+
+
+def test_patches_of_a_point_may_differ_in_number_and_size(tmp_path):
+    """No table of the project's is like that, a settings file may be: each network is then cut by itself."""
+    folder = random_model(tmp_path / "model", leave_out=("2_N2", "2_LE1"), levels=(1, 2))
+    settings = CascadeSettings.load(folder)
+    odd = {"2_RE1": 0.25, "2_N1": 0.09}
+    replace(settings, networks=tuple(replace(n, half_side=odd.get(n.full_name, n.half_side))
+                                     for n in settings.networks)).save(folder)
+    export_cascade(folder, folder / ONNX_FILE)
+    image, boxes = picture(), [[60, 40, 160, 140], [100, 90, 180, 170]]
+    assert_same(Cascade.load(folder).locate(image, boxes), Cascade.load(folder, backend="torch").locate(image, boxes))
+
+
+def test_a_graph_of_other_networks_is_not_run(tmp_path):
+    folder = random_model(tmp_path / "model", points=THREE, levels=(1,))
+    with pytest.raises(ValueError, match="is missing; `deeplandmark export"):
+        Cascade.load(folder, backend="onnx")
+    export_cascade(folder, folder / ONNX_FILE)
+    assert Cascade.load(folder).backend == "onnx"
+    content = (folder / "1_F.caffemodel").read_bytes()
+    (folder / "1_F.caffemodel").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.warns(UserWarning, match="made of other networks"):
+        assert Cascade.load(folder).backend == "torch"
+    with pytest.raises(ValueError, match="made of other networks"):
+        Cascade.load(folder, backend="onnx")
+
+
+def test_what_cannot_be_exported_or_read_is_refused(tmp_path):
+    folder = tmp_path / "original"
+    shutil.copytree(default_model(), folder)
+    (folder / "cascade.json").unlink()
+    with pytest.raises(ValueError, match="'truncate' cannot be exported"):
+        export_cascade(folder, tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
+    (tmp_path / "damaged.onnx").write_bytes((default_model() / ONNX_FILE).read_bytes()[:100_000])
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    for path, message in (("damaged.onnx", "ONNX Runtime can read"), ("empty.onnx", "empty.onnx"),
+                          ("missing.onnx", "neither a model folder")):
+        with pytest.raises(ValueError, match=message):
+            Cascade.load(tmp_path / path)
+    for wrong, message in (({"backend": "tensorflow"}, "unknown"), ({"threads": 0}, "at least 1")):
+        with pytest.raises(ValueError, match=message):
+            Cascade.load(**wrong)
+
+
+def test_a_graph_of_another_format_is_refused(tmp_path):
+    import onnx
+    model = onnx.load(default_model() / ONNX_FILE)
+    next(entry for entry in model.metadata_props if entry.key == "deeplandmark").value = "1"
+    onnx.save(model, tmp_path / "old.onnx")
+    with pytest.raises(ValueError, match="format 1, this version reads 2.*deeplandmark.export"):
+        Cascade.load(tmp_path / "old.onnx")
+
+
+def test_an_onnx_model_of_something_else(tmp_path):
+    from deeplandmark.caffe import to_onnx
+    to_onnx(str(default_model() / "2_LE1.prototxt"), onnx_file=str(tmp_path / "net.onnx"))
+    with pytest.raises(ValueError, match="not a cascade exported"):
+        Cascade.load(tmp_path / "net.onnx")
+
+
+def test_the_command(tmp_path, capsys):
+    assert export.main([str(tmp_path / "cascade.onnx")]) == 0
+    assert "MB" in capsys.readouterr().out and Cascade.load(tmp_path / "cascade.onnx").levels == [1, 2, 3]
+    for wrong in (["--model", str(tmp_path), "x.onnx"], [str(tmp_path / "no" / "x.onnx")]):
+        assert export.main(wrong) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("export: ") and error.count("\n") == 1 and ".part" not in error
