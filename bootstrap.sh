@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 usage() {
   cat <<'EOF'
 usage: ./bootstrap.sh [options]          train the whole cascade and report how good it is
-       ./bootstrap.sh --test [PYTEST...] run the tests
+       ./bootstrap.sh --test [PYTEST...] check the code and run the tests; with arguments of pytest only those tests
 
   --data PATH         zip or folder of the paper's pictures (default: DEEPLANDMARK_DATA, dataset/train, the download)
   --offline           do not download; without pictures, train on synthetic faces (into model-synthetic/)
@@ -109,7 +109,10 @@ browser() {
 if [ -n "$testing" ]; then
   environment train,web,dev
   browser
-  [ $# -gt 0 ] || set -- --numprocesses auto                     # all of them: on every core, one thread each
+  if [ $# -eq 0 ]; then                                          # all of them: on every core, one thread each
+    python -m ruff check .
+    set -- --numprocesses auto
+  fi
   OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python -m pytest "$@"
   exit
 fi

@@ -44,7 +44,8 @@ def _ablate(args):
                     start_from=args.start_from if ablation.level > 1 else None)
         prepare(plan, archive.train_list, args.frozen_train if frozen else args.train, args.jobs)
     out.mkdir(parents=True, exist_ok=True)
-    print(f"{args.what}: {args.iterations} iterations each; mean error in % of the box width (failures in %)", flush=True)
+    print(f"{args.what}: {args.iterations} iterations each; mean error in % of the box width (failures in %)",
+          flush=True)
     rows = run(ablation, args.iterations, out, args.train, args.frozen_train, args.seed, args.jobs,
                say=lambda text: print(text, flush=True))
     (out / "table.txt").write_text("\n".join(map(row_text, rows)) + "\n", encoding="utf-8")
@@ -58,7 +59,8 @@ def _parser():
     parser.add_argument("what", choices=list(ABLATIONS))
     parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",
                         help="folder or zip with trainImageList.txt (default: DEEPLANDMARK_DATA)")
-    parser.add_argument("--iterations", type=whole_number(1), default=5000, metavar="N", help="of each trial (default 5000)")
+    parser.add_argument("--iterations", type=whole_number(1), default=5000, metavar="N",
+                        help="of each trial (default 5000)")
     parser.add_argument("--out", default="ablation", metavar="DIR")
     parser.add_argument("--train", default="train", metavar="DIR", help="samples; made when they are not there")
     parser.add_argument("--frozen-train", default="train-frozen", metavar="DIR", help="samples posed once (recipe)")

@@ -1,9 +1,9 @@
 """Fit how sure a cascade is of each point, and how much of level 1 its points keep, on faces its networks were not
 trained on, and write both into its folder.
 
-The faces are every tenth of the training list, which training holds back. What the hidden layers of a whole cascade tell
-of the error is learnt from the other nine tenths before. Run it after the last level is trained, and again whenever a
-network has changed. cascade.json appears only when whole.
+The faces are every tenth of the training list, which training holds back. What the hidden layers of a whole cascade
+tell of the error is learnt from the other nine tenths before. Run it after the last level is trained, and again
+whenever a network has changed. cascade.json appears only when whole.
 
 examples:
   deeplandmark calibrate --model model --data dataset/train
@@ -67,7 +67,7 @@ def calibrate(args):
 
 
 def _exporter(model):
-    """What makes the ONNX model beside the networks anew, for it holds the confidence, too; nothing where there is none.
+    """What makes the ONNX model beside the networks anew, for it holds the confidence, too; None where there is none.
 
     To be called before the work: who lacks what an export needs shall not wait for that to be told.
     """

@@ -67,7 +67,7 @@ def _downloaded(dataset):
     try:
         return _opened(zip_path, dataset / "train", OFFICIAL_PICTURES)
     except ArchiveError:
-        zip_path.replace(f"{zip_path}.bad")                      # an error page, or a broken file: fetch it anew next time
+        zip_path.replace(f"{zip_path}.bad")                    # an error page, or a broken file: fetched anew next time
         raise
 
 
@@ -79,11 +79,15 @@ def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark find_data", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", metavar="PATH", help="zip or folder with the lists (default: DEEPLANDMARK_DATA)")
-    parser.add_argument("--dataset", default="dataset", metavar="DIR", help="where pictures are kept (default: dataset)")
-    parser.add_argument("--offline", action="store_true", help="do not download: synthetic faces if nothing else is there")
+    parser.add_argument("--dataset", default="dataset", metavar="DIR",
+                        help="where pictures are kept (default: dataset)")
+    parser.add_argument("--offline", action="store_true",
+                        help="do not download: synthetic faces if nothing else is there")
     add_points_argument(parser)
-    parser.add_argument("--synthetic-train", type=whole_number(1), default=2000, metavar="N", help="synthetic training faces")
-    parser.add_argument("--synthetic-test", type=whole_number(1), default=500, metavar="N", help="synthetic test faces")
+    parser.add_argument("--synthetic-train", type=whole_number(1), default=2000, metavar="N",
+                        help="synthetic training faces")
+    parser.add_argument("--synthetic-test", type=whole_number(1), default=500, metavar="N",
+                        help="synthetic test faces")
     parser.add_argument("--seed", type=whole_number(), default=0, help="of the synthetic faces")
     return parser
 

@@ -92,7 +92,8 @@ def _parser():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, metavar="FOLDER", help="of the archive, with trainImageList.txt")
     parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, or a FaceDetectorYN model file")
-    parser.add_argument("--limit", type=whole_number(1), default=2000, metavar="N", help="pictures to look at (default 2000)")
+    parser.add_argument("--limit", type=whole_number(1), default=2000, metavar="N",
+                        help="pictures to look at (default 2000)")
     parser.add_argument("--threads", type=whole_number(1), default=2, metavar="N")
     return parser
 

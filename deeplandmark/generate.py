@@ -52,7 +52,8 @@ def _variable(text):
 def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark generate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--variant", default="paper", choices=list(SETTINGS), help="family of templates (default: paper)")
+    parser.add_argument("--variant", default="paper", choices=list(SETTINGS),
+                        help="family of templates (default: paper)")
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
     parser.add_argument("--effort", type=positive, default=1.0, metavar="X", help="factor on the number of iterations")
     parser.add_argument("--levels", type=_levels, default=(1, 2, 3), metavar="1,2,3")

@@ -80,7 +80,8 @@ def _parser():
     parser.add_argument("--variant", default="paper", choices=list(SETTINGS))
     add_points_argument(parser)
     parser.add_argument("--frozen", action="store_true",
-                        help="patches cut once and for all, for nets generated with --frozen; the original's always are")
+                        help="patches cut once and for all, for nets generated with --frozen; "
+                             "the original's always are")
     parser.add_argument("--copies", type=whole_number(1), metavar="N",
                         help="frozen samples of each face, each under a new pose (default 8)")
     parser.add_argument("--start-from", metavar="MODEL",

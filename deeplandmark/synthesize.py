@@ -43,7 +43,8 @@ def _parser():
     parser.add_argument("folder", help="gets trainImageList.txt, testImageList.txt and synthetic/*.jpg")
     parser.add_argument("--train", type=whole_number(), default=2000, metavar="N", help="training faces (default 2000)")
     parser.add_argument("--test", type=whole_number(), default=500, metavar="N", help="test faces (default 500)")
-    parser.add_argument("--seed", type=whole_number(), default=0, metavar="S", help="the same seed gives the same faces")
+    parser.add_argument("--seed", type=whole_number(), default=0, metavar="S",
+                        help="the same seed gives the same faces")
     parser.add_argument("--jobs", type=whole_number(1), metavar="J", help="processes (default: every core)")
     parser.add_argument("--show", metavar="SHEET.png", help="also draw a sheet of the first faces with their points")
     return parser

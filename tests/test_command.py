@@ -20,14 +20,16 @@ def ended(error, capsys):
 
 
 @pytest.mark.parametrize("error, text", [
-    (ValueError("a net\n  of two lines\n"), "a net of two lines"), (PictureError("a.jpg: cut short"), "a.jpg: cut short"),
+    (ValueError("a net\n  of two lines\n"), "a net of two lines"),
+    (PictureError("a.jpg: cut short"), "a.jpg: cut short"),
     (FileNotFoundError(2, "No such file or directory", "a.txt"), "a.txt: No such file or directory"),
     (OSError("a.txt: cannot be written"), "a.txt: cannot be written")])
 def test_errors_of_the_user_are_one_line(error, text, capsys):
     assert ended(error, capsys) == (1, f"test_command: {text}\n")
 
 
-@pytest.mark.parametrize("error", [RuntimeError("a bug"), SystemExit(2), ImportError("no such name", name="deeplandmark")])
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), SystemExit(2),
+                                   ImportError("no such name", name="deeplandmark")])
 def test_other_errors_are_raised(error, capsys):
     with pytest.raises(type(error)):
         ended(error, capsys)

@@ -19,7 +19,7 @@ NAMES = [verb for verbs in VERBS.values() for verb in verbs]
 # Runs verbs in a process in which no module of an extra can be found.
 WITHOUT_EXTRAS = """
 import contextlib, io, json, sys
-from deeplandmark.extras import MODULES
+from deeplandmark.commandline.extras import MODULES
 
 class Hide:
     def find_spec(self, name, path=None, target=None):

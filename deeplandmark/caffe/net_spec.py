@@ -145,7 +145,7 @@ class Function:
             assign_proto(message if in_own else layer, key, value)
         except NetError as error:
             if key in layer.DESCRIPTOR.fields_by_name or in_own:
-                raise error.at(layer=layer.name)
+                raise error.at(layer=layer.name) from None
             hint = f"{own}_param has {', '.join(f.name for f in message.DESCRIPTOR.fields)}" if own else \
                 f"{self.type_name} has no message of its own name; give one, such as convolution_param=dict(...)"
             raise NetError(f"unknown setting {key!r} ({hint})", layer=layer.name) from None

@@ -232,6 +232,6 @@ def _checked(boxes):
     bad = ~usable(boxes)
     if bad.any():
         i = int(np.argmax(bad))
-        raise ValueError(f"box {i}, {boxes[i].tolist()}, has no area, or lies a million pixels away; the order is left, "
-                         "top, right, bottom")
+        raise ValueError(f"box {i}, {boxes[i].tolist()}, has no area, or lies a million pixels away; the order is "
+                         "left, top, right, bottom")
     return boxes

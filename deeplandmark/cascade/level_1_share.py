@@ -14,7 +14,7 @@ from deeplandmark.cascade.networks import LEVELS
 
 
 def blended(levels, share):
-    """Points (n, L, k, 2) after each level, the last of a whole cascade blended; the same array where nothing changes."""
+    """Points (n, L, k, 2) after each level, the last of a whole cascade blended; the same array if nothing changes."""
     if not share or levels.shape[1] < len(LEVELS):
         return levels
     last = levels[:, -1] + share * (levels[:, 0] - levels[:, -1])

@@ -55,7 +55,7 @@ def mosaic(tiles):
 
 
 def taken_apart(tiles, levels, first):
-    """[(levels (n, L, k, 2), first (n, k, 2))] of each tile's faces, in pixels of its picture, from those of the mosaic's."""
+    """[(levels (n, L, k, 2), first (n, k, 2))] of each tile's faces, in pixels of its picture, from the mosaic's."""
     starts = np.cumsum([0] + [len(tile.image) for tile in tiles])
     stops = np.cumsum([len(tile.boxes) for tile in tiles])[:-1]
     found = zip(tiles, starts, np.split(levels, stops), np.split(first, stops))

@@ -147,7 +147,7 @@ def _parts(boxes, threads):
 def _session(path):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4                               # errors are raised; they and warnings would go to stderr
+    options.log_severity_level = 4                             # errors are raised; they and warnings would go to stderr
     try:
         model = Path(path).read_bytes()
     except OSError as error:

@@ -89,9 +89,9 @@ class CascadeSettings:
             if values["format"] != FORMAT:
                 raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
             points = Points(tuple(values["points"]["names"]), tuple(values["points"]["mirror"]))
-            return cls(points, tuple(_network(network, len(points)) for network in values["networks"]), _rule(values["cutting"]),
-                       _encoding(**values["encoding"]), read_weights(values.get("confidence"), len(points)),
-                       _share(values.get("level_1_share", 0.0)))
+            return cls(points, tuple(_network(network, len(points)) for network in values["networks"]),
+                       _rule(values["cutting"]), _encoding(**values["encoding"]),
+                       read_weights(values.get("confidence"), len(points)), _share(values.get("level_1_share", 0.0)))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{where}: not a cascade's settings ({error})") from None
 

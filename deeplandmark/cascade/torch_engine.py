@@ -26,8 +26,9 @@ class TorchEngine:
     ----------
     settings : CascadeSettings
     modules : dict of Network to NetModule
-    run_network : callable (module, inputs (n, 1, rows, columns)) -> answers (n, num_output), hidden layer (n, D) or None
-        For modules of another kind.
+    run_network : callable
+        (module, inputs (n, 1, rows, columns)) -> answers (n, num_output), hidden layer (n, D) or None; for modules of
+        another kind.
 
     Attributes
     ----------
@@ -65,7 +66,7 @@ class TorchEngine:
         return Found(levels, spreads, confidence, first, hidden)
 
     def _run_level(self, level, images, boxes, points_px, hidden):
-        """[(network, (n, its points, 2) in pixels)] of every network of a level; their hidden layers go into `hidden`."""
+        """[(network, (n, its points, 2) in pixels)] of a level's networks; their hidden layers go into `hidden`."""
         answers = []
         for network, module in self._modules.items():
             if network.level != level:

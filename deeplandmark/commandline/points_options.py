@@ -7,7 +7,7 @@ from pathlib import Path
 from deeplandmark.faces.points import FIVE_POINTS, Points
 from deeplandmark.faces.points_file import read_points
 
-_TAKEN = ("original", "wide", "synthetic")  # model-original/, model-wide/ and model-synthetic/ are the folders of others
+_TAKEN = ("original", "wide", "synthetic")      # model-original/, model-wide/, model-synthetic/ are of others
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ Two rules exist, and a model folder says which one its networks were trained wit
 
 ``area``
     Ours. Each pixel of the patch is the mean of the picture over a rectangle centred on that pixel's place, as large as
-    the pixel's own cell or one picture pixel, whichever is larger. Shrinking, that is exact area averaging (no aliasing,
-    whatever the picture's resolution); enlarging, it is bilinear interpolation. Window edges are not rounded.
+    the pixel's own cell or one picture pixel, whichever is larger. Shrinking, that is exact area averaging (no
+    aliasing, whatever the picture's resolution); enlarging, it is bilinear interpolation. Window edges are not rounded.
 ``truncate``
     The original's: `img[int(top):int(bottom)+1, int(left):int(right)+1]`, then bilinear `cv2.resize`.
 

@@ -11,7 +11,7 @@ import numpy as np
 from deeplandmark.faces.errors import PictureError
 
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xd9"
-# A marker that a length follows, or the end. The others, restarts for one, stand alone; 0 after 255 is a scan's own 255.
+# A marker that a length follows, or the end. The others, such as restarts, stand alone; 0 after 255 is a scan's 255.
 _JPEG_MARKER = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd8])")
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 

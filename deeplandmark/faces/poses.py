@@ -1,4 +1,6 @@
 """The pose of a head as far as five points tell it, to see on which faces a cascade errs."""
+from itertools import pairwise
+
 import numpy as np
 
 _TILTS = (0, 10, 20, np.inf)            # degrees
@@ -38,5 +40,5 @@ def pose_subsets(points_px):
 
 
 def _between(name, values, edges):
-    return {f"{name} {low:g}-{high:g}" if np.isfinite(high) else f"{name} over {low:g}": (low <= values) & (values < high)
-            for low, high in zip(edges, edges[1:])}
+    return {f"{name} {low:g}-{high:g}" if np.isfinite(high) else f"{name} over {low:g}":
+            (low <= values) & (values < high) for low, high in pairwise(edges)}

@@ -62,7 +62,8 @@ ABLATIONS = {
         Trial("S3", "S0 without CR(2,80)", "s3"),
         Trial("S4", "S3 without CR(3,60)", "s4"),
         # 6,480 maps' values into each neuron of fc1: at Adam's usual rate of 0.001 all of them saturate at once.
-        Trial("S5", "S4 without CR(3,40); a tenth of the rate, it does not learn at 0.001", "s5", variables={"base_lr": 1e-4}),
+        Trial("S5", "S4 without CR(3,40); a tenth of the rate, it does not learn at 0.001", "s5",
+              variables={"base_lr": 1e-4}),
         Trial("S6", "S0 without absolute values", "s6"),
         Trial("S7", "S0 with weights shared over the whole map", "s7"))),
     "recipe": Ablation(1, ("1_F",), (
@@ -126,7 +127,8 @@ def needs_frozen(ablation):
 
 def row_text(row):
     """`S0    1.85 (2.7)  ...   the paper's F1`: errors in % of the box width, in brackets failures in %."""
-    numbers = "  ".join(f"{100 * mean:5.2f} ({100 * failure:4.1f})" for mean, failure in zip(row["mean"], row["failure"]))
+    numbers = "  ".join(f"{100 * mean:5.2f} ({100 * failure:4.1f})"
+                        for mean, failure in zip(row["mean"], row["failure"]))
     overall = f"{100 * np.mean(row['mean']):5.2f} ({100 * np.mean(row['failure']):4.1f})"
     return f"{row['name']:10}  {numbers}  | {overall}  {row['text']}"
 

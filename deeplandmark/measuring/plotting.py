@@ -1,7 +1,7 @@
-"""What the pictures of a report share: figures without a window, and Okabe and Ito's colours, told apart with any colour
-vision. matplotlib is imported only when something is drawn."""
+"""What the pictures of a report share: figures without a window, and Okabe and Ito's colours, told apart with any
+colour vision. matplotlib is imported only when something is drawn."""
 
-ORANGE, SKY, GREEN, BLUE, VERMILION, GREY = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#888888"
+ORANGE, GREEN, BLUE, VERMILION, GREY = "#E69F00", "#009E73", "#0072B2", "#D55E00", "#888888"
 
 
 def new_figure(rows, columns, size, **options):

@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 

@@ -65,7 +65,7 @@ class Plan:
 
     def fingerprint(self, list_path):
         """Changes whenever the samples would."""
-        values = {**asdict(self), "start_from": bool(self.started_from())}     # which weights counts, not where they lie
+        values = {**asdict(self), "start_from": bool(self.started_from())}    # which weights counts, not where they lie
         for fitted in ("confidence", "level_1_share"):           # after the training
             del values["settings"][fitted]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + Path(list_path).read_bytes())

@@ -10,7 +10,7 @@ from deeplandmark.faces.box import BBox, project
 from deeplandmark.faces.cutting import cut
 from deeplandmark.networks.windows import frames_of, see, windows_of
 
-MARGIN = 0.3                # stored around what a network sees, fraction of its frame: turned and shifted patches need it
+MARGIN = 0.3              # stored around what a network sees, fraction of its frame: turned and shifted patches need it
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ def _target(in_frame, settings):
 
 
 def _finer(image, window, size):
-    """The window on a grid twice as fine as `size`, each value still the mean over a whole cell: cuts half a cell apart,
-    interleaved."""
+    """The window on a grid twice as fine as `size`, each value still the mean over a whole cell: cuts half a cell
+    apart, interleaved."""
     quarter = (window[2:] - window[:2]) / size[::-1] / 4
     fine = np.empty(np.multiply(size, 2), np.float32)
     for i, dy in enumerate((-quarter[1], quarter[1])):

@@ -21,8 +21,8 @@ class Outcome:
 
 
 def train_stack(trainings, device, precision, threads, messages, parent):
-    """Trains networks together; puts ("progress", name, iter) into the queue `messages`, and at last ("done", outcomes),
-    or ("failed", text) when a net cannot be built or its files cannot be read.
+    """Trains networks together; puts ("progress", name, iter) into the queue `messages`, and at last ("done",
+    outcomes), or ("failed", text) when a net cannot be built or its files cannot be read.
 
     Ends early, with snapshots as they are, when the process `parent` has died.
     """
@@ -58,7 +58,7 @@ def _tell(messages, name, iter):
 
 
 def _solve(solvers, resume_files, dtype):
-    """Trains them as one stack where that works, else one by one. Returns {solver: SolverError} of those that failed."""
+    """Trains them as one stack where that works, else one by one. Returns {solver: SolverError} of those that fail."""
     try:
         group = SolverGroup(solvers, dtype)
     except NotStackable as reason:

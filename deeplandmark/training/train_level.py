@@ -58,7 +58,8 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
             settings.save(folders.model)
             return errors
         for training in again:
-            say(f"{training.name} is stuck: its loss is far above that of its siblings; trained again with another seed")
+            say(f"{training.name} is stuck: its loss is far above that of its siblings; trained again with another "
+                "seed")
             training.restart("stuck")
 
 

@@ -12,8 +12,8 @@ def cores():
 
 @contextmanager
 def deaf_to_interrupts():
-    """Processes started inside ignore SIGINT: a terminal sends it to all of them, and only their parent, which then ends
-    them, should say something. Without effect outside the main thread, which alone may set what a signal does."""
+    """Processes started inside ignore SIGINT: a terminal sends it to all of them, and only their parent, which then
+    ends them, should say something. Without effect outside the main thread, which alone may set what a signal does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -36,7 +36,8 @@ layer { name: "relu" type: "ReLU" bottom: "all" top: "all" relu_param { negative
 layer { name: "cols" type: "Im2col" bottom: "up" top: "cols" convolution_param { kernel_size: 3 stride: 2 } }
 layer { name: "spp" type: "SPP" bottom: "up" top: "spp" spp_param { pyramid_height: 2 } }
 """ + FC % "spp"
-LOSSES = X + Y + """layer { name: "norm" type: "BatchNorm" bottom: "x" top: "norm" batch_norm_param { use_global_stats: false } }
+LOSSES = X + Y + """layer { name: "norm" type: "BatchNorm" bottom: "x" top: "norm"
+  batch_norm_param { use_global_stats: false } }
 layer { name: "scale" type: "Scale" bottom: "norm" top: "scale" scale_param { bias_term: true } }
 layer { name: "prelu" type: "PReLU" bottom: "scale" top: "scale" }
 layer { name: "prod" type: "Eltwise" bottom: "scale" bottom: "x" top: "prod"
@@ -94,7 +95,7 @@ def test_one_graph(text):
 @pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="torch.compile needs a C++ compiler (g++)")
 def test_machine_code(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    small = {"cpp.simdlen": 1, "cpp_cache_precompile_headers": False, "compile_threads": 1}       # the quickest to build
+    small = {"cpp.simdlen": 1, "cpp_cache_precompile_headers": False, "compile_threads": 1}      # the quickest to build
     with torch._inductor.config.patch(small):
         check(PAPER.partition('layer { name: "gain"')[0], "inductor")
 

@@ -1,4 +1,4 @@
-"""Mutated definitions and weights end in a net or a CaffeError; `python -m deeplandmark.caffe.checking.fuzz` runs any number."""
+"""Mutated definitions and weights end in a net or a CaffeError; deeplandmark.caffe.checking.fuzz runs any number."""
 import os
 import time
 

@@ -115,7 +115,7 @@ def test_wrong_arguments():
 
 def test_a_shape_that_does_not_fit_names_the_blob_and_its_shape(tmp_path):
     path = tmp_path / "net.prototxt"
-    path.write_text('layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 1 dim: 1 dim: 4 dim: 4 } } }\n'
+    path.write_text('layer { name: "in" type: "Input" top: "data" input_param { shape { dim: [1, 1, 4, 4] } } }\n'
                     'layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"\n'
                     '        convolution_param { num_output: 2 kernel_size: 9 } }\n')
     with pytest.raises(NetError, match=r"net\.prototxt:2: layer 'conv1': .*\(bottom 'data' \(1, 1, 4, 4\)\)"):

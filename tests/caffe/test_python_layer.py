@@ -164,7 +164,6 @@ def test_shared_parameters():
 
 
 def test_module_of_pytorch():
-    net, _ = nets()
     module = caffe.to_torch(NET.format(gain=GAIN, loss="", force=""))
     x = torch.rand(5, 3, requires_grad=True)
     first = module(x=x, y=torch.zeros(5, 3))["gain"]

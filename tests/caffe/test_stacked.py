@@ -104,7 +104,7 @@ def test_maps_in_bfloat16_give_nearly_the_same_losses_and_gradients(definitions)
     assert close.dtype == torch.float32 and torch.allclose(close, losses, rtol=0.02)
     for p, q in zip(exact.params, rough.params):
         assert q.grad.dtype == torch.float32
-        assert torch.cosine_similarity(p.grad.flatten(), q.grad.flatten(), 0) > 0.98      # pooling may take another cell
+        assert torch.cosine_similarity(p.grad.flatten(), q.grad.flatten(), 0) > 0.98     # pooling may take another cell
 
 
 def test_a_group_of_solvers_trains_as_each_alone(definitions, tmp_path):

@@ -135,7 +135,7 @@ def test_refused(definition, shape, reason):
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(st.integers(1, 3), st.integers(0, 1))
 def test_batch_and_size_may_change(kernel, pad):
-    out, net = run(f"""type: "Deconvolution" convolution_param {{ num_output: 2 kernel_size: {kernel + 2 * pad}
+    _, net = run(f"""type: "Deconvolution" convolution_param {{ num_output: 2 kernel_size: {kernel + 2 * pad}
         stride: 2 pad: {pad} }}""", (2, 1, 4, 4))
     net.blobs["data"].reshape(1, 1, 3, 5)
     net.blobs["data"].data = 1

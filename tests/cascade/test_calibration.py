@@ -142,7 +142,8 @@ def test_an_export_that_fails_leaves_the_folder_as_it_was(folder, monkeypatch, c
 
 
 def test_what_the_export_needs_is_missed_before_the_work(folder, monkeypatch, capsys):
-    monkeypatch.setattr("deeplandmark.cascade.confidence.calibration.observe", lambda *arguments: pytest.fail("worked in vain"))
+    monkeypatch.setattr("deeplandmark.cascade.confidence.calibration.observe",
+                        lambda *arguments: pytest.fail("worked in vain"))
     monkeypatch.setitem(sys.modules, "onnx", None)
     before = (folder / "model" / "cascade.json").read_bytes()
     assert calibrate.main(["--model", str(folder / "model"), "--data", str(folder)]) == 1

@@ -45,7 +45,7 @@ def test_the_sum_point_by_point():
 
 
 def test_the_error_is_learnt_from_hidden_layers():
-    """Errors that the layers of the left eye tell, and no other: found where they are, nothing where there is nothing."""
+    """Errors that the layers of the left eye tell, and no other: found where they are, nothing where there is none."""
     hidden, rng = hidden_of(4000, 2), np.random.default_rng(3)
     told = sum(hidden[network] @ np.array([0.3, 0, 0, -0.2, 0, 0]) for network in NETWORKS if network.points == (0,))
     error = np.exp(rng.normal(-4, 0.5, (4000, 5)))
@@ -62,7 +62,7 @@ def test_the_error_is_learnt_from_hidden_layers():
 
 
 def test_what_it_is_worth_is_found_with_the_other_features():
-    """Failures drawn by what one layer says: the fitted confidence follows it, and the first two levels know nothing."""
+    """Failures drawn by what one layer says: the fitted confidence follows it, the first two levels know nothing."""
     found, hidden = drawn(6000), hidden_of(6000, 4)
     bad = next(network for network in NETWORKS if network.full_name == "2_N1")
     found.levels[:, 2, 2] = found.truth[:, 2]

@@ -11,8 +11,10 @@ from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.training.templates import generate, render, template_folder
 
 # Maps after each convolution and pooling of Table 1, from its arguments alone.
-TABLE_1 = {"s0": [(20, 36, 36), (20, 18, 18), (40, 16, 16), (40, 8, 8), (60, 6, 6), (60, 3, 3), (80, 2, 2), (120,), (10,)],
-           "s1": [(20, 28, 36), (20, 14, 18), (40, 12, 16), (40, 6, 8), (60, 4, 6), (60, 2, 3), (80, 1, 2), (100,), (6,)],
+TABLE_1 = {"s0": [(20, 36, 36), (20, 18, 18), (40, 16, 16), (40, 8, 8), (60, 6, 6), (60, 3, 3), (80, 2, 2),
+                  (120,), (10,)],
+           "s1": [(20, 28, 36), (20, 14, 18), (40, 12, 16), (40, 6, 8), (60, 4, 6), (60, 2, 3), (80, 1, 2),
+                  (100,), (6,)],
            "s2": [(20, 12, 12), (20, 6, 6), (40, 4, 4), (40, 2, 2), (60,), (2,)]}
 # Weights of the convolutions: p * q times n * m * s * s, and as many biases as p * q * n.
 REGIONS = {"s0": [4, 4, 9, 4], "s1": [1, 4, 6, 2], "s2": [1, 1], "s7": [1, 1, 1, 1]}
@@ -131,7 +133,7 @@ def test_training_nets_have_both_phases(tmp_path, monkeypatch):
 
 def test_the_command_finds_a_net_that_does_not_fit(tmp_path, capsys):
     from deeplandmark import generate as command
-    shutil.copytree(template_folder(), tmp_path / "t", ignore=lambda _, names: [n for n in names if n.endswith(".prototxt")])
+    shutil.copytree(template_folder(), tmp_path / "t", ignore=shutil.ignore_patterns("*.prototxt"))
     body = tmp_path / "t" / "paper_s2.prototxt.template"
     body.write_text(body.read_text().replace('"conv2", "pool1"', '"conv2", "pool9"'))
     assert command.main(["--templates", str(tmp_path / "t"), "--out", str(tmp_path / "out")]) == 1
@@ -142,8 +144,8 @@ def test_the_command_finds_a_net_that_does_not_fit(tmp_path, capsys):
 def test_the_originals_solver(tmp_path):
     generate(tmp_path, variant="original", recipe="full")
     solver = (tmp_path / "1_F_solver.prototxt").read_text()
-    for line in ("test_iter: 25", "test_interval: 1000", "base_lr: 0.01", "gamma: 0.0001", "power: 0.75", "display: 200",
-                 "snapshot: 50000", "weight_decay: 0.0005", 'snapshot_prefix: "model/1_F/"'):
+    for line in ("test_iter: 25", "test_interval: 1000", "base_lr: 0.01", "gamma: 0.0001", "power: 0.75",
+                 "display: 200", "snapshot: 50000", "weight_decay: 0.0005", 'snapshot_prefix: "model/1_F/"'):
         assert f"{line}\n" in solver
     solver = (tmp_path / "3_N1_solver.prototxt").read_text()
     assert "base_lr: 0.005\n" in solver and "snapshot: 10000\n" in solver
@@ -162,7 +164,7 @@ def test_the_command_sets_variables_of_the_templates(tmp_path, capsys):
     for wrong in ("rotatoin=20", "level=3"):
         assert command.main(["--out", str(tmp_path), "--set", wrong]) == 1
         err = capsys.readouterr().err
-        assert f"generate: no template has a variable {wrong.split('=')[0]} to be set (known: base_lr, blur, iterat" in err
+        assert f"generate: no template has a variable {wrong.split('=')[0]} to be set (known: base_lr, blur, it" in err
     for wrong in ("rotation", "=3", "a b=3"):
         with pytest.raises(SystemExit):
             command.main(["--set", wrong])

@@ -66,7 +66,8 @@ def test_small_pictures(by_torch, by_onnx, size):
 @pytest.mark.parametrize("colour", [0, 3, 201, 255])
 def test_a_patch_of_one_colour_is_near_zeros(by_onnx, colour):
     """Whatever the colour, the size of the box and so what rounding leaves."""
-    faces = by_onnx.locate(np.full((40, 50), colour, np.uint8), [[5, 5, 25, 25], [10, 10, 20, 20], [-300, 5, -150, 155]])
+    faces = by_onnx.locate(np.full((40, 50), colour, np.uint8),
+                           [[5, 5, 25, 25], [10, 10, 20, 20], [-300, 5, -150, 155]])
     in_box = (faces.points - [[[5, 5]], [[10, 10]], [[-300, 5]]]) / [[[20, 20]], [[10, 10]], [[150, 150]]]
     assert np.allclose(in_box, in_box[0], atol=0.005)
 

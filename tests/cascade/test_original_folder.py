@@ -1,4 +1,4 @@
-"""A saved folder of the original's kind, with weights drawn by chance, against its rules written again with cv2 and Net.
+"""A saved folder of the original's kind, weights drawn by chance, against its rules written again with cv2 and Net.
 
 Flat, without cascade.json, EN and NM; the nets begin with a MemoryData layer and have `landmark` as an output, too.
 """

@@ -18,12 +18,14 @@ def test_written_and_read_again(settings, tmp_path):
 @pytest.mark.parametrize("place, value, text", [
     ("cutting", "foo", "cutting 'foo' is unknown"), ("cutting", ["area"], "is unknown"), ("format", 2, "format 2"),
     ("encoding/scale", 0, "a scale of 0"), ("encoding/scale", float("inf"), "a scale of inf"),
-    ("encoding/centre", float("nan"), "a centre of nan"), ("encoding/scale", "2", ""), ("encoding", {"scale": 2}, "centre"),
+    ("encoding/centre", float("nan"), "a centre of nan"), ("encoding/scale", "2", ""),
+    ("encoding", {"scale": 2}, "centre"),
     ("networks", ["x"], "'x' is no network"), ("networks", 3, ""), ("networks/0", {"level": 1}, "name"),
     ("networks/0/size", [0, 39], "no network of 5 points"), ("networks/0/size", 39, ""),
     ("networks/0/level", 4, ""), ("networks/0/window", None, ""), ("networks/0/window", [1, 0, 0, 1], "no network"),
     ("networks/0/points", [5], "no network of 5 points"), ("networks/0/points", [], "no network"),
-    ("networks/3/half_side", None, ""), ("networks/3/half_side", 0, "no network"), ("level_1_share", 1, "not in 0 .. 1")])
+    ("networks/3/half_side", None, ""), ("networks/3/half_side", 0, "no network"),
+    ("level_1_share", 1, "not in 0 .. 1")])
 def test_what_is_wrong_is_refused(place, value, text, tmp_path):
     values = json.loads(PAPER_SETTINGS.to_json())
     *path, last = place.split("/")

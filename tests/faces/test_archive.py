@@ -8,8 +8,8 @@ import zipfile
 import pytest
 
 from deeplandmark.faces import ArchiveError, check_archive, open_archive
-from deeplandmark.faces.datasets.download import download
 from deeplandmark.faces.datasets.archive import unpack
+from deeplandmark.faces.datasets.download import download
 
 LINE = "lfw_5590\\{} 10 50 20 60 1 2 3 4 5 6 7 8 9 10\r\n"
 FILES = {"trainImageList.txt": LINE.format("a.jpg") + LINE.format("b.jpg"), "testImageList.txt": LINE.format("c.jpg"),

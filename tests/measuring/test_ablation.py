@@ -16,8 +16,9 @@ from tests.helpers.fake_cascade import synthetic_list
 def test_trials_differ_and_train_equally_long():
     for one in ABLATIONS.values():
         network = next(network for network in PAPER_SETTINGS.networks if network.full_name == one.networks[0])
-        train, solver = ([render(network, kind, folder=template_folder(), structure=trial.structure, frozen=trial.frozen,
-                                 variables={**trial.variables, "iterations": 70}) for trial in one.trials]
+        train, solver = ([render(network, kind, folder=template_folder(), structure=trial.structure,
+                                 frozen=trial.frozen, variables={**trial.variables, "iterations": 70})
+                          for trial in one.trials]
                          for kind in ("train", "solver"))
         assert len(set(train)) == len(one.trials)
         assert all("max_iter: 70\n" in text for text in solver)

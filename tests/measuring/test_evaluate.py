@@ -91,7 +91,8 @@ def test_the_command(tmp_path, fake_load, capsys):
     printed = capsys.readouterr()
     assert printed.err == "" and "n = 2 faces" in printed.out and "paper, level 3" in printed.out
     assert (tmp_path / "result" / "table.txt").read_text() == printed.out
-    assert json.loads((tmp_path / "new" / "t.json").read_text()) == json.loads((tmp_path / "result/table.json").read_text())
+    assert (json.loads((tmp_path / "new" / "t.json").read_text())
+            == json.loads((tmp_path / "result/table.json").read_text()))
 
 
 def test_images_of_a_list_elsewhere(tmp_path, fake_load, capsys):

@@ -142,8 +142,8 @@ def test_points_of_ones_own_stand_beside_nobody_elses(tmp_path):
     assert text.splitlines()[3].split() == ["ear", "chin", "brow", "a_name_that_i", "tip", "mean"]
     assert "paper" not in text and "eyes" not in text and "interocular" not in as_json(own)
     twice = tuple(replace(face, landmark_px=np.tile(face.landmark_px, (2, 1))) for face in faces)
-    many = replace(found, annotations=twice, predicted=np.tile(found.predicted, (1, 1, 2, 1)), first=None, confidence=None,
-                   points=Points(tuple(f"p{i}" for i in range(10)), tuple(range(10))))
+    many = replace(found, annotations=twice, predicted=np.tile(found.predicted, (1, 1, 2, 1)), first=None,
+                   confidence=None, points=Points(tuple(f"p{i}" for i in range(10)), tuple(range(10))))
     assert "mean" in table(many) and "p0" not in table(many)
     for i, evaluation in enumerate((own, many)):
         assert all(path.exists() for path in save_report(evaluation, tmp_path / f"result{i}"))

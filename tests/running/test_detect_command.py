@@ -84,7 +84,7 @@ def test_a_folder_with_broken_files(faces):
 
 
 def test_boxes_that_are_given(faces):
-    folder, truth = faces
+    folder, _ = faces
     boxes = ["10,10,200,210", "60,70,180,180.5"]
     done = run(folder, "pictures/a.jpg", *(f"--boxes={box}" for box in boxes), "--json", "-")
     assert done.returncode == 0, done.stderr

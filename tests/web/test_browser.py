@@ -237,7 +237,7 @@ def test_dropped_and_pasted(page, way):
 def test_what_went_wrong_is_said(page, files):
     for name, text in (("text.png", "known format"), ("large.png", "at most 2.0 MB")):
         choose(page, files / name)
-        wait(page, lambda: text in one(page, "#error").text)
+        wait(page, lambda text=text: text in one(page, "#error").text)
     choose(page, files / "face.png")
     says(page, "1 face found")
     assert one(page, "#error").text == ""

@@ -5,6 +5,7 @@ bends and nodes of a rank are ordered by the mean place of what they are connect
 """
 from collections import defaultdict
 from html import escape
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Layout:
         self.extents = {key: _extent(node) for key, node in drawing.nodes.items()}
         ranks = _ranks(drawing)
         chains = self._add_bends(ranks)
-        rows = _order(ranks, [pair for chain in chains for pair in zip(chain, chain[1:])])
+        rows = _order(ranks, [pair for chain in chains for pair in pairwise(chain)])
         self._place(rows)
         self.paths = [(self._path(chain), label) for chain, (_, _, label) in zip(chains, drawing.edges)]
 

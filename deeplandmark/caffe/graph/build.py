@@ -91,7 +91,7 @@ def build_graph(source, phase, context):
             try:
                 _add_node(graph, available, made, param, line, context)
             except NetError as error:
-                raise error.at(line=line, layer=param.name)
+                raise error.at(line=line, layer=param.name) from None
         graph.outputs = [available[name] for name in sorted(available)]
         graph.params = share_params(graph.nodes)
     except NetError as error:
@@ -109,7 +109,7 @@ def _select(source, phase, context):
             if not layer_is_included(layer, phase, context.level, context.stages):
                 continue
         except NetError as error:
-            raise error.at(line=line)
+            raise error.at(line=line) from None
         selected.append((layer, line))
     return selected
 

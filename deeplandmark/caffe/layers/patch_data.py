@@ -23,8 +23,8 @@ class HDF5PatchData(HDF5Data):
     A patch is the rectangle left .. bottom of `hdf5_patch_data_param`, moved to a middle c, turned by an angle and
     enlarged by a factor; the landmark becomes what it is in the moved rectangle's own axes. c is `start` for
     start_share of the patches and uniform in +-shift for the others; angle and logarithm of the factor are uniform in
-    +-rotation degrees and +-scale. Then light and blur change the patch, and (x - mean) / sqrt(variance + FLAT) ends it.
-    What a patch sees beyond its window is the window's border, repeated.
+    +-rotation degrees and +-scale. Then light and blur change the patch, and (x - mean) / sqrt(variance + FLAT) ends
+    it. What a patch sees beyond its window is the window's border, repeated.
 
     Units may differ between x and y only where pictures of one shape are meant: a turn is one of the units.
     """
@@ -57,9 +57,10 @@ class HDF5PatchData(HDF5Data):
         return self.to_place(patches), self.to_place(torch.from_numpy(landmark.astype(np.float32)))
 
     def _check(self, window, extent, landmark, start=(2,)):
-        if len(window) != 3 or window[0] != 1 or extent != (4,) or len(landmark) != 1 or landmark[0] % 2 or start != (2,):
-            self.fail("its files need rows window (1, H, W), extent (4), landmark (2k) and, with start_share, start (2); "
-                      f"found {window} {extent} {landmark} {start}")
+        if (len(window) != 3 or window[0] != 1 or extent != (4,) or len(landmark) != 1 or landmark[0] % 2
+                or start != (2,)):
+            self.fail("its files need rows window (1, H, W), extent (4), landmark (2k) and, with start_share, "
+                      f"start (2); found {window} {extent} {landmark} {start}")
 
     def _poses(self, draw, start):
         """Middles (N, 2) and matrices (N, 2, 2) that take the patch's axes to the window's, in units."""

@@ -1,5 +1,6 @@
 """Layers that move values without computing: Flatten, Reshape, Concat, Slice, Crop, Tile, Split, Silence."""
 import math
+from itertools import pairwise
 
 import torch
 
@@ -120,7 +121,7 @@ class Slice(Layer):
                 self.fail(f"axis {self.dim} of size {size} does not divide into {self.num_tops} equal tops")
             return [size // self.num_tops] * self.num_tops
         edges = [0, *self.points, size]
-        sizes = [after - before for before, after in zip(edges, edges[1:])]
+        sizes = [after - before for before, after in pairwise(edges)]
         if min(sizes) < 1:
             self.fail(f"slice_point {self.points} must rise and stay below the size {size} of axis {self.dim}")
         return sizes

@@ -173,7 +173,7 @@ def _time_of(header):
     except ValueError:
         return None
     return date.replace(hour=int(hour), minute=int(minute), second=int(float(second)),
-                        microsecond=int(round(float(second) % 1 * 1e6)) % 1000000)
+                        microsecond=round(float(second) % 1 * 1e6) % 1000000)
 
 
 def write_csv(log, out_dir, stem, delimiter=","):

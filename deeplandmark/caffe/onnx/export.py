@@ -117,7 +117,7 @@ class _Export:
             except UnknownExtents as error:
                 node.layer.fail(f"cannot be exported: more than one extent of {error} follows the batch")
         except NetError as error:
-            raise error.at(line=node.line, layer=node.name)
+            raise error.at(line=node.line, layer=node.name) from None
         names = [names] if isinstance(names, str) else list(names)
         made = {name for new in self.builder.nodes[first_node:] for name in new.output}
         for blob, name, shape in zip(node.tops, names, tops, strict=True):

@@ -1,4 +1,6 @@
 """Layers that move values without computing (layers/shape.py)."""
+from itertools import pairwise
+
 import numpy as np
 
 from deeplandmark.caffe.onnx.builder import LAST
@@ -26,7 +28,7 @@ def slice_(b, layer, x):
     if not layer.points:
         return b.node("Split", x, outputs=count, axis=layer.dim)
     edges = [0, *layer.points, LAST]
-    return [b.node("Slice", x, [start], [end], [layer.dim]) for start, end in zip(edges, edges[1:])]
+    return [b.node("Slice", x, [start], [end], [layer.dim]) for start, end in pairwise(edges)]
 
 
 @exporter("Crop")

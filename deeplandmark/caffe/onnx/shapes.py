@@ -57,7 +57,7 @@ def _shapes(graph, batch_axes, factor):
         try:
             tops = [tuple(map(int, shape)) for shape in node.layer.reshape([values[i] for i in node.bottoms])]
         except NetError as error:
-            raise error.at(file=graph.file, line=node.line, layer=node.name)
+            raise error.at(file=graph.file, line=node.line, layer=node.name) from None
         if is_source(node):
             tops = [_enlarged(node, name, shape, batch_axes, factor) for name, shape in zip(node.layer.param.top, tops)]
         if node.type in CHOOSES_ROWS:

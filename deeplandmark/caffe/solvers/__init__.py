@@ -1,10 +1,12 @@
 """Solvers under pycaffe's names: `get_solver(file)` and one class for each update rule."""
 
 from deeplandmark.caffe.solvers import parameter, updates
-from deeplandmark.caffe.solvers.learning_rate import learning_rate
 from deeplandmark.caffe.solvers.monitor import Monitor
 from deeplandmark.caffe.solvers.snapshot import latest_snapshot
-from deeplandmark.caffe.solvers.solver import SNAPSHOT, STOP, Solver
+from deeplandmark.caffe.solvers.solver import Solver
+
+__all__ = ["AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "Monitor", "NesterovSolver", "RMSPropSolver", "SGDSolver",
+           "Solver", "get_solver", "latest_snapshot"]
 
 
 class SGDSolver(Solver):

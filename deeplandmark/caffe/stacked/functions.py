@@ -1,10 +1,10 @@
 """Differentiable operations on stacked maps, shape (G, H, C, W, N): G networks of one shape, batch innermost.
 
-With the batch innermost every window of a map is a run of N contiguous numbers, and pooling needs no gather. Since C lies
-behind H, s neighbouring rows of all maps are one matrix: windows are copied out for the s columns of a kernel only, not
-for all s x s (im2col), and the gradients of rows that windows share are summed inside the products. The G networks times
-p x q regions of a convolution are the batch of these products. That is what makes locally shared convolutions cost no
-more than shared ones, and ten small networks little more than a few.
+With the batch innermost every window of a map is a run of N contiguous numbers, and pooling needs no gather. Since C
+lies behind H, s neighbouring rows of all maps are one matrix: windows are copied out for the s columns of a kernel
+only, not for all s x s (im2col), and the gradients of rows that windows share are summed inside the products. The G
+networks times p x q regions of a convolution are the batch of these products. That is what makes locally shared
+convolutions cost no more than shared ones, and ten small networks little more than a few.
 """
 import torch
 

@@ -149,4 +149,4 @@ def _is_private(graph, k):
     """Whether the top of layer k is read by layer k + 1 and by nobody else, and no loss is taken of it."""
     top, = graph.nodes[k].tops
     readers = [i for i, node in enumerate(graph.nodes) if i > k and top in node.bottoms]
-    return readers[:1] == [k + 1] and graph.nodes[k + 1].tops != [top] and len(readers) == 1 and top not in graph.outputs
+    return readers == [k + 1] and graph.nodes[k + 1].tops != [top] and top not in graph.outputs

@@ -3,8 +3,8 @@
 Maps are of the type the data layers give them, and so is what is done with them; vectors and losses are float32.
 
 An operation takes a list of stacked bottoms and returns a list of stacked tops. `operation(layers)` builds the one that
-stands for G equal layers; a type or setting that is missing here raises `NotStackable`, and the nets then run one by one.
-Adding a type is one function.
+stands for G equal layers; a type or setting that is missing here raises `NotStackable`, and the nets then run one by
+one. Adding a type is one function.
 """
 import torch
 

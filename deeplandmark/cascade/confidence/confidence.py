@@ -89,7 +89,7 @@ def point_confidence(levels_px, spread_px, box_width, weights=None, hidden=0.0):
 
 
 def face_confidence(confidence):
-    """The confidence (n,) of whole faces from that of their points (n, k): their mean, the share expected to be good."""
+    """The confidence (n,) of whole faces from that of their points (n, k): the mean, the share expected to be good."""
     return np.asarray(confidence).mean(axis=1)
 
 

@@ -16,7 +16,7 @@ def product_of_pixels(b, layer, parameters, maps, size, pooled):
     rows, columns = place.shape
     regions, slots, depth = layer.p * layer.q, size[0] * size[1], layer.channels * layer.kernel ** 2
     cells = np.ndindex(layer.kernel, layer.kernel)
-    seen = np.stack([maps.place[:, k:k + rows, l:l + columns] for k, l in cells], axis=-1)
+    seen = np.stack([maps.place[:, i:i + rows, j:j + columns] for i, j in cells], axis=-1)
     windows = np.empty((maps.count, place.size, seen.shape[-1]), np.int64)
     windows[:, place.ravel()] = seen.reshape(windows.shape)
     weights = parameters[0].transpose(0, 1, 4, 5, 3, 2).reshape(regions, maps.count, depth, -1)

@@ -44,8 +44,8 @@ def alike(modules):
 
 
 def run_stack(b, stack, x):
-    """Adds the nodes of a stack; x (n, G, rows, columns) to its answers (n, G, num_output) and, as Vectors, what the last
-    InnerProduct layers get (None without such layers)."""
+    """Adds the nodes of a stack; x (n, G, rows, columns) to its answers (n, G, num_output) and, as Vectors, what the
+    last InnerProduct layers get (None without such layers)."""
     chain = _chain(stack.graphs)
     if chain is None:
         return _one_by_one(b, stack, x)
@@ -129,7 +129,7 @@ def _run_net(b, graph, network, x):
         try:
             names = find_exporter(node.layer)(b, node.layer, *(values[blob] for blob in node.bottoms))
         except NetError as error:
-            raise error.at(file=graph.file, line=node.line, layer=node.name)
+            raise error.at(file=graph.file, line=node.line, layer=node.name) from None
         for blob, name, shape in zip(node.tops, [names] if isinstance(names, str) else names, tops):
             values[blob] = Value(name, shape)
     output = next((i for i in graph.outputs if graph.blob_names[i] == PREDICTION), graph.outputs[0])

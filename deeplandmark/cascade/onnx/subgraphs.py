@@ -1,8 +1,6 @@
 """Branches and loops: nodes inside a node, which see the values outside."""
 from onnx import TensorProto, helper
 
-from deeplandmark.caffe.onnx.builder import GraphBuilder
-
 
 def choice(b, condition, then, otherwise, outputs=1):
     """If: what `then(builder)` or `otherwise(builder)` returns, a name (or with outputs > 1 a list), all float32."""

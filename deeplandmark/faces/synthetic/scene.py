@@ -106,4 +106,4 @@ def _colour(rng):
 
 
 def _whole(point):
-    return tuple(int(round(float(c))) for c in point)
+    return tuple(round(float(c)) for c in point)
