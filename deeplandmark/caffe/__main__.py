@@ -1,8 +1,8 @@
-"""`deeplandmark caffe train|test|time|device_query`: the `caffe` program; and the tools beside it."""
+"""`deeplandmark caffe VERB|TOOL ...`: the `caffe` program and the tools beside it."""
 
 import sys
 
-from deeplandmark.caffe.tools.program import main
+from deeplandmark.caffe.tools.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main())

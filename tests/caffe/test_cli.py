@@ -14,7 +14,7 @@ import pytest
 from deeplandmark.caffe.logs.parse_log import parse_log
 from deeplandmark.caffe.solvers import latest_snapshot
 from deeplandmark.caffe.solvers.solver import Solver
-from deeplandmark.caffe.tools.program import main
+from deeplandmark.caffe.tools.command_line import main
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests/data/caffe/solvers"

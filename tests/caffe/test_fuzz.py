@@ -1,4 +1,4 @@
-"""Mutated definitions and weights end in a net or a CaffeError; deeplandmark.caffe.checking.fuzz runs any number."""
+"""Mutated definitions and weights end in a net or a CaffeError; `deeplandmark caffe fuzz` runs any."""
 import os
 import time
 
@@ -9,6 +9,7 @@ from deeplandmark.caffe.checking import fuzz
 from deeplandmark.caffe.checking.fuzz_seeds import NETS, SOLVERS
 from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.files.prototxt import read_solver
+from deeplandmark.caffe.tools.command_line import main
 
 SEED = int(os.environ.get("DEEPLANDMARK_FUZZ_SEED", "1"))
 PART, PARTS = 250, 8                                             # 2,000 inputs
@@ -54,7 +55,7 @@ def test_only_caffe_errors_are_good(monkeypatch, tmp_path, error, reason):
 
 
 def test_command(capfd):
-    assert fuzz.main(["--count", "20", "--seed", "3", "--first", "7"]) == 0
+    assert main(["fuzz", "--count", "20", "--seed", "3", "--first", "7"]) == 0
     lines = capfd.readouterr().out.splitlines()
     assert lines[0] == "seed 3: inputs 7 to 26" and lines[-1].endswith(" 0 did not end well")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from deeplandmark.caffe.errors import FileFormatError
-from deeplandmark.caffe.logs import parse_log as parse_log_module
 from deeplandmark.caffe.logs.log import Log, loss_note
 from deeplandmark.caffe.logs.parse_log import parse_log, write_csv
+from deeplandmark.caffe.tools.command_line import main
 
 LOGS = Path(__file__).parents[1] / "data/caffe/logs"
 HEADER = "I20261121 00:35:46.183374 18697 solver.cpp:239] "
@@ -81,12 +81,12 @@ def test_log_of_real_caffe():
 
 def test_csv_like_that_of_caffes_tool(tmp_path, capsys):
     shutil.copy(LOGS / "train.log", tmp_path)
-    assert parse_log_module.main([str(tmp_path / "train.log"), str(tmp_path / "out")]) == 0
+    assert main(["parse_log", str(tmp_path / "train.log"), str(tmp_path / "out")]) == 0
     rows = (tmp_path / "out/train.log.train").read_text().splitlines()
     assert rows[0] == "NumIters,Seconds,LearningRate,loss"
     assert len(rows) == 7 and rows[1].startswith("0,") and rows[1].endswith(",0.02,0.10721")
     assert len((tmp_path / "out/train.log.test").read_text().splitlines()) == 5
-    assert parse_log_module.main([str(tmp_path / "nothing.log"), str(tmp_path)]) == 1
+    assert main(["parse_log", str(tmp_path / "nothing.log"), str(tmp_path)]) == 1
     assert "nothing.log" in capsys.readouterr().err
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplandmark.caffe.checking import reference_check
+from deeplandmark.caffe.tools.command_line import main
 
 RECORDED = Path(__file__).parents[1] / "data" / "caffe"
 
@@ -41,7 +41,7 @@ def change(folder, **texts):
 
 def test_table(folder, capsys):
     before = Path.cwd()
-    assert reference_check.main([str(folder)]) == 0
+    assert main(["reference_check", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["type", "cases", "forward", "backward"]
     table = {line[:len(lines[0]) - 28].strip(): line[len(lines[0]) - 28:].split() for line in lines[1:-1]}
@@ -57,24 +57,24 @@ def test_what_is_out_of_tolerance_is_named(folder, capsys):
     with np.load(path) as recorded:
         arrays = {key: values * (1.001 if "|top|" in key else 1) for key, values in recorded.items()}
     np.savez(path, **arrays)
-    assert reference_check.main([str(folder)]) == 1
+    assert main(["reference_check", str(folder)]) == 1
     out = capsys.readouterr().out
     assert "2 out of tolerance" in out and "TanH basic: forward 1.0e-03" in out
 
 
 def test_a_missing_type_is_reported_and_no_error(folder, capsys):
     change(folder, **{'"TanH"': '"Tangent"'})
-    assert reference_check.main([str(folder)]) == 0
+    assert main(["reference_check", str(folder)]) == 0
     out = capsys.readouterr().out
     assert "missing: Tangent" in out and "1 with a missing type" in out
 
 
 def test_a_case_that_cannot_be_run_is_named(folder, capsys):
     change(folder, **{'bottom: "data"': 'bottom: "date"'})
-    assert reference_check.main([str(folder)]) == 1
+    assert main(["reference_check", str(folder)]) == 1
     assert "TanH basic: NetError: layer 'op'" in capsys.readouterr().out
 
 
 def test_wrong_folder(tmp_path, capsys):
-    assert reference_check.main([str(tmp_path)]) == 1
+    assert main(["reference_check", str(tmp_path)]) == 1
     assert "expected a folder with layers, fillers or solvers" in capsys.readouterr().err

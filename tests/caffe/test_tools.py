@@ -11,8 +11,7 @@ import deeplandmark.caffe as caffe
 from deeplandmark.caffe.files.model_file import read_binaryproto, read_caffemodel
 from deeplandmark.caffe.files.prototxt import parse_text, read_net
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.caffe.tools.program import main
-from deeplandmark.caffe.tools.small_tools import tool_names
+from deeplandmark.caffe.tools.command_line import TOOLS, VERBS, main
 
 DATA = Path(__file__).parents[1] / "data/caffe/solvers"
 V1 = """
@@ -124,18 +123,19 @@ def test_one_clear_line(arguments, reason, capfd):
     assert [name for name in sorted(os.listdir(".")) if name != "out"] == before
 
 
-@pytest.mark.parametrize("name", tool_names())
+@pytest.mark.parametrize("name", TOOLS)
 def test_help_and_wrong_arguments(name, capsys):
     with pytest.raises(SystemExit) as end:
         main([name, "--help"])
     assert end.value.code == 0 and f"deeplandmark caffe {name}" in capsys.readouterr().out
     with pytest.raises(SystemExit) as end:
-        main([name])
+        main([name, "--no-such-flag"])
     assert end.value.code == 2 and capsys.readouterr().err.count("\n") == 1
 
 
-def test_help_of_the_program_names_the_tools(capsys):
-    with pytest.raises(SystemExit):
+def test_help_of_the_program_names_each_verb_and_tool_in_a_line(capsys):
+    with pytest.raises(SystemExit) as end:
         main(["--help"])
-    text = capsys.readouterr().out
-    assert all(name in text for name in tool_names())
+    lines = capsys.readouterr().out.splitlines()
+    assert end.value.code == 0 and max(map(len, lines)) <= 110
+    assert all(sum(line.startswith(f"  {name} ") for line in lines) == 1 for name in (*VERBS, *TOOLS))

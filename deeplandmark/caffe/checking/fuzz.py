@@ -1,13 +1,10 @@
 """Reads mutated definitions and weights: whatever they hold, the answer is a net or a CaffeError, soon and in little
 memory.
 
-Every input follows from the seed and its number alone, so `--first NUMBER --count 1` runs one again. The command works
-in a process of its own, and goes on behind an input that ends it.
+Every input follows from the seed and its number alone. The command is `deeplandmark caffe fuzz`.
 """
-import argparse
 import multiprocessing
 import os
-import random
 import resource
 import sys
 import tempfile
@@ -145,28 +142,3 @@ def watched(count, seed, first=0, work=_work, patience=20):
         reason = "has no end" if stuck else f"ended the process, status {child.exitcode}"
         yield Finding(max(first, current.value), kind, reason, data)
         first = max(first, current.value) + 1
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.caffe.checking.fuzz", description=__doc__)
-    parser.add_argument("--count", type=int, default=2000, metavar="N", help="how many inputs; default 2000")
-    parser.add_argument("--seed", type=int, default=None, metavar="S", help="default: a new one, which is printed")
-    parser.add_argument("--first", type=int, default=0, metavar="NUMBER", help="number of the first input; default 0")
-    parser.add_argument("--save", metavar="FOLDER", help="write the inputs that were found into this folder")
-    options = parser.parse_args(arguments)
-    seed = random.randrange(2**31) if options.seed is None else options.seed
-    print(f"seed {seed}: inputs {options.first} to {options.first + options.count - 1}", flush=True)
-    start, found = time.monotonic(), 0
-    for finding in watched(options.count, seed, options.first):
-        found += 1
-        print(finding, flush=True)
-        if options.save:
-            os.makedirs(options.save, exist_ok=True)
-            with open(os.path.join(options.save, f"{seed}_{finding.number}.{finding.kind}"), "wb") as stream:
-                stream.write(finding.data)
-    print(f"{options.count} inputs in {time.monotonic() - start:.0f} seconds, {found} did not end well")
-    return 1 if found else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,8 @@
-"""Checks this package against numbers recorded with BVLC Caffe 1.0 and prints a table: type, cases, worst error."""
-import argparse
+"""Runs cases recorded with BVLC Caffe 1.0 and makes a table: type, cases, worst error.
+
+The command is `deeplandmark caffe reference_check`.
+"""
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,30 +122,3 @@ def table(results):
 def _worst(errors):
     errors = [error for error in errors if error is not None]
     return f"{max(errors):.1e}" if errors else "-"
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.caffe.reference_check", description=__doc__,
-                                     epilog="Solvers show the errors of losses and of weights, fillers one error in "
-                                            "units of its tolerance. The exit status is 1 when something is out of "
-                                            "tolerance or cannot be run.")
-    parser.add_argument("folder", help="reference folder with layers, fillers and solvers")
-    options = parser.parse_args(arguments)
-    try:
-        results = list(check(options.folder))
-    except (CaffeError, OSError, ValueError, KeyError) as error:
-        print(f"reference_check: {error}", file=sys.stderr)
-        return 1
-    print("\n".join(table(results)))
-    wrong = [result for result in results if not result.ok]
-    for result in wrong:
-        reason = result.refusal or f"forward {result.forward:.1e}, backward {result.backward or 0:.1e}, " \
-                                   f"limits {result.limits[0]:g} and {result.limits[1]:g}"
-        print(f"{result.type} {result.case}: {reason}")
-    missing = sum(bool(result.missing) for result in results)
-    print(f"{len(results)} cases, {len(wrong)} out of tolerance, {missing} with a missing type")
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,20 +1,18 @@
-"""Reads training logs, Caffe's and ours, into arrays; `python -m deeplandmark.caffe.parse_log LOG OUT_DIR` writes CSV.
+"""Reads training logs, Caffe's and ours, into arrays; `deeplandmark caffe parse_log LOG OUT_DIR` writes CSV.
 
 A log may hold several runs appended to one another: where a run goes on from an earlier iteration, what the run before
 it had logged from there on is superseded. A line cut short by a kill is left out.
 """
 
-import argparse
 import csv
 import os
 import re
-import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 
-from deeplandmark.caffe.errors import CaffeError, FileFormatError
+from deeplandmark.caffe.errors import FileFormatError
 from deeplandmark.caffe.files.plain import replaced
 
 _HEADER = re.compile(r"[IWEF](\d{8}|\d{4}) (\d\d):(\d\d):(\d\d\.\d+) +\d+ [\w.]+:\d+\] ")
@@ -190,22 +188,3 @@ def write_csv(log, out_dir, stem, delimiter=","):
             writer.writerows(row for row in getattr(log, phase) if any(name in row for name in names))
         paths.append(path)
     return paths
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m deeplandmark.caffe.parse_log", description=__doc__.split("\n")[0])
-    parser.add_argument("log", help="training log, Caffe's or ours")
-    parser.add_argument("out_dir", help="folder for <log>.train and <log>.test")
-    parser.add_argument("--delimiter", default=",")
-    options = parser.parse_args(arguments)
-    try:
-        paths = write_csv(parse_log(options.log), options.out_dir, os.path.basename(options.log), options.delimiter)
-    except (CaffeError, OSError) as error:
-        print(f"parse_log: {error}", file=sys.stderr)
-        return 1
-    print("\n".join(paths))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

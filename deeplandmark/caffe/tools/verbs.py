@@ -1,86 +1,12 @@
-"""The verbs of the `caffe` program, with its flags and its log lines (tools/caffe.cpp)."""
-
-import argparse
+"""The verbs of the `caffe` program, functions of the parsed flags and a Log, with its log lines (tools/caffe.cpp)."""
 import os
-import sys
 
-from deeplandmark.caffe import __version__ as CAFFE_VERSION
 from deeplandmark.caffe.errors import CaffeError, SolverError
-from deeplandmark.caffe.logs.log import Log, loss_note
+from deeplandmark.caffe.logs.log import loss_note
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.caffe.solvers.signals import EFFECTS, SignalRequests
-from deeplandmark.caffe.tools import small_tools as tools
-
-_VERBS = {}
-_EXAMPLES = """examples:
-  %(prog)s train -solver solver.prototxt
-  %(prog)s train -solver solver.prototxt -snapshot model/net_iter_1000.solverstate
-  %(prog)s train -solver solver.prototxt -weights first.caffemodel,second.caffemodel -log train.log
-  %(prog)s test -model net.prototxt -weights net.caffemodel -iterations 100
-  %(prog)s time -model net.prototxt -iterations 20 -phase TEST
-
-tools with arguments of their own (NAME --help):
-  """
+from deeplandmark.caffe.solvers.signals import SignalRequests
 
 
-def verb(function):
-    """Register a function under its name as a verb of the command line."""
-    _VERBS[function.__name__] = function
-    return function
-
-
-def main(arguments=None):
-    """Run one verb or tool; returns the exit status. An error is one line on standard error and status 1."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments and arguments[0] in tools.tool_names():
-        return tools.main(arguments[0], arguments[1:])
-    options = parser().parse_args(arguments)
-    try:
-        with Log(options.log) as log:
-            _VERBS[options.verb](options, log)
-    except (CaffeError, OSError) as error:
-        print(f"caffe {options.verb}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"caffe {options.verb}: interrupted", file=sys.stderr)
-        return 130
-    return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message} (--help shows the flags)\n")
-
-
-def parser():
-    """The flags of `caffe`; each may be spelled `-flag value`, `-flag=value`, `--flag value` or `--flag=value`."""
-    made = _Parser(prog="deeplandmark caffe", description=__doc__, allow_abbrev=False,
-                   formatter_class=argparse.RawDescriptionHelpFormatter,
-                   epilog=_EXAMPLES + "\n  ".join(tools.tool_names()))
-    made.add_argument("-version", "--version", action="version", version=f"caffe version {CAFFE_VERSION}")
-    made.add_argument("verb", choices=sorted(_VERBS), help="train: train or finetune a net; test: score a net; "
-                      "time: time it layer by layer; device_query: show the GPUs")
-
-    def flag(name, **settings):
-        made.add_argument(f"-{name}", f"--{name}", dest=name, **settings)
-
-    flag("solver", metavar="FILE", help="solver definition (train)")
-    flag("model", metavar="FILE", help="net definition (test, time)")
-    flag("snapshot", metavar="FILE", help="solverstate to go on from (train)")
-    flag("weights", metavar="FILES", help="weights to start from, several between commas; not with --snapshot")
-    flag("iterations", type=int, default=50, metavar="N", help="batches to run (test, time); default 50")
-    flag("phase", choices=["TRAIN", "TEST"], type=str.upper, help="phase of the net (time); default TRAIN")
-    flag("level", type=int, default=0, metavar="N", help="level of the net state")
-    flag("stage", default="", metavar="STAGES", help="stages of the net state, between commas")
-    flag("gpu", default="", metavar="ID",
-         help="GPU to run on; default: what solver_mode says (train), CPU (test, time)")
-    flag("sigint_effect", choices=sorted(EFFECTS), default="stop", help="what SIGINT does (train)")
-    flag("sighup_effect", choices=sorted(EFFECTS), default="snapshot", help="what SIGHUP does (train)")
-    flag("log", metavar="FILE", help="append log lines to this file as well")
-    return made
-
-
-@verb
 def train(options, log):
     """Train a net; goes on from --snapshot, or starts from --weights."""
     from deeplandmark.caffe.files import prototxt
@@ -108,9 +34,8 @@ def train(options, log):
     log.info("caffe.cpp:250", "Optimization Done.")
 
 
-@verb
 def test(options, log):
-    """Score a net with given weights: the mean of each output over --iterations batches."""
+    """Score a net: the mean of each output over --iterations batches."""
     _require(options.model, "a model definition to score: --model FILE")
     _require(options.weights, "model weights to score: --weights FILE")
     _require_iterations(options)
@@ -134,10 +59,9 @@ def test(options, log):
             log.info("caffe.cpp:321", f"{name} = {value:g}{loss_note(weight, value)}")
 
 
-@verb
 def time(options, log):
     """Time forward and backward of a net, layer by layer."""
-    from deeplandmark.caffe.tools.timing import log_times
+    from deeplandmark.caffe.tools.layer_times import log_times
 
     _require(options.model, "a model definition to time: --model FILE")
     _require_iterations(options)
@@ -149,7 +73,6 @@ def time(options, log):
     log_times(net, options.iterations, log)
 
 
-@verb
 def device_query(options, log):
     """Show the GPUs that --gpu names (all of them by default)."""
     import torch
