@@ -151,6 +151,12 @@ def test_no_circle_between_rooms_their_folders_and_files():
         assert len(pairs) > 500 and circle(pairs) is None
 
 
+def test_tests_share_only_what_lies_in_helpers():
+    found = [f"{path.relative_to(ROOT)}:{line}: {name}" for path in sorted((ROOT / "tests").rglob("*.py"))
+             for line, name in imported(path.read_text(), "tests") if not name.startswith("tests.helpers.")]
+    assert found == []
+
+
 def test_faces_and_detectors_name_no_torch():
     found = [f"{path.relative_to(ROOT)}:{line}" for module, path in MODULES.items()
              if room(module) in ("faces", "detectors") for line, _ in imported(path.read_text(), "torch")]

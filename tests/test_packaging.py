@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_extras import WITHOUT_EXTRAS
+from tests.helpers.extras_hidden import WITHOUT_EXTRAS
 
 ROOT = Path(__file__).parents[1]
 

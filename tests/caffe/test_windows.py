@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import deeplandmark.caffe as caffe
 from deeplandmark.caffe.errors import NetError
-from tests.caffe.test_loops import SETTINGS, numerical_gradient, run
+from tests.helpers.small_nets import SETTINGS, numerical_gradient, run
 
 
 def check_gradients(net, shape, seed=1):

@@ -11,7 +11,7 @@ import pytest
 
 from deeplandmark import Cascade, calibrate
 from deeplandmark.cascade.confidence.calibration import Observations, fit_confidence, logistic_regression, observe
-from deeplandmark.cascade.confidence.confidence import EPSILON, point_confidence, sigmoid
+from deeplandmark.cascade.confidence.confidence import point_confidence, sigmoid
 from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
@@ -20,19 +20,7 @@ from deeplandmark.faces.datasets.picture_list import read_face
 from deeplandmark.faces.metrics import reliability
 from deeplandmark.measuring.evaluation import evaluate, spread
 from tests.helpers.fake_cascade import faces_of, synthetic_list
-
-MIRROR = (1, 0, 2, 4, 3)
-
-
-def drawn(count, levels=3, points=5, seed=4):
-    """Faces in boxes of 100 pixels; a point is 1 or 20 pixels off, by odds that fall as level 1's networks disagree."""
-    rng = np.random.default_rng(seed)
-    spread = np.exp(rng.normal(0, 1, (count, levels, points)))
-    truth = rng.uniform(0, 100, (count, points, 2))
-    right = rng.uniform(0, 1, (count, points)) < sigmoid(-7 - 2 * np.log(EPSILON + spread[:, 0] / 100))
-    levels_px = np.repeat(truth[:, None], levels, axis=1)
-    levels_px[..., 0] += np.where(right, 1, 20)[:, None]
-    return Observations(levels_px, spread, truth, np.full(count, 100.0))
+from tests.helpers.observations import MIRROR, drawn
 
 
 def test_logistic_regression_finds_the_weights_that_answers_were_drawn_with():

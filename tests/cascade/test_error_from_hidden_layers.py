@@ -21,7 +21,7 @@ from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
 from deeplandmark.cascade.networks import networks
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import PAPER_SETTINGS
-from tests.cascade.test_calibration import MIRROR, drawn
+from tests.helpers.observations import MIRROR, drawn
 
 NETWORKS = [network for network in networks() if network.level > 1]
 
