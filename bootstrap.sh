@@ -111,6 +111,7 @@ if [ -n "$testing" ]; then
   browser
   if [ $# -eq 0 ]; then                                          # all of them: on every core, one thread each
     python -m ruff check .
+    python -m mypy
     set -- --numprocesses auto
   fi
   OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python -m pytest "$@"

@@ -1,8 +1,39 @@
 """Five facial points by the cascade of Sun, Wang and Tang (CVPR 2013): `from deeplandmark import Cascade`."""
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__all__ = ["Cascade", "Faces", "__version__"]
+
+# Where each public name is: it is imported when it is asked for, and with it no more than it needs.
+_PLACES = {"Cascade": "deeplandmark.cascade.cascade", "Faces": "deeplandmark.cascade.cascade"}
+
+if TYPE_CHECKING:                                                # what editors and type checkers see of them
+    from deeplandmark.cascade.cascade import Cascade, Faces
+
+    __version__: str
+else:
+    def __getattr__(name):
+        if name in _PLACES:
+            return getattr(import_module(_PLACES[name]), name)
+        if name == "__version__":
+            return _version()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __getattr__(name):
-    if name in ("Cascade", "Faces"):
-        from deeplandmark.cascade import cascade
-        return getattr(cascade, name)
-    raise AttributeError(f"module 'deeplandmark' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
+def _version() -> str:
+    """Of the setup.cfg beside the package, in a checkout; else of the installed package."""
+    from configparser import ConfigParser
+    from pathlib import Path
+    config = ConfigParser(interpolation=None)
+    config.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
+    if config.get("metadata", "name", fallback=None) == __name__:
+        return config["metadata"]["version"]
+    from importlib.metadata import PackageNotFoundError, version
+    try:
+        return version(__name__)
+    except PackageNotFoundError:                                 # the folder alone was copied somewhere
+        return "0+unknown"

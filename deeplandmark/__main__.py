@@ -42,6 +42,10 @@ def main(arguments=None):
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage(), file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from deeplandmark import __version__  # only now: reading it takes longer than a help text
+        print(f"deeplandmark {__version__}")
+        return 0
     verb = arguments[0].replace("-", "_")
     if not any(verb in verbs for verbs in VERBS.values()):
         print(f"deeplandmark: unknown verb {arguments[0]} (--help shows all of them)", file=sys.stderr)
@@ -51,7 +55,8 @@ def main(arguments=None):
 
 def usage():
     """The text of --help."""
-    lines = ["usage: deeplandmark VERB ...          (VERB --help says more)", "", "Five facial points, and Caffe nets."]
+    lines = ["usage: deeplandmark VERB ...          (VERB --help says more)", "       deeplandmark --version", "",
+             "Five facial points, and Caffe nets."]
     for title, verbs in VERBS.items():
         lines += ["", f"{title}:", *(f"  {verb:20s}{what}" for verb, what in verbs.items())]
     return "\n".join([*lines, "", _EXAMPLES])

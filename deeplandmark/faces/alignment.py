@@ -1,11 +1,15 @@
 """Faces brought to one pose: the similarity transform that takes their points to a template's, and the crop."""
 
+from __future__ import annotations
+
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from deeplandmark.faces.errors import FacesError
 
@@ -22,10 +26,10 @@ class Template:
     size : (width, height) of the crop, pixels
     points : float64 (k, 2), x then y; (0, 0) is the middle of the crop's first pixel
     """
-    size: tuple
+    size: tuple[int, int]
     points: np.ndarray
 
-    def resized(self, width, height):
+    def resized(self, width: int, height: int) -> Template:
         """The template for a crop of another size: the same part of the face, filling the crop in its narrower side and
         centred in the other."""
         old, new = np.array(self.size, np.float64), np.array([width, height], np.float64)
@@ -36,7 +40,7 @@ class Template:
 ARCFACE = Template((112, 112), np.array(_ARCFACE))
 
 
-def read_template(path):
+def read_template(path: str | os.PathLike) -> Template:
     """A `Template` of a JSON file `{"size": [width, height], "points": [[x, y], ...]}`. Raises FacesError naming what
     is wrong with it."""
     try:
@@ -54,7 +58,7 @@ def read_template(path):
     return Template((width, height), points)
 
 
-def similarity_to(points_px, target):
+def similarity_to(points_px: ArrayLike, target: ArrayLike) -> np.ndarray:
     """The similarity transform (2, 3), float64, that takes points to target with the least sum of squared distances:
     scale, rotation and shift, never a reflection (Umeyama, PAMI 1991; in the plane it is one complex division).
 
@@ -76,12 +80,12 @@ def similarity_to(points_px, target):
     return np.column_stack([turn, target_centre - turn @ centre])
 
 
-def scale_of(matrix):
+def scale_of(matrix: np.ndarray) -> float:
     """How much a similarity (2, 3) enlarges."""
     return float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
-def crop_aligned(image, matrix, size):
+def crop_aligned(image: np.ndarray, matrix: ArrayLike, size: tuple[int, int]) -> np.ndarray:
     """The picture, uint8 (h, w) or (h, w, 3), under a similarity (2, 3), cut to (width, height), black beyond its edge.
 
     Shrinking, areas are averaged first: a warp alone samples single pixels and leaves jagged edges and moire.

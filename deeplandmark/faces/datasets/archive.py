@@ -1,5 +1,7 @@
 """The archive of training pictures: finding it in a folder, unpacking it, checking that it is whole."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import zipfile
@@ -20,27 +22,27 @@ class Archive:
     folder: Path
 
     @property
-    def train_list(self):
+    def train_list(self) -> Path:
         return self.folder / TRAIN_LIST
 
     @property
-    def test_list(self):
+    def test_list(self) -> Path:
         return self.folder / TEST_LIST
 
 
 @dataclass(frozen=True)
 class Completeness:
     """What `check_archive` found."""
-    named: int      # different pictures named by the lists
-    missing: tuple  # Paths of those that are not there
+    named: int                   # different pictures named by the lists
+    missing: tuple[Path, ...]    # Paths of those that are not there
 
-    def __str__(self):
+    def __str__(self) -> str:
         if not self.missing:
             return f"all {self.named} pictures are there"
         return f"{len(self.missing)} of {self.named} pictures are missing, the first: {self.missing[0]}"
 
 
-def open_archive(path, unpack_to=None):
+def open_archive(path: str | os.PathLike, unpack_to: str | os.PathLike | None = None) -> Archive:
     """The `Archive` at `path`: a folder with trainImageList.txt and testImageList.txt, in itself or one level below, or
     a .zip of such a folder, which is unpacked into the folder `unpack_to` (default: beside the zip, under its name).
 
@@ -57,7 +59,7 @@ def open_archive(path, unpack_to=None):
     return Archive(_folder_with_lists(unpack_to))
 
 
-def check_archive(archive, pictures=None, points=5):
+def check_archive(archive: Archive, pictures: int | None = None, points: int = 5) -> Completeness:
     """A `Completeness`: how many different pictures the lists name, and which are not there.
 
     Bad lines are left to whoever reads the lists for use. With `pictures` (e.g. OFFICIAL_PICTURES) raises ArchiveError
@@ -70,7 +72,7 @@ def check_archive(archive, pictures=None, points=5):
     return found
 
 
-def unpack(zip_path, folder):
+def unpack(zip_path: str | os.PathLike, folder: str | os.PathLike) -> None:
     """Unpacks a zip into `folder`. Files already there with the right size are kept, so a killed run goes on; each file
     appears under its name only when whole. Raises ArchiveError for a damaged zip (every file's CRC is checked as it is
     read) and, before anything is written, for a name that would land outside the folder."""

@@ -1,5 +1,7 @@
 """Fetching one large file over HTTP, going on where the last try stopped."""
 
+from __future__ import annotations
+
 import http.client
 import os
 import re
@@ -14,7 +16,7 @@ OFFICIAL_URL = "http://mmlab.ie.cuhk.edu.hk/archive/CNN/data/train.zip"
 _CHUNK = 1 << 16
 
 
-def download(url, file, timeout=20.0):
+def download(url: str, file: str | os.PathLike, timeout: float = 20.0) -> Path:
     """Fetches `url` into `file` and returns it as a Path; a file that is already there is left alone.
 
     What has arrived lies in `file` + ".part", from where the next call goes on (HTTP Range; a server that knows no
