@@ -28,7 +28,7 @@ VERBS = {
     "Caffe": {
         "caffe": "the `caffe` program for any net: train, test, time, and its tools"},
 }
-MODULES = {"caffe": "deeplandmark.caffe.tools.command_line"}              # of the verbs that are not deeplandmark/VERB.py
+MODULES = {"caffe": "deeplandmark.caffe.tools.command_line"}     # of the verbs that are not deeplandmark/VERB.py
 _EXAMPLES = """examples:
   deeplandmark detect photo.jpg --out drawn
   deeplandmark detect pictures --json faces.jsonl
