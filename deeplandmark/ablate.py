@@ -22,6 +22,7 @@ from deeplandmark.faces.datasets.archive import open_archive
 from deeplandmark.measuring.ablation import ABLATIONS, needs_frozen, row_text, run, save_rows
 from deeplandmark.training.prepare import Plan, prepare
 from deeplandmark.training.samples import AUGMENTATION, default_shift
+from deeplandmark.work.whole_file import write_text
 
 
 @command
@@ -48,7 +49,7 @@ def _ablate(args):
           flush=True)
     rows = run(ablation, args.iterations, out, args.train, args.frozen_train, args.seed, args.jobs,
                say=lambda text: print(text, flush=True))
-    (out / "table.txt").write_text("\n".join(map(row_text, rows)) + "\n", encoding="utf-8")
+    write_text(out / "table.txt", "\n".join(map(row_text, rows)) + "\n")
     save_rows(rows, args.iterations, out / "table.json")
     print(f"points: {' '.join(rows[0]['points'])} | mean; written to {out}/table.txt and table.json")
 

@@ -17,7 +17,7 @@ from deeplandmark.faces.alignment import ARCFACE, crop_aligned, read_template, s
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.running.batch import work_through
 from deeplandmark.running.result_folder import ResultFolder
-from deeplandmark.running.row_file import RowFile, finished
+from deeplandmark.running.row_file import can_go_on, finished, rows_to
 from deeplandmark.running.rows import JSON_LINES, json_rows
 from deeplandmark.running.sources import sources
 
@@ -27,7 +27,7 @@ def main(arguments=None):
     """Returns the exit status: 1 when a file was bad or the run could not go on, 130 after Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.resume and not options.transforms:
+    if options.resume and not (options.transforms and can_go_on(options.transforms)):
         parser.error("--resume goes by --transforms FILE")
     return _run(options)
 
@@ -40,7 +40,7 @@ def _run(options):
     if points != len(template.points):
         raise FacesError(f"the template has {len(template.points)} points, the model {points}")
     layout = JSON_LINES._replace(rows=lambda located, frame: _transform_rows(located, template, folder))
-    row_files = [RowFile(options.transforms, layout, points, options.resume)] if options.transforms else []
+    row_files = [rows_to(options.transforms, layout, points, options.resume)] if options.transforms else []
 
     def read(source):
         located = finder.read(source.path)
@@ -101,7 +101,8 @@ def _parser():
     parser.add_argument("--template", default="arcface", metavar="FILE", help="arcface (default: 112 x 112), or a JSON "
                         'file {"size": [width, height], "points": [[x, y], ...]}')
     parser.add_argument("--size", type=_size, metavar="WxH", help="size of the crops; the template is scaled to fit")
-    parser.add_argument("--transforms", metavar="FILE", help="also write detect's rows with crop and matrix")
+    parser.add_argument("--transforms", metavar="FILE",
+                        help="also write detect's rows with crop and matrix; - is stdout")
     parser.add_argument("--resume", action="store_true", help="go on where a run with these --transforms was stopped")
     add_finder_arguments(parser)
     return parser

@@ -22,6 +22,7 @@ from deeplandmark.commandline.arguments import positive, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.work.cores import cores
 from deeplandmark.work.processes import reexec_keeping_memory
+from deeplandmark.work.whole_file import write_text
 
 PARTS = ("training", "one_face", "faces", "pictures")
 
@@ -75,12 +76,11 @@ class Result:
         self.ratios += ratios
 
     def save(self, path, args):
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"machine": platform.machine(), "cores": cores(), "rounds": args.rounds,
-                       "training_threads": args.threads,
-                       "ratios": {ratio.name: round(ratio.value, 3) for ratio in self.ratios},
-                       "numbers": self.numbers, "milliseconds": self._milliseconds()}, file, indent=1)
-            file.write("\n")
+        found = {"machine": platform.machine(), "cores": cores(), "rounds": args.rounds,
+                 "training_threads": args.threads,
+                 "ratios": {ratio.name: round(ratio.value, 3) for ratio in self.ratios},
+                 "numbers": self.numbers, "milliseconds": self._milliseconds()}
+        write_text(path, json.dumps(found, indent=1) + "\n")
 
     def _milliseconds(self):
         return {part: {timing.name: {key: round(value, 4) for key, value in asdict(timing).items() if key != "name"}

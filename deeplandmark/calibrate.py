@@ -19,6 +19,7 @@ from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.faces.datasets.archive import open_archive
 from deeplandmark.faces.datasets.picture_list import held_back, read_list, too_many_bad, training_part
 from deeplandmark.faces.errors import ListError
+from deeplandmark.work.whole_file import write_bytes
 
 TRAINING_COPIES = 2     # views of each face that networks were trained on
 
@@ -91,7 +92,7 @@ def _save(settings, file, export):
         settings.save(file.parent)
         export()
     except BaseException:
-        file.write_bytes(before)
+        write_bytes(file, before)
         raise
 
 

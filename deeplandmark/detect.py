@@ -20,7 +20,7 @@ from deeplandmark.commandline.finder_arguments import add_finder_arguments, load
 from deeplandmark.faces.draw import draw_faces
 from deeplandmark.running.batch import work_through
 from deeplandmark.running.result_folder import ResultFolder
-from deeplandmark.running.row_file import RowFile, RowStream, finished
+from deeplandmark.running.row_file import RowStream, can_go_on, finished, rows_to
 from deeplandmark.running.rows import CSV, JSON_LINES
 from deeplandmark.running.sources import sources
 from deeplandmark.running.video_run import VideoRun
@@ -90,8 +90,7 @@ def _row_files(options, points):
     if not (options.json or options.csv or options.out or options.camera is not None):
         return [RowStream(JSON_LINES, points)]
     named = [(options.json, JSON_LINES), (options.csv, CSV)]
-    return (RowStream(layout, points) if name == "-" else RowFile(name, layout, points, options.resume)
-            for name, layout in named if name)
+    return (rows_to(name, layout, points, options.resume) for name, layout in named if name)
 
 
 def _check(parser, options):
@@ -102,12 +101,13 @@ def _check(parser, options):
     if options.json == options.csv == "-":
         parser.error("only one of --json and --csv can go to stdout")
     if options.resume and not _can_resume(options):
-        parser.error("--resume needs --json FILE, --csv FILE or --out DIR to go on with, and none of them on stdout")
+        parser.error("--resume needs --json FILE, --csv FILE or --out DIR to go on with, and none of them on stdout, a "
+                     "device or a pipe")
 
 
 def _can_resume(options):
-    return options.camera is None and "-" not in (options.json, options.csv) and any((options.json, options.csv,
-                                                                                      options.out))
+    files = [name for name in (options.json, options.csv) if name]
+    return options.camera is None and all(map(can_go_on, files)) and bool(files or options.out)
 
 
 def _parser():

@@ -8,8 +8,8 @@ import subprocess
 from dataclasses import dataclass, field
 
 from deeplandmark.caffe.errors import CaffeError
-from deeplandmark.caffe.files.plain import write_bytes
 from deeplandmark.caffe.proto import caffe_pb2
+from deeplandmark.work.whole_file import write_bytes
 
 RANK_DIRECTIONS = ("LR", "RL", "TB", "BT")
 TEXT_FORMATS = ("dot", "gv", "raw")

@@ -9,6 +9,7 @@ from deeplandmark.cascade.confidence.confidence import read_weights
 from deeplandmark.cascade.networks import LEVEL_1, LEVELS, Network, networks
 from deeplandmark.faces.cutting import RULES
 from deeplandmark.faces.points import FIVE_POINTS, Points
+from deeplandmark.work.whole_file import write_text
 
 FILE_NAME = "cascade.json"
 FORMAT = 1
@@ -57,9 +58,7 @@ class CascadeSettings:
 
     def save(self, folder):
         """Writes cascade.json into a model folder; it appears only when whole."""
-        path = Path(folder, FILE_NAME)
-        path.with_suffix(".part").write_text(self.to_json() + "\n", encoding="utf-8")
-        path.with_suffix(".part").replace(path)
+        write_text(Path(folder, FILE_NAME), self.to_json() + "\n")
 
     def to_json(self):
         """The text of cascade.json."""

@@ -1,14 +1,13 @@
 """Reading pictures with errors that say what is wrong."""
 
-import os
 import re
-import threading
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from deeplandmark.faces.errors import PictureError
+from deeplandmark.work.whole_file import write_bytes
 
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xd9"
 # A marker that a length follows, or the end. The others, such as restarts, stand alone; 0 after 255 is a scan's 255.
@@ -53,13 +52,9 @@ def write_picture(path, image):
     if not whole:
         height, width = image.shape[:2]
         raise OSError(f"{path}: OpenCV writes no pictures of this kind and size, {width} x {height} (try .png or .jpg)")
-    # The number of this thread, unlike any other's of the system: two of them may be writing the same picture.
-    temporary = path.with_name(f".{path.name}.{threading.get_native_id()}.part")
     try:
-        temporary.write_bytes(data.tobytes())
-        os.replace(temporary, path)
+        write_bytes(path, data.tobytes(), durable=False)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OSError(f"{path}: cannot be written ({error.strerror})") from None
 
 

@@ -18,6 +18,7 @@ from deeplandmark.training.network_training import Folders, TrainingError
 from deeplandmark.training.templates import generate
 from deeplandmark.training.train_level import train_level
 from deeplandmark.work.cores import cores
+from deeplandmark.work.whole_file import write_text
 
 _SMOOTH, _EUCLIDEAN = {}, {"loss": "EuclideanLoss"}
 _STILL = {"rotation": 0, "scale": 0, "shift": 0}
@@ -134,7 +135,7 @@ def row_text(row):
 
 
 def save_rows(rows, iterations, file):
-    Path(file).write_text(json.dumps({"iterations": iterations, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    write_text(file, json.dumps({"iterations": iterations, "rows": rows}, indent=1) + "\n")
 
 
 def _run(trial, ablation, iterations, folder, train, seed):

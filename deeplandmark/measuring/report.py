@@ -1,11 +1,12 @@
 """The report of an evaluation: its numbers as JSON, and the folder `result/` with table and pictures."""
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
+from deeplandmark.measuring.plotting import save_figure
 from deeplandmark.measuring.report_table import REJECTED, interocular_summaries, summaries, table
+from deeplandmark.work.whole_file import write_text
 
 
 def as_json(evaluation):
@@ -49,9 +50,9 @@ def save_report(evaluation, folder, title=""):
     if evaluation.confidence is not None:
         figures["confidence"] = report_confidence.draw_confidence(evaluation)
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=110)
+        save_figure(figure, folder / f"{name}.png")
         figure.set_layout_engine("none")                         # the layout found for the PNG is the SVG's, too
-        figure.savefig(folder / f"{name}.svg")
+        save_figure(figure, folder / f"{name}.svg")
     report_faces.draw_samples(evaluation, folder / "samples.png")
     report_faces.draw_worst(evaluation, folder / "worst.png")
     return [folder / name for name in ("table.txt", "table.json", "samples.png", "worst.png",
@@ -81,6 +82,4 @@ def _numbers(values):
 
 def _write(file, text):
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, file)
+    write_text(file, text)

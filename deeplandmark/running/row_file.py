@@ -1,5 +1,7 @@
 """A file of rows that appears under its name when it is whole, and that a run which was stopped can go on with."""
 
+import hashlib
+import io
 import json
 import os
 import shutil
@@ -7,10 +9,30 @@ import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from deeplandmark.work.whole_file import WholeFile, open_directly, put_in_place, target_of, write_text
+
+_LONGEST = 255          # bytes of a name
+
+
+def rows_to(name, layout, points, resume=False):
+    """What takes the rows that a command is told to write to `name`: - is stdout, a device or a pipe gets them as they
+    come, and a file has them in the end."""
+    if name == "-":
+        return RowStream(layout, points)
+    if target_of(name) is not None:
+        return RowFile(name, layout, points, resume)
+    return RowStream(layout, points, io.TextIOWrapper(open_directly(name), "utf-8", "surrogateescape", newline=""))
+
+
+def can_go_on(name):
+    """Whether rows written to `name` are there for --resume: they are in a file alone."""
+    return name != "-" and target_of(name) is not None
+
 
 class RowFile:
     """Rows go to FILE.part, and each finished picture, with the length of FILE.part by then, to FILE.part.done;
-    `finish` makes FILE of the first. Rows alone would not do: a picture without a face leaves none.
+    `finish` makes FILE of the first. Rows alone would not do: a picture without a face leaves none. Both lie beside the
+    file, where a link leads; a name too long for the endings is replaced by its hash.
 
     Parameters
     ----------
@@ -24,9 +46,8 @@ class RowFile:
     """
 
     def __init__(self, path, layout, points, resume=False):
-        self.path, self._layout, self._header = Path(path), layout, layout.header(points)
-        self._part = self.path.with_name(self.path.name + ".part")
-        self._journal_path = self.path.with_name(self.path.name + ".part.done")
+        self.path, self._layout, self._header = Path(target_of(path)), layout, layout.header(points)
+        self._part, self._journal_path = _beside(self.path, ".part"), _beside(self.path, ".part.done")
         self._done = set()  # hashes: a million names would take ten times the memory
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if resume:
@@ -56,7 +77,7 @@ class RowFile:
     def finish(self):
         """Everything was worked through: the file appears."""
         self._close_both()
-        os.replace(self._part, self.path)
+        put_in_place(self._part, self.path)
         self._journal_path.unlink()
 
     def close(self):
@@ -88,10 +109,9 @@ class RowFile:
             pictures = dict.fromkeys(self._layout.pictures(file))
         size = self.path.stat().st_size
         journal = "".join(json.dumps([size, picture]) + "\n" for picture in pictures)
-        self._journal_path.write_text(journal, encoding="utf-8")
-        copy = self._part.with_name(self._part.name + ".copy")
-        shutil.copyfile(self.path, copy)
-        os.replace(copy, self._part)
+        write_text(self._journal_path, journal)
+        with WholeFile(self._part) as temporary:
+            shutil.copyfile(self.path, temporary)
         self._done = {hash(picture) for picture in pictures}
 
 
@@ -110,7 +130,7 @@ def finished(row_files):
 
 
 class RowStream:
-    """Rows on stdout."""
+    """Rows that are written as they come, to stdout or a stream that is closed at the end."""
 
     def __init__(self, layout, points, stream=None):
         self._stream, self._layout = stream or sys.stdout, layout
@@ -127,10 +147,19 @@ class RowStream:
         pass
 
     def finish(self):
-        pass
+        self.close()
 
     def close(self):
-        pass
+        if self._stream is not sys.stdout:
+            self._stream.close()
+
+
+def _beside(path, ending):
+    """A file that belongs to another one, in its folder."""
+    name = os.fsencode(path.name)
+    if len(name) > _LONGEST - len(".part.done"):
+        return path.with_name(hashlib.sha256(name).hexdigest() + ending)
+    return path.with_name(path.name + ending)
 
 
 def _read_journal(path):

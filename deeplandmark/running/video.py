@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 
 from deeplandmark.faces.errors import PictureError
+from deeplandmark.work.whole_file import WholeFile
 
 USUAL_RATE = 25.0  # frames a second, where a file or camera does not say
 
@@ -62,14 +63,14 @@ class VideoWriter:
     """An .mp4 that appears under its name when `finish` is called, and not at all when `drop` is."""
 
     def __init__(self, path, rate):
-        self.path, self._rate, self._writer = Path(path), rate, None
-        self._part = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part.mp4")
+        self.path, self._rate, self._whole, self._writer = Path(path), rate, None, None
 
     def write(self, image):
         """The next frame; all have the size of the first. Raises OSError when nothing can be written there."""
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter_fourcc(*"mp4v"), self._rate,
+            self._whole = WholeFile(self.path, suffix=".mp4")
+            self._writer = cv2.VideoWriter(self._whole.temporary, cv2.VideoWriter_fourcc(*"mp4v"), self._rate,
                                            image.shape[1::-1])
             if not self._writer.isOpened():
                 raise OSError(f"{self.path}: this OpenCV cannot write a video there")
@@ -78,12 +79,12 @@ class VideoWriter:
     def finish(self):
         if self._writer is not None:
             self._writer.release()
-            os.replace(self._part, self.path)
+            self._whole.appear()
 
     def drop(self):
         if self._writer is not None:
             self._writer.release()
-            self._part.unlink(missing_ok=True)
+            self._whole.drop()
 
 
 class Window:

@@ -1,13 +1,18 @@
 """Writing HDF5 files row by row."""
+from contextlib import ExitStack
+
+from deeplandmark.work.whole_file import WholeFile
 
 
 class HDF5Writer:
-    """Appends samples to one HDF5 file, many at a time."""
+    """Appends samples to one HDF5 file, many at a time; it appears when it is whole."""
 
     def __init__(self, path, block=512):
         import h5py  # only training needs it
-        self._file = h5py.File(path, "w")
         self._block, self._rows = block, []
+        self._stack = ExitStack()
+        self._file = self._stack.enter_context(h5py.File(self._stack.enter_context(WholeFile(path)), "w"))
+        self._stack.callback(self._flush)
 
     def add(self, values):
         """A row: dict of dataset name -> array."""
@@ -16,7 +21,7 @@ class HDF5Writer:
             self._flush()
 
     def _flush(self):
-        for name, first in self._rows[0].items():
+        for name, first in (self._rows[0] if self._rows else {}).items():
             if name not in self._file:
                 self._file.create_dataset(name, (0, *first.shape), first.dtype, maxshape=(None, *first.shape),
                                           chunks=(min(self._block, 1 + (1 << 20) // first.nbytes), *first.shape))
@@ -29,6 +34,4 @@ class HDF5Writer:
         return self
 
     def __exit__(self, *exception):
-        if self._rows:
-            self._flush()
-        self._file.close()
+        return self._stack.__exit__(*exception)

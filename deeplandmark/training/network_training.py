@@ -16,6 +16,7 @@ from deeplandmark.caffe.solvers.snapshot import latest_snapshot
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.training.check_before_training import mismatch
 from deeplandmark.training.samples_mark import prepared
+from deeplandmark.work.whole_file import WholeFile, write_text
 
 MAX_ATTEMPTS = 4            # seeds tried before a network that keeps collapsing is an error
 SEED_STEP = 1000            # between the seeds of two attempts
@@ -98,9 +99,7 @@ class NetworkTraining:
 
     def save_state(self):
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "state.json"
-        path.with_suffix(".part").write_text(json.dumps(asdict(self.state)))
-        path.with_suffix(".part").replace(path)
+        write_text(self.folder / "state.json", json.dumps(asdict(self.state)))
 
     def restart(self, reason):
         """Forget this attempt's snapshots, keep its log aside, and go on to the next seed."""
@@ -127,9 +126,8 @@ class NetworkTraining:
         self._publish(f"{self.folders.prototxt}/{self.name}_deploy.prototxt", "prototxt")
 
     def _publish(self, source, suffix):
-        target = Path(self.folders.model, f"{self.name}.{suffix}")
-        shutil.copyfile(source, f"{target}.part")
-        Path(f"{target}.part").replace(target)
+        with WholeFile(Path(self.folders.model, f"{self.name}.{suffix}")) as temporary:
+            shutil.copyfile(source, temporary)
 
     def _read_state(self):
         try:

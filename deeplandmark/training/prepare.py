@@ -26,6 +26,7 @@ from deeplandmark.training.samples_mark import marker_file, prepared, write_mark
 from deeplandmark.work.cores import cores, deaf_to_interrupts
 from deeplandmark.work.processes import single_threaded_children
 from deeplandmark.work.progress import progress
+from deeplandmark.work.whole_file import write_text
 
 CHUNK = 25                  # faces a worker makes at a time
 
@@ -148,7 +149,7 @@ def _write_all(plan, faces, out, problems, jobs):
 
 def _finish(folder, names):
     for list_name, members in (("test.txt", names[:1]), ("train.txt", names[1:])):
-        (folder / list_name).write_text("".join(f"{folder / name}\n" for name in members), encoding="utf-8")
+        write_text(folder / list_name, "".join(f"{folder / name}\n" for name in members))
 
 
 def _in_parallel(make, chunks, faces, jobs, title):

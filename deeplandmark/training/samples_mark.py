@@ -2,6 +2,8 @@
 import json
 from pathlib import Path
 
+from deeplandmark.work.whole_file import write_text
+
 
 def marker_file(folder, level):
     return Path(folder, f"prepared_{level}.json")
@@ -17,7 +19,4 @@ def prepared(folder, level):
 
 def write_marker(folder, level, content):
     """Puts the mark, a dict with a "fingerprint", in its place at once."""
-    marker = marker_file(folder, level)
-    part = marker.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    part.replace(marker)
+    write_text(marker_file(folder, level), json.dumps(content, indent=1))

@@ -6,6 +6,7 @@ from pathlib import Path
 from deeplandmark.cascade.networks import MAX_SHIFT, networks
 from deeplandmark.cascade.settings import SETTINGS, patch_extent
 from deeplandmark.faces.points import FIVE_POINTS
+from deeplandmark.work.whole_file import write_text
 
 RECIPES = ("fast", "full")
 
@@ -103,7 +104,7 @@ def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, points=FIVE
             path = out / f"{network.full_name}_{kind}.prototxt"
             text = render(network, kind, folder=folder, structure=structure, prototxt=str(out), **settings)
             if not path.exists() or path.read_text(encoding="utf-8") != text:
-                path.write_text(text, encoding="utf-8")
+                write_text(path, text, durable=False)
             paths.append(path)
     return paths
 

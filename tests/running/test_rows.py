@@ -3,13 +3,15 @@
 import csv
 import json
 import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from deeplandmark.running.faces_in_picture import Located
-from deeplandmark.running.row_file import RowFile, RowStream, finished
+from deeplandmark.running.row_file import RowFile, RowStream, can_go_on, finished, rows_to
 from deeplandmark.running.rows import CSV, JSON_LINES, csv_header, csv_rows, json_rows
 
 LAYOUTS = pytest.mark.parametrize("layout", [JSON_LINES, CSV], ids=["json", "csv"])
@@ -66,7 +68,7 @@ def test_a_file_that_cannot_be_opened_leaves_nothing_of_the_others(tmp_path):
         opened.append(RowFile(tmp_path / "a", JSON_LINES, 5))
         yield opened[0]
         yield RowFile(tmp_path / "file" / "b", CSV, 5)
-    with pytest.raises(FileExistsError), finished(row_files()):
+    with pytest.raises(NotADirectoryError), finished(row_files()):
         pass
     assert opened[0]._rows.closed and opened[0]._journal.closed and os.listdir(tmp_path) == ["file"]
 
@@ -143,6 +145,34 @@ def test_names_that_are_no_unicode(tmp_path, layout):
         rows.write(located(name))
     with finished([RowFile(tmp_path / "rows", layout, 5, resume=True)]) as (rows,):
         assert rows.is_done(name)
+
+
+def test_a_link_is_followed_and_a_long_name_works(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("rows", "n" * 250):
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to(f"elsewhere/{name}")
+        stopped = RowFile(tmp_path / "link", JSON_LINES, 5)
+        stopped.write(located("a.jpg"))
+        stopped.close()
+        assert len(os.listdir(tmp_path / "elsewhere")) == 2
+        with finished([rows_to(tmp_path / "link", JSON_LINES, 5, resume=True)]) as (rows,):
+            assert rows.is_done("a.jpg")
+        assert os.listdir(tmp_path / "elsewhere") == [name] and (tmp_path / "link").is_symlink()
+        (tmp_path / "elsewhere" / name).unlink()
+
+
+def test_rows_into_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert not can_go_on(pipe) and can_go_on(tmp_path / "file")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_bytes)
+        with finished([rows_to(pipe, CSV, 5)]) as (rows,):
+            rows.write(located(os.fsdecode(b"\xe9.jpg")))
+        expected = csv_header(5) + csv_rows(located(os.fsdecode(b"\xe9.jpg")))
+        assert read.result(timeout=10) == expected.encode("utf-8", "surrogateescape")
+    assert os.listdir(tmp_path) == ["pipe"] and stat.S_ISFIFO(os.stat(pipe).st_mode)
 
 
 def test_rows_on_stdout(capsys):

@@ -11,10 +11,11 @@ from google.protobuf.message import DecodeError
 from deeplandmark.caffe.errors import FileFormatError, PrototxtError
 from deeplandmark.caffe.files import hdf5
 from deeplandmark.caffe.files.blob_proto import array_to_blob, blob_shape, blob_to_array, check_finite, fits, shape_text
-from deeplandmark.caffe.files.plain import open_plain, replaced, write_bytes
+from deeplandmark.caffe.files.plain import open_plain
 from deeplandmark.caffe.files.upgrade import upgrade_net
 from deeplandmark.caffe.files.wire import MalformedMessage, check_message
 from deeplandmark.caffe.proto import caffe_pb2
+from deeplandmark.work.whole_file import WholeFile, write_bytes
 
 _LARGEST = (1 << 31) - 1         # bytes of a binary message, as protobuf has it
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -176,7 +177,7 @@ def graph_to_proto(graph, write_diff=False):
 def write_hdf5(path, graph, write_diff=False):
     """Writes `data/<layer>/<index>` (and `diff/...`), blobs of their owners only (net.cpp, ToHDF5)."""
     import h5py  # only those who use HDF5 pay for it
-    with replaced(path) as temporary, h5py.File(temporary, "w") as file:
+    with WholeFile(path) as temporary, h5py.File(temporary, "w") as file:
         groups = [file.create_group("data")] + ([file.create_group("diff")] if write_diff else [])
         for index, node in enumerate(graph.nodes):
             # A name with slashes makes nested groups, and may be met twice.

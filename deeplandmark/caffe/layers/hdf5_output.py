@@ -3,9 +3,9 @@ import os
 
 import numpy as np
 
-from deeplandmark.caffe.files.plain import replaced
 from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.registry import layer
+from deeplandmark.work.whole_file import WholeFile
 
 
 @layer("HDF5Output")
@@ -41,7 +41,7 @@ class HDF5Output(Layer):
                       "the data")
         import h5py  # only nets that write HDF5 pay for it
         try:
-            with replaced(self.path) as temporary, h5py.File(temporary, "w") as file:
+            with WholeFile(self.path) as temporary, h5py.File(temporary, "w") as file:
                 for name, blob in (("data", data), ("label", label)):
                     array = blob.detach().cpu().numpy().astype(np.float32, copy=False)
                     file[name] = array.reshape(*array.shape, *(1,) * (4 - array.ndim))

@@ -10,6 +10,7 @@ import numpy as np
 
 from deeplandmark.caffe.errors import CaffeError, FileFormatError
 from deeplandmark.caffe.logs.parse_log import parse_log
+from deeplandmark.work.whole_file import open_whole
 
 DIVERGED = 2.0        # last loss this many times the lowest, and above the first one
 NOT_FALLING = 0.95    # last test loss as a fraction of the first one, at least
@@ -221,5 +222,5 @@ def _last(losses):
 
 
 def _write(path, header, rows):
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with open_whole(path, newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])

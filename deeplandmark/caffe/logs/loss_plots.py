@@ -6,6 +6,7 @@ from itertools import groupby
 import numpy as np
 
 from deeplandmark.caffe.logs.loss_curves import file_stem
+from deeplandmark.work.whole_file import WholeFile
 
 # Okabe and Ito's colours, told apart with any colour vision; train and test also differ in width and markers.
 TRAIN_COLOUR, SMOOTHED_COLOUR, TEST_COLOUR, ALARM_COLOUR = "#9ecae1", "#0072B2", "#D55E00", "#CC79A7"
@@ -135,9 +136,10 @@ def _save(figure, stem, formats, colours=None):
     """The paths written; a PNG may be reduced to so many colours, which takes two thirds off its size."""
     paths = [f"{stem}.{kind}" for kind in formats]
     for path in paths:
-        figure.savefig(path, dpi=100)
-        if colours and path.endswith(".png"):
-            _reduce(path, colours)
+        with WholeFile(path, suffix=f".{path.rpartition('.')[2]}") as temporary:
+            figure.savefig(temporary, dpi=100)
+            if colours and path.endswith(".png"):
+                _reduce(temporary, colours)
         figure.set_layout_engine("none")                         # the first file's layout is the others', too
     return paths
 

@@ -13,7 +13,7 @@ from datetime import datetime
 import numpy as np
 
 from deeplandmark.caffe.errors import FileFormatError
-from deeplandmark.caffe.files.plain import replaced
+from deeplandmark.work.whole_file import open_whole
 
 _HEADER = re.compile(r"[IWEF](\d{8}|\d{4}) (\d\d):(\d\d):(\d\d\.\d+) +\d+ [\w.]+:\d+\] ")
 _RUN = re.compile(r"\] Solving ")
@@ -182,7 +182,7 @@ def write_csv(log, out_dir, stem, delimiter=","):
         path = os.path.join(out_dir, f"{stem}.{phase}")
         names = log.names(phase)
         columns = ["NumIters", "Seconds", "LearningRate", *names]
-        with replaced(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        with open_whole(path, newline="") as file:
             writer = csv.DictWriter(file, columns, delimiter=delimiter, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             writer.writerows(row for row in getattr(log, phase) if any(name in row for name in names))

@@ -4,11 +4,11 @@ from google.protobuf.message import EncodeError
 from onnx import TensorProto, helper
 
 from deeplandmark.caffe.errors import FileFormatError, NetError
-from deeplandmark.caffe.files.plain import write_bytes
 from deeplandmark.caffe.module import to_torch
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder, UnknownExtents, Value
 from deeplandmark.caffe.onnx.registry import find_exporter
 from deeplandmark.caffe.onnx.shapes import CHOOSES_ROWS, find_batch_axes, is_source, trace
+from deeplandmark.work.whole_file import write_bytes
 
 _IR_VERSION = 8                  # the one of opset 17
 

@@ -15,8 +15,8 @@ from deeplandmark.caffe.errors import FileFormatError, SolverError
 from deeplandmark.caffe.files import hdf5
 from deeplandmark.caffe.files.blob_proto import array_to_blob, blob_to_array
 from deeplandmark.caffe.files.model_file import read_message, write_message
-from deeplandmark.caffe.files.plain import replaced
 from deeplandmark.caffe.proto import caffe_pb2
+from deeplandmark.work.whole_file import WholeFile
 
 _STATE_NAME = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")
 
@@ -40,7 +40,7 @@ def snapshot_paths(prefix, iter, hdf5=False):
 def write_state(path, state):
     """Write a SolverSnapshot atomically, as HDF5 where the path ends in `.h5`, as binary proto otherwise."""
     if path.endswith(".h5"):
-        with replaced(path) as temporary:
+        with WholeFile(path) as temporary:
             _write_hdf5(temporary, state)
     else:
         write_message(path, _to_message(state))

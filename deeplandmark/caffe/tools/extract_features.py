@@ -2,8 +2,8 @@
 import numpy as np
 
 from deeplandmark.caffe.errors import CaffeError
-from deeplandmark.caffe.files.plain import replaced
 from deeplandmark.caffe.proto import caffe_pb2
+from deeplandmark.work.whole_file import WholeFile
 
 
 def extract_features(parser):
@@ -41,7 +41,7 @@ def extract_features(parser):
 
 
 def _write_arrays(path, arrays):
-    with replaced(path) as temporary:
+    with WholeFile(path) as temporary:
         if path.endswith(".npz"):
             with open(temporary, "wb") as file:                  # a name would get .npz added
                 np.savez(file, **arrays)

@@ -3,6 +3,8 @@ import os
 import random
 import time
 
+from deeplandmark.work.whole_file import write_bytes
+
 
 def fuzz(parser):
     """Read mutated definitions and weights: each must end in a net or an error.
@@ -27,8 +29,7 @@ def fuzz(parser):
             print(finding, flush=True)
             if options.save:
                 os.makedirs(options.save, exist_ok=True)
-                with open(os.path.join(options.save, f"{seed}_{finding.number}.{finding.kind}"), "wb") as stream:
-                    stream.write(finding.data)
+                write_bytes(os.path.join(options.save, f"{seed}_{finding.number}.{finding.kind}"), finding.data)
         print(f"{options.count} inputs in {time.monotonic() - start:.0f} seconds, {found} did not end well")
         return 1 if found else 0
     return run

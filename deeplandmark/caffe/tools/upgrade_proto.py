@@ -1,7 +1,7 @@
 """Definitions and weights of any age in today's form (tools/upgrade_*_proto_*.cpp)."""
 from deeplandmark.caffe.errors import CaffeError
-from deeplandmark.caffe.files.plain import write_bytes
 from deeplandmark.caffe.proto import caffe_pb2
+from deeplandmark.work.whole_file import write_bytes
 
 
 def _input_and_output(parser, what):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import zipfile
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.errors import ArchiveError, ListError
 from deeplandmark.work.progress import progress
+from deeplandmark.work.whole_file import WholeFile
 
 TRAIN_LIST, TEST_LIST = "trainImageList.txt", "testImageList.txt"
 OFFICIAL_PICTURES = 13466  # 10,000 in the training list, 3,466 in the validation list (paper, Sec. 5)
@@ -91,13 +91,8 @@ def unpack(zip_path: str | os.PathLike, folder: str | os.PathLike) -> None:
 
 def _unpack_one(archive, info, target):
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with archive.open(info) as source, temporary.open("wb") as copy:
-            shutil.copyfileobj(source, copy)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with archive.open(info) as source, WholeFile(target, durable=False) as temporary, open(temporary, "wb") as copy:
+        shutil.copyfileobj(source, copy)
 
 
 def _safe_name(info, zip_path):

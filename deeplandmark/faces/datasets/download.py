@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import urllib.error
 import urllib.request
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from deeplandmark.faces.errors import ArchiveError
 from deeplandmark.work.progress import counter
+from deeplandmark.work.whole_file import put_in_place
 
 OFFICIAL_URL = "http://mmlab.ie.cuhk.edu.hk/archive/CNN/data/train.zip"
 _CHUNK = 1 << 16
@@ -30,7 +30,7 @@ def download(url: str, file: str | os.PathLike, timeout: float = 20.0) -> Path:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, part, timeout)
-        os.replace(part, file)
+        put_in_place(part, file)
     except TimeoutError:
         raise ArchiveError(f"{url}: no byte within {timeout:g} seconds") from None
     except (OSError, http.client.HTTPException) as error:

@@ -9,6 +9,7 @@ import numpy as np
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.errors import ListError, PictureError
 from deeplandmark.faces.picture import read_grey
+from deeplandmark.work.whole_file import write_text
 
 # A path may hold blanks; it ends with the suffix of a picture.
 _PATH = re.compile(r"^(.*?\.(?:jpe?g|png|bmp|webp|tiff?|p[gpn]m))(?=\s|$)", re.IGNORECASE)
@@ -77,7 +78,7 @@ def write_list(list_path, annotations):
     Paths become relative to the list's folder. Raises ListError for a path outside it."""
     folder = Path(list_path).parent
     text = "".join(_format(annotation, folder) + "\r\n" for annotation in annotations)
-    Path(list_path).write_bytes(text.encode("utf-8"))
+    write_text(list_path, text)
 
 
 def read_face(annotation):

@@ -13,6 +13,7 @@ from deeplandmark.faces.datasets.picture_list import Annotation, write_list
 from deeplandmark.faces.synthetic.face import draw_face
 from deeplandmark.work.cores import cores, deaf_to_interrupts
 from deeplandmark.work.progress import progress
+from deeplandmark.work.whole_file import write_bytes, write_text
 
 PICTURES = "synthetic"       # the folder of the pictures, beside the lists
 MARKER = "synthetic.json"    # written last: what was made, so that it need not be made again
@@ -36,7 +37,7 @@ def generate(folder, train=2000, test=500, seed=0, jobs=None):
     faces = _draw_all(folder, [(0, i) for i in range(train)] + [(1, i) for i in range(test)], seed, jobs)
     write_list(folder / LISTS[0], faces[:train])
     write_list(folder / LISTS[1], faces[train:])
-    (folder / MARKER).write_text(json.dumps(wanted) + "\n")
+    write_text(folder / MARKER, json.dumps(wanted) + "\n")
     return folder
 
 
@@ -65,7 +66,7 @@ def _draw_one(folder, seed, key):
     image, landmark_px, bbox = draw_face(rng)
     path = folder / PICTURES / f"{('train', 'test')[split]}_{place:05d}.jpg"
     quality = int(rng.integers(55, 97))
-    path.write_bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
+    write_bytes(path, cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes(), durable=False)
     return Annotation(path, bbox, landmark_px, LISTS[split], place + 1)
 
 

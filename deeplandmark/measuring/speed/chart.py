@@ -1,4 +1,5 @@
 """The cost of a face over the number of faces a call, as a picture."""
+from deeplandmark.measuring.plotting import save_figure
 from deeplandmark.measuring.speed.prediction import BATCHES, MANY
 
 
@@ -35,4 +36,4 @@ def draw_chart(path, series, floors):
     axes.set_title("Picture in memory to points, 23 networks")
     axes.grid(True, which="both", alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path)
