@@ -7,14 +7,14 @@ import torch
 
 from deeplandmark.caffe.blob import ParamBlob, make_blobs
 from deeplandmark.caffe.errors import NetError
-from deeplandmark.caffe.execution import BlobRunner
 from deeplandmark.caffe.files.model_file import copy_weights, graph_to_proto, read_weights, write_hdf5, write_message
 from deeplandmark.caffe.files.prototxt import read_source
 from deeplandmark.caffe.mode import MODE
 from deeplandmark.caffe.module import build_module, named_blobs, new_context
 from deeplandmark.caffe.net_batches import BatchMethods
+from deeplandmark.caffe.net_callbacks import Watchers, WatchMethods
+from deeplandmark.caffe.net_execution import BlobRunner
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.caffe.watching import Watchers, WatchMethods
 
 
 class LayerHandle:

@@ -6,7 +6,7 @@ from deeplandmark.caffe.errors import CaffeError, SolverError
 from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.solvers import get_solver
 from deeplandmark.caffe.solvers.group import SolverGroup
-from deeplandmark.caffe.stacked.operations import NotStackable
+from deeplandmark.caffe.stacked.layers import NotStackable
 from deeplandmark.training.collapse import Watch
 from deeplandmark.training.network_training import constant_loss
 from deeplandmark.work.processes import end_with

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.caffe.layers import hdf5_rows
+from deeplandmark.caffe.files import hdf5_rows
 
 
 def write(folder, name, data, **others):

@@ -9,8 +9,8 @@ from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.solvers import get_solver
 from deeplandmark.caffe.solvers.group import SolverGroup
 from deeplandmark.caffe.stacked.functions import MaxPooling
+from deeplandmark.caffe.stacked.layers import NotStackable
 from deeplandmark.caffe.stacked.nets import StackedNets
-from deeplandmark.caffe.stacked.operations import NotStackable
 
 DATA = """
 layer {{ name: "data" type: "HDF5Data" top: "data" top: "landmark"

@@ -1,0 +1,1 @@
+"""The drawing of a net without Graphviz; `caffe.draw` is what users call."""

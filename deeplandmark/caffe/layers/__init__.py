@@ -1,7 +1,6 @@
 """The layer types, one file per family. Importing this package fills the registry."""
 from deeplandmark.caffe.layers import (
     accuracy,  # noqa: F401
-    activations,  # noqa: F401
     class_loss,  # noqa: F401
     contrastive_loss,  # noqa: F401
     convolution,  # noqa: F401
@@ -16,7 +15,6 @@ from deeplandmark.caffe.layers import (
     inner_product,  # noqa: F401
     lmdb_data,  # noqa: F401
     local_share,  # noqa: F401
-    loss,  # noqa: F401
     lrn,  # noqa: F401
     neuron,  # noqa: F401
     normalise,  # noqa: F401
@@ -26,6 +24,7 @@ from deeplandmark.caffe.layers import (
     python_layer,  # noqa: F401
     recurrent,  # noqa: F401
     reduction,  # noqa: F401
+    regression_loss,  # noqa: F401
     scale,  # noqa: F401
     shape,  # noqa: F401
     softmax,  # noqa: F401

@@ -4,7 +4,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from deeplandmark.caffe.layers.memory import channels_innermost
+from deeplandmark.caffe.layers.memory_format import channels_innermost
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.caffe.layers.windows import WindowLayer
 

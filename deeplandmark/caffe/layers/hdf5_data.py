@@ -4,9 +4,9 @@ import os
 
 import torch
 
+from deeplandmark.caffe.files.hdf5_rows import check_memory, open_rows
 from deeplandmark.caffe.files.plain import open_list
 from deeplandmark.caffe.layers.data import DataLayer
-from deeplandmark.caffe.layers.hdf5_rows import check_memory, open_rows
 from deeplandmark.caffe.layers.registry import layer
 
 

@@ -4,11 +4,11 @@ import os
 import numpy as np
 import torch
 
+from deeplandmark.caffe.files.pictures import channels_first, read_picture
 from deeplandmark.caffe.files.plain import open_list
 from deeplandmark.caffe.layers.data import DataLayer
-from deeplandmark.caffe.layers.pictures import channels_first, read_picture
+from deeplandmark.caffe.layers.data_transformer import DataTransformer, stack_items
 from deeplandmark.caffe.layers.registry import layer
-from deeplandmark.caffe.layers.transform import Transformer, stack_items
 
 
 class PictureList(DataLayer):
@@ -27,7 +27,7 @@ class PictureList(DataLayer):
         self.size = (p.new_height, p.new_width) if p.new_height else None
         self.batch_size = p.batch_size
         self.lines = self._read_list(p.source)
-        self.transform = Transformer(self)
+        self.transform = DataTransformer(self)
         self.order = self._new_order()
         self.position = self.transform.draw(p.rand_skip) if p.rand_skip else 0
         if self.position >= len(self.lines):

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from google.protobuf.message import DecodeError
 
+from deeplandmark.caffe.files.pictures import decode_picture
 from deeplandmark.caffe.layers.data import DataLayer
-from deeplandmark.caffe.layers.pictures import decode_picture
+from deeplandmark.caffe.layers.data_transformer import DataTransformer, stack_items
 from deeplandmark.caffe.layers.registry import layer
-from deeplandmark.caffe.layers.transform import Transformer, stack_items
 from deeplandmark.caffe.proto import caffe_pb2
 
 # LMDB refuses to open a database twice in one process; the nets of a process share it while one of them lives.
@@ -90,7 +90,7 @@ class Data(DataLayer):
             self.cursor = Cursor(path)
         except OSError as error:
             self.fail(f"cannot read its source {path!r}: {error}")
-        self.transform = Transformer(self)
+        self.transform = DataTransformer(self)
 
     def reshape(self, bottom_shapes):
         shape = self.transform.output_shape(self._picture(self._datum()).shape)

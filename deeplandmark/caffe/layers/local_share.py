@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from deeplandmark.caffe.fillers import constant
 from deeplandmark.caffe.layers.base import Layer
-from deeplandmark.caffe.layers.memory import channels_innermost
+from deeplandmark.caffe.layers.memory_format import channels_innermost
 from deeplandmark.caffe.layers.registry import layer
 
 

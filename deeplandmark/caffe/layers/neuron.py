@@ -1,8 +1,12 @@
-"""Layers that work on each value alone: ReLU, TanH, Sigmoid, AbsVal, Power, Dropout."""
+"""Layers that work on each value alone (neuron_layer.hpp): ReLU and its kin, TanH, Power, Exp, Log, Dropout ..."""
+import math
+
 import torch
 import torch.nn.functional as F
 
+from deeplandmark.caffe.fillers import constant
 from deeplandmark.caffe.layers.base import Layer
+from deeplandmark.caffe.layers.no_backward import without_backward
 from deeplandmark.caffe.layers.registry import layer
 
 
@@ -80,3 +84,128 @@ class Dropout(NeuronLayer):
         # Drawn on the CPU so that one seed gives the same masks on every device.
         mask = torch.empty(x.shape).bernoulli_(keep, generator=self.context.generator).mul_(1 / keep)
         return x * mask.to(x.device),
+
+
+@layer("PReLU")
+class PReLU(NeuronLayer):
+    """max(0, x) + slope * min(0, x); the gradient exactly at 0 is the slope (prelu_layer.cpp).
+
+    Blob: slopes (C,), or one for all channels, shape (), with channel_shared; 0.25 unless there is a filler.
+    """
+
+    def create(self, bottom_shapes):
+        p, shape = self.param.prelu_param, bottom_shapes[0]
+        self._check_axes(shape)
+        self.channel_shared = p.channel_shared
+        self.add_blob(() if p.channel_shared else (shape[1],), p.filler if p.HasField("filler") else constant(0.25))
+
+    def reshape(self, bottom_shapes):
+        shape = tuple(bottom_shapes[0])
+        self._check_axes(shape)
+        if not self.channel_shared and shape[1] != self.blobs[0].numel():
+            self.fail(f"its slopes are for {self.blobs[0].numel()} channels, found a bottom of shape {shape}")
+        return [shape]
+
+    def forward(self, x):
+        return F.prelu(x, self.blobs[0].reshape(-1)),
+
+    def _check_axes(self, shape):
+        if len(shape) < 2:
+            self.fail(f"takes a bottom of at least 2 axes, found shape {tuple(shape)}")
+
+
+@layer("ELU")
+class ELU(NeuronLayer):
+    """x, or alpha * (exp(x) - 1) where x is not above 0; the gradient exactly at 0 is alpha."""
+
+    def forward(self, x):
+        return F.elu(x, self.param.elu_param.alpha),
+
+
+@layer("ReLU6")
+class ReLU6(NeuronLayer):
+    """min(max(0, x), 6), of Caffe's mobile forks; the gradient exactly at 0 and at 6 is 0."""
+
+    def forward(self, x):
+        return F.relu6(x),
+
+
+@layer("Clip")
+class Clip(NeuronLayer):
+    """max(min(x, max), min); values exactly at a bound pass the gradient on."""
+
+    def create(self, bottom_shapes):
+        p = self.param.clip_param
+        if not (p.HasField("min") and p.HasField("max")):
+            self.fail("clip_param needs min and max")
+
+    def forward(self, x):
+        return x.clamp(self.param.clip_param.min, self.param.clip_param.max),
+
+
+@layer("Swish")
+class Swish(NeuronLayer):
+    """x * sigmoid(beta * x)"""
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.param.swish_param.beta * x),
+
+
+@layer("BNLL")
+class BNLL(NeuronLayer):
+    """log(1 + exp(x)); its gradient takes exp(min(x, 50)), which is 1 beyond that in float32."""
+
+    def forward(self, x):
+        return F.softplus(x, threshold=50),
+
+
+class BaseLayer(NeuronLayer):
+    """Exp and Log: the logarithm of `base`, where -1 stands for e."""
+
+    def read_base(self, settings):
+        """log(base), a float."""
+        if settings.base == -1:
+            return 1.0
+        if not 0 < settings.base < math.inf:
+            self.fail(f"base must be above 0, or -1 for e; found {settings.base:g}")
+        return math.log(settings.base)
+
+
+@layer("Exp")
+class Exp(BaseLayer):
+    """base ^ (shift + scale * x)"""
+
+    def create(self, bottom_shapes):
+        p = self.param.exp_param
+        log_base = self.read_base(p)
+        self.inner, self.outer = log_base * p.scale, math.exp(log_base * p.shift)
+
+    def forward(self, x):
+        y = torch.exp(x * self.inner if self.inner != 1 else x)
+        return (y * self.outer if self.outer != 1 else y),
+
+
+@layer("Log")
+class Log(BaseLayer):
+    """log_base(shift + scale * x)"""
+
+    def create(self, bottom_shapes):
+        log_base = self.read_base(self.param.log_param)
+        if log_base == 0:
+            self.fail("base 1 has no logarithm")
+        self.factor = 1 / log_base
+
+    def forward(self, x):
+        p = self.param.log_param
+        y = torch.log(x * p.scale + p.shift)
+        return (y * self.factor if self.factor != 1 else y),
+
+
+@layer("Threshold")
+class Threshold(Layer):
+    """1 where x is above the threshold, strictly, else 0. Like Caffe's, it has no backward."""
+    exact_bottoms = exact_tops = 1
+    no_gradient_bottoms = (0,)
+
+    def forward(self, x):
+        return without_backward(self, (x > self.param.threshold_param.threshold).to(x.dtype), x),

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from deeplandmark.caffe.layers.base import Layer
-from deeplandmark.caffe.layers.memory import channels_innermost
+from deeplandmark.caffe.layers.memory_format import channels_innermost
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.caffe.limits import check_shape
 

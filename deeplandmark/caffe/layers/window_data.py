@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from deeplandmark.caffe.files.pictures import channels_first, read_picture
+from deeplandmark.caffe.files.window_file import WindowFileError, read_window_file
 from deeplandmark.caffe.layers.data import DataLayer
-from deeplandmark.caffe.layers.pictures import channels_first, read_picture
+from deeplandmark.caffe.layers.data_transformer import DataTransformer
 from deeplandmark.caffe.layers.registry import layer
-from deeplandmark.caffe.layers.transform import Transformer
-from deeplandmark.caffe.layers.window_file import WindowFileError, read_window_file
 
 
 class Cut(NamedTuple):
@@ -103,7 +103,7 @@ class WindowData(DataLayer):
         for kind, windows, count in zip(("background", "foreground"), self.windows, self.counts):
             if count and not windows:
                 self.fail(f"{path!r} has no {kind} windows, a batch needs {count}")
-        self.transform = Transformer(self)
+        self.transform = DataTransformer(self)
         self.mean = self._mean()
         self.cache = {}
 

@@ -1,0 +1,1 @@
+"""Training logs: written, read again, drawn."""

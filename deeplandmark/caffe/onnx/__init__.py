@@ -3,7 +3,7 @@ from deeplandmark.caffe.onnx import (
     convolution,  # noqa: F401
     indexing,  # noqa: F401
     local_share,  # noqa: F401
-    neurons,  # noqa: F401
+    neuron,  # noqa: F401
     normalise,  # noqa: F401
     operands,  # noqa: F401
     pooling,  # noqa: F401

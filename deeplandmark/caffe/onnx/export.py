@@ -5,9 +5,9 @@ from onnx import TensorProto, helper
 
 from deeplandmark.caffe.errors import FileFormatError, NetError
 from deeplandmark.caffe.module import to_torch
+from deeplandmark.caffe.onnx.batch_axes import CHOOSES_ROWS, find_batch_axes, is_source, trace
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder, UnknownExtents, Value
 from deeplandmark.caffe.onnx.registry import find_exporter
-from deeplandmark.caffe.onnx.shapes import CHOOSES_ROWS, find_batch_axes, is_source, trace
 from deeplandmark.work.whole_file import write_bytes
 
 _IR_VERSION = 8                  # the one of opset 17

@@ -1,6 +1,6 @@
 """Solvers under pycaffe's names: `get_solver(file)` and one class for each update rule."""
 
-from deeplandmark.caffe.solvers import parameter, updates
+from deeplandmark.caffe.solvers import solver_parameter, updates
 from deeplandmark.caffe.solvers.monitor import Monitor
 from deeplandmark.caffe.solvers.snapshot import latest_snapshot
 from deeplandmark.caffe.solvers.solver import Solver
@@ -45,4 +45,4 @@ _SOLVERS = {cls.rule.type: cls for cls in (SGDSolver, NesterovSolver, AdaGradSol
 
 def get_solver(param, **options):
     """Solver of the `type` that a solver file (or SolverParameter) names; options as those of Solver."""
-    return _SOLVERS[parameter.read(param).type](param, **options)
+    return _SOLVERS[solver_parameter.read(param).type](param, **options)

@@ -5,8 +5,8 @@ from deeplandmark.caffe.errors import SolverError
 from deeplandmark.caffe.solvers.learning_rate import learning_rate
 from deeplandmark.caffe.solvers.losses import NotFiniteError
 from deeplandmark.caffe.solvers.solver import is_due
+from deeplandmark.caffe.stacked.layers import NotStackable
 from deeplandmark.caffe.stacked.nets import StackedNets
-from deeplandmark.caffe.stacked.operations import NotStackable
 
 # What may differ from solver to solver: the rest decides how the common steps are done.
 _OWN_FIELDS = ("net", "net_param", "train_net", "train_net_param", "test_net", "test_net_param", "snapshot_prefix",

@@ -8,7 +8,7 @@ from google.protobuf import text_format
 
 from deeplandmark.caffe.errors import FileFormatError, SolverError
 from deeplandmark.caffe.logs.log import Log
-from deeplandmark.caffe.solvers import nets, parameter, updates
+from deeplandmark.caffe.solvers import nets, solver_parameter, updates
 from deeplandmark.caffe.solvers.learning_rate import current_step, learning_rate
 from deeplandmark.caffe.solvers.losses import LossWindow, NotFiniteError
 from deeplandmark.caffe.solvers.report import Stopwatch, log_display, log_test
@@ -52,7 +52,7 @@ class Solver:
     rule = None  # update rule class; None: the one that `type` names
 
     def __init__(self, param, device=None, log=None):
-        self.param = parameter.read(param)
+        self.param = solver_parameter.read(param)
         self.log = log or Log()
         self.log.info("solver.cpp:45", "Initializing solver from parameters: \n"
                       + text_format.MessageToString(self.param).rstrip())

@@ -3,7 +3,7 @@ from functools import partial
 
 import torch
 
-from deeplandmark.caffe.stacked.operations import NotStackable, operation, unstacked
+from deeplandmark.caffe.stacked.layers import NotStackable, operation, unstacked
 from deeplandmark.caffe.stacked.recorded import RecordedPass, cuda_graph
 
 # f with f(max(a, b)) = max(f(a), f(b)): it may as well be applied after the maximum, to a quarter of the numbers.

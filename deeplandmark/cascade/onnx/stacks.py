@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.onnx.batch_axes import find_batch_axes, is_source, trace
 from deeplandmark.caffe.onnx.builder import Value
 from deeplandmark.caffe.onnx.registry import find_exporter
-from deeplandmark.caffe.onnx.shapes import find_batch_axes, is_source, trace
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_blob
 from deeplandmark.cascade.networks import PREDICTION
 from deeplandmark.cascade.onnx.layers import operation, windows_beside_each_other

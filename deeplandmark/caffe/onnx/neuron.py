@@ -1,4 +1,4 @@
-"""Layers that work on each value alone (layers/neuron.py, layers/activations.py)."""
+"""Layers that work on each value alone (layers/neuron.py)."""
 import numpy as np
 from onnx import TensorProto
 

@@ -8,7 +8,7 @@ from deeplandmark.caffe.files.blob_proto import blob_shape, blob_to_array
 from deeplandmark.caffe.layers.stored_blob import read_blob_file
 
 
-class Transformer:
+class DataTransformer:
     """Turns pictures into the items of a batch as the transform_param of a layer says: (x - mean) * scale.
 
     A crop_size x crop_size piece is cut out: anywhere in TRAIN, in the middle in TEST (offsets rounded down). With

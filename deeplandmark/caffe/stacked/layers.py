@@ -8,7 +8,7 @@ one. Adding a type is one function.
 """
 import torch
 
-from deeplandmark.caffe.layers.loss import smooth_l1
+from deeplandmark.caffe.layers.regression_loss import smooth_l1
 from deeplandmark.caffe.stacked.functions import Convolution, MaxPooling, SwapRows, Tanh
 
 
