@@ -6,9 +6,9 @@ import re
 import sys
 from pathlib import Path
 
-from deeplandmark.caffe.files.plain import write_bytes
 from deeplandmark.caffe.layers import registry
 from deeplandmark.caffe.layers.data import DataLayer
+from deeplandmark.work.whole_file import write_bytes
 
 PAGE = Path(__file__).with_name("caffe.md")
 BEGIN, END = "<!-- layers: begin -->\n", "<!-- layers: end -->\n"
