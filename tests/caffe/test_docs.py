@@ -1,22 +1,8 @@
-"""docs/caffe.md: its Python runs as it stands, and its table has every layer type."""
+"""docs/caffe.md: its table has every layer type."""
 import importlib.util
-import re
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-def test_the_page_s_python_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / "caffe.md").read_text(), re.S | re.M)
-    assert len(blocks) > 5
-    names = {}
-    for block in blocks:
-        exec(compile(block, "caffe.md", "exec"), names)
-    assert names["scores"].shape == (2, 3) and names["everything"]["score"].shape == (13, 3)
-    assert names["outputs"]["score"].shape == (2, 3) and names["prepared"].shape == (3, 12, 12)
-    assert names["solver"].iter == 5 and (tmp_path / "run_iter_10.solverstate").exists()
-    assert "unknown type 'Relu'" in capsys.readouterr().out
 
 
 def test_the_table_is_that_of_the_registry():
