@@ -1,4 +1,4 @@
-"""Measure the map from a detector's boxes to the training list's: the rows of faces/detection/box_map.py.
+"""Measure the map from a detector's boxes to the training list's: the rows of detectors/box_map.py.
 
 examples:
   deeplandmark fit_boxes --data dataset/train

@@ -183,7 +183,10 @@ def test_flags_that_stand_alone_are_those_of_some_command():
         assert set(FLAG.findall(page.read_text(encoding="utf-8"))) <= known, page
 
 
-def test_links_lead_somewhere():
+def test_links_and_files_are_there():
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
             assert re.match(r"https?://", target) or (page.parent / target).exists(), (page.name, target)
+        for file in re.findall(r"\bdeeplandmark/[\w/]+\.(?:py|json|onnx)\b", text):
+            assert (ROOT / file).exists(), (page.name, file)

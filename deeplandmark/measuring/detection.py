@@ -67,7 +67,7 @@ def evaluate_detected(cascade, detector, annotations, threads):
     Parameters
     ----------
     cascade : Cascade
-    detector : one of faces/detection
+    detector : one of detectors/
     annotations : list of Annotation
     threads : int
 

@@ -133,7 +133,7 @@ class CascadeNodes:
         return np.array(scale), np.array(shift)
 
     def _confidence(self, b, levels, spread):
-        """The formula of cascade/confidence.py: (n, k)."""
+        """The formula of confidence/confidence.py: (n, k)."""
         count = len(self.levels)
         width = self._half(b, b.node("Gather", self.faces.size, b.constant([0]), axis=2))           # (n, 1, 1)
         weights = self.settings.confidence
