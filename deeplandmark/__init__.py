@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 __all__ = ["Cascade", "Faces", "__version__"]
 
 # Where each public name is: it is imported when it is asked for, and with it no more than it needs.
-_PLACES = {"Cascade": "deeplandmark.cascade.cascade", "Faces": "deeplandmark.cascade.cascade"}
+_PLACES = {"Cascade": "deeplandmark.cascade.cascade", "Faces": "deeplandmark.faces.result"}
 
 if TYPE_CHECKING:                                                # what editors and type checkers see of them
-    from deeplandmark.cascade.cascade import Cascade, Faces
+    from deeplandmark.cascade.cascade import Cascade
+    from deeplandmark.faces.result import Faces
 
     __version__: str
 else:

@@ -1,4 +1,5 @@
 """The cascade as one graph, run by ONNX Runtime: needs no torch."""
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class OnnxEngine:
 
     def __init__(self, path, threads=1):
         self._session = _session(path)
-        self._threads, self._pool = threads, ThreadPoolExecutor(threads) if threads > 1 else None
+        self._threads, self._pool, self._pool_process = threads, None, None
         metadata = self._session.get_modelmeta().custom_metadata_map
         if metadata.get("deeplandmark") != str(FORMAT):
             raise ValueError(f"{path}: not a cascade exported by this version "
@@ -103,9 +104,17 @@ class OnnxEngine:
 
         def run(part):
             return self._session.run(_OUTPUTS, {"image": image, "boxes": boxes32[part]})
-        found = list((self._pool.map if self._pool else map)(run, parts))
+        found = list((self._workers().map if self._threads > 1 else map)(run, parts))
         joined = found[0] if len(found) == 1 else [np.concatenate(arrays) for arrays in zip(*found)]
         return joined if len(boxes) < 2 else [_restored(array, order) for array in joined]
+
+    def _workers(self):
+        """The pool of threads; one of its own in a forked process, where the parent's threads are not."""
+        process = os.getpid()
+        if self._pool_process != process:
+            # Two calls at once may each make one: the first to be let go ends its threads when its work is done.
+            self._pool, self._pool_process = ThreadPoolExecutor(self._threads), process
+        return self._pool
 
 
 def _around(image, boxes, reach):

@@ -1,5 +1,7 @@
 """Networks of a model folder in torch, and the cascade run by them: for training, and to check the ONNX one."""
+import os
 from collections import namedtuple
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,7 @@ class TorchEngine:
     def __init__(self, settings, modules, run_network=None):
         self.settings, self._modules = settings, modules
         self._run_network = run_network or _run_network
+        _survive_forks()
         self.levels = sorted({network.level for network in modules})
 
     def run(self, image, boxes, level):
@@ -80,6 +83,14 @@ class TorchEngine:
             if level > 1 and layer is not None:
                 hidden[network] = layer
         return answers
+
+
+@cache
+def _survive_forks():
+    """In a forked process torch would wait for ever for threads that only its parent has: there it is to do without.
+    What it is told is told to the thread alone that tells it, so this must be the one that was forked."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def load_modules(folder, settings=None):

@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# A kind of box says how it frames a face. "list": as the lists of the paper's archive do, a square from the brows to below
+# the mouth. Every detector gives this kind (see detectors/box_map.py); a system names the kind that it was trained on.
+LIST_KIND = "list"
+_EXPECTED = "boxes are (n, 4): left, top, right, bottom of each face, in pixels"
+
 
 @dataclass(frozen=True)
 class BBox:
@@ -88,6 +93,39 @@ def usable(boxes):
         boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).astype(np.float32)
         sides = boxes[:, 2:] - boxes[:, :2]
     return (np.abs(boxes) < 1e6).all(axis=1) & (sides >= 1 / 16).all(axis=1)
+
+
+def face_boxes(boxes):
+    """Boxes of n faces as float64 (n, 4): left, top, right, bottom in pixels, of anything that numpy makes such an array
+    of; n may be 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For anything else, and for a box that is not `usable`, saying which it is.
+    """
+    try:
+        array = np.asarray(boxes, np.float64)
+    except (TypeError, ValueError) as error:                     # texts, or lists of several lengths
+        raise type(error)(f"{_EXPECTED}; found {_described(boxes)}") from None
+    if array.size == 0:
+        return array.reshape(0, 4)
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise ValueError(f"{_EXPECTED}; found {_described(boxes, array.shape)}")
+    bad = ~usable(array)
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise ValueError(f"box {i}, {array[i].tolist()}, has no area, or lies a million pixels away; the order is left, "
+                         "top, right, bottom (not x, y, width, height: right is x + width, bottom y + height)")
+    return array
+
+
+def _described(boxes, shape=None):
+    if hasattr(boxes, "boxes"):                                  # of a detector, or found faces
+        return f"{type(boxes).__name__}: pass its .boxes"
+    if boxes is None or shape is None:
+        return "None" if boxes is None else f"{type(boxes).__name__} {str(boxes)[:60]}"
+    return f"shape {shape}" + (": one face is [[left, top, right, bottom]]" if shape == (4,) else "")
 
 
 def centred_windows(boxes, points_px, half_side):

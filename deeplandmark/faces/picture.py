@@ -38,7 +38,7 @@ def decode_upright(data):
     if data.startswith(_JPEG):
         return image  # has no transparency
     whole = _decode(data, cv2.IMREAD_UNCHANGED)
-    return _over_white(whole, image) if whole.ndim == 3 and whole.shape[2] == 4 else image
+    return _transparent_over_white(whole, image) if whole.ndim == 3 and whole.shape[2] == 4 else image
 
 
 def write_picture(path, image):
@@ -58,16 +58,22 @@ def write_picture(path, image):
         raise OSError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def _over_white(whole, image):
+def over_white(image):
+    """A picture with opacity, uint8 (h, w, 4), laid over white: uint8 (h, w, 3)."""
+    result = np.empty((*image.shape[:2], 3), np.uint8)
+    for row, whole_row in zip(result, image):  # one by one: a large picture's floats would fill the memory
+        opacity = whole_row[:, 3:].astype(np.float32) / 255
+        row[:] = np.rint(whole_row[:, :3] * opacity + 255 * (1 - opacity))
+    return result
+
+
+def _transparent_over_white(whole, image):
     """`image` mixed with white where `whole`, the same picture as its file holds it (h, w, 4), is transparent."""
     if whole.dtype == np.uint16:
         whole = (whole >> 8).astype(np.uint8)
     if whole.dtype != np.uint8 or not np.array_equal(whole[..., :3], image):
         return image  # OpenCV turned it by its orientation, or changed its colours: its transparency lies elsewhere
-    for row, whole_row in zip(image, whole):  # one by one: a large picture's floats would fill the memory
-        opacity = whole_row[:, 3:].astype(np.float32) / 255
-        row[:] = np.rint(row * opacity + 255 * (1 - opacity))
-    return image
+    return over_white(whole)
 
 
 def _read(path, decode, *flags):

@@ -7,11 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
-from deeplandmark import Cascade
+from deeplandmark import Cascade, Faces
 from deeplandmark.caffe import TEST
 from deeplandmark.caffe.net import Net
 from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
+from deeplandmark.detectors import Detections
 from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.metrics import failure_rate
@@ -41,6 +44,7 @@ def test_shapes_and_types(cascade, picture):
     assert faces.confidence.shape == (3, 5) and ((faces.confidence > 0) & (faces.confidence <= 1)).all()
     assert all(array.dtype == np.float32 for array in (faces.points, faces.confidence, faces.levels, faces.first))
     assert np.array_equal(faces.points, faces.levels[:, -1])
+    assert isinstance(faces, Faces) and np.array_equal(faces.boxes, BOXES.astype(np.float32)) and faces.scores is None
     empty = cascade.locate(picture, np.zeros((0, 4)))
     assert empty.points.shape == (0, 5, 2) and empty.levels.shape == (0, 3, 5, 2) and empty.confidence.shape == (0, 5)
 
@@ -75,13 +79,34 @@ def test_colour_is_read_as_opencv_gives_it(cascade, picture):
 
 
 @pytest.mark.parametrize("image, boxes, message", [
-    (np.zeros((9, 9), np.float32), [[0, 0, 5, 5]], "uint8"), (np.zeros((9, 9, 4), np.uint8), [[0, 0, 5, 5]], "uint8"),
+    (np.full((9, 9), 9, np.float32), [[0, 0, 5, 5]], "uint8"), (np.zeros((9, 9, 5), np.uint8), [[0, 0, 5, 5]], "uint8"),
     (np.zeros((0, 9), np.uint8), [[0, 0, 5, 5]], "picture"), (np.zeros((9, 9), np.uint8), [[0, 0, 5]], "boxes are"),
-    (np.zeros((9, 9), np.uint8), [[5, 0, 5, 5]], "no area"),
-    (np.zeros((9, 9), np.uint8), [[0, 0, 5, np.nan]], "no area")])
+    (np.zeros((9, 9), np.uint8), [[5, 0, 5, 5]], "no area"), (np.zeros((9, 9), np.uint8), [[0, 0, 5, np.nan]], "no area"),
+    (np.zeros((9, 9), np.uint8), [[50, 40, 30, 30]], "not x, y, width, height"),
+    (np.zeros((9, 9), np.uint8), [0, 0, 5, 5], r"one face is \[\[left, top, right, bottom\]\]"),
+    (np.zeros((9, 9), np.uint8), ["0,0,5,5"], "boxes are .n, 4.: .* found list \\['0,0,5,5'"),
+    (np.zeros((9, 9), np.uint8), [[0, 0, 5, 5], [1, 2]], "boxes are"),
+    (np.zeros((9, 9), np.uint8), Detections.of([[0, 0, 5, 5]], [1]), "found Detections: pass its .boxes"),
+    (np.zeros((9, 9), np.uint8), None, "boxes are .* found None")])
 def test_what_cannot_be_used_is_refused(cascade, image, boxes, message):
     with pytest.raises(ValueError, match=message):
         cascade.locate(image, boxes)
+
+
+def test_boxes_that_are_no_numbers_at_all(cascade, picture):
+    for boxes in ({"left": 1}, [object()], cascade.locate(picture, BOXES)):
+        with pytest.raises(TypeError, match="boxes are .* found"):
+            cascade.locate(picture, boxes)
+
+
+def test_other_kinds_of_picture(cascade, picture, tmp_path):
+    expected = cascade.predict(picture, BOXES)
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    for image in (tmp_path / "a.png", str(tmp_path / "a.png"), picture[..., None], picture / 255,
+                  torch.from_numpy(picture), Image.fromarray(picture)):
+        assert np.array_equal(cascade.predict(image, BOXES), expected)
+        (found,) = cascade.predict_many([(image, BOXES)])
+        assert np.allclose(found, expected, rtol=0, atol=2e-3)
 
 
 def test_odd_pictures_give_finite_points(cascade):
