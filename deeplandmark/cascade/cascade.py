@@ -182,8 +182,8 @@ def _level(level):
 
 
 def _engine_of(path, backend, threads):
-    """(engine, "onnx" or "torch") of an exported cascade, or of a model folder: by its cascade.onnx where that belongs to
-    its networks."""
+    """(engine, "onnx" or "torch") of an exported cascade, or of a model folder: by its cascade.onnx where that belongs
+    to its networks."""
     if not path.is_dir():
         if backend == "torch":
             raise ValueError(f"{path} is not a folder: torch runs model folders")

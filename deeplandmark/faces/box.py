@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A kind of box says how it frames a face. "list": as the lists of the paper's archive do, a square from the brows to below
-# the mouth. Every detector gives this kind (see detectors/box_map.py); a system names the kind that it was trained on.
+# A kind of box says how it frames a face. "list": as the lists of the paper's archive do, a square from the brows to
+# below the mouth. Every detector gives this kind (see detectors/box_map.py); a system names the one it was trained on.
 LIST_KIND = "list"
 _EXPECTED = "boxes are (n, 4): left, top, right, bottom of each face, in pixels"
 
@@ -96,8 +96,8 @@ def usable(boxes):
 
 
 def face_boxes(boxes):
-    """Boxes of n faces as float64 (n, 4): left, top, right, bottom in pixels, of anything that numpy makes such an array
-    of; n may be 0.
+    """Boxes of n faces as float64 (n, 4): left, top, right, bottom in pixels, of anything that numpy makes such an
+    array of; n may be 0.
 
     Raises
     ------
@@ -115,8 +115,8 @@ def face_boxes(boxes):
     bad = ~usable(array)
     if bad.any():
         i = int(np.argmax(bad))
-        raise ValueError(f"box {i}, {array[i].tolist()}, has no area, or lies a million pixels away; the order is left, "
-                         "top, right, bottom (not x, y, width, height: right is x + width, bottom y + height)")
+        raise ValueError(f"box {i}, {array[i].tolist()}, has no area, or lies a million pixels away; the order is "
+                         "left, top, right, bottom (not x, y, width, height: right is x + width, bottom y + height)")
     return array
 
 

@@ -1,7 +1,7 @@
 """A stream of pictures through any system: read and worked on ahead in threads, some pictures together, in order."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,7 @@ def locate_in_order(locate_group: Callable, pictures: Iterable, jobs: int | None
     if errors not in ("raise", "yield"):
         raise ValueError(f"errors is 'raise' or 'yield', found {errors!r}")
     jobs = jobs or cores()
-    total = len(pictures) if hasattr(pictures, "__len__") else None
+    total = len(pictures) if isinstance(pictures, Sized) else None
     chunks = in_chunks(pictures, group_size(total, jobs), _pixels_in_memory, PIXELS_HELD)
     found = in_order(partial(locate_group, **options), chunks, jobs, ahead=2)
     return (_raised_or(each, errors) for group in found for each in group)

@@ -76,12 +76,12 @@ def _as_uint8(image):
         return image
     if not np.issubdtype(image.dtype, np.floating):
         how = "(image >> 8).astype('uint8')" if image.dtype == np.uint16 else "image.astype('uint8')"
-        raise ValueError(f"a picture is uint8, 0 to 255, or float, 0 to 1; found {image.dtype}: pass {how} if its values "
-                         f"are 0 to {65535 if image.dtype == np.uint16 else 255}")
+        raise ValueError(f"a picture is uint8, 0 to 255, or float, 0 to 1; found {image.dtype}: pass {how} if its "
+                         f"values are 0 to {65535 if image.dtype == np.uint16 else 255}")
     low, high = float(image.min()), float(image.max())
     if not (low >= 0 and high <= 1):                             # nor where one is not a number
-        raise ValueError(f"a float picture is 0 (black) to 1 (white); found {image.dtype} from {low:g} to {high:g}: pass "
-                         "image.astype('uint8') if its values are 0 to 255")
+        raise ValueError(f"a float picture is 0 (black) to 1 (white); found {image.dtype} from {low:g} to {high:g}: "
+                         "pass image.astype('uint8') if its values are 0 to 255")
     return np.rint(image * np.float32(255)).astype(np.uint8)
 
 

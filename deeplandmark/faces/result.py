@@ -3,9 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
+
+_Kind = TypeVar("_Kind", bound="Faces")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """The n faces of a picture; n may be 0. All arrays are float32, places in pixels: (0, 0) is the middle of the first.
+    """The n faces of a picture; n may be 0. Arrays are float32, places in pixels: (0, 0) is the middle of the first.
 
     `len(faces)` is n. `faces[0]`, and each face of `for face in faces`, is a `Face`; `faces[1:3]`, `faces[[2, 0]]` and
     `faces[faces.confidence.min(1) > 0.9]` are `Faces` of these only.
@@ -54,16 +56,22 @@ class Faces:
     def __iter__(self) -> Iterator[Face]:
         return map(self._face, range(len(self)))
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int | np.integer) -> Face: ...
+
+    @overload
+    def __getitem__(self: _Kind, index: slice | list | np.ndarray) -> _Kind: ...
+
+    def __getitem__(self, index):
         """The `Face` of a whole number; the `Faces` of a slice, of a list of numbers or of a mask, bool (n,)."""
         if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
-            return self._face(index)
+            return self._face(int(index))
         if isinstance(index, list):
-            index = np.asarray(index, None if len(index) else int)
+            index = np.asarray(index, None if index else int)
         if not isinstance(index, (slice, np.ndarray)) or isinstance(index, np.ndarray) and index.ndim != 1:
             raise TypeError(f"faces are taken by a number, a slice, a list of numbers or a mask; found {index!r}")
-        rows = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return type(self)(**{name: None if array is None else array[index] for name, array in rows})
+        arrays: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return type(self)(**{name: None if array is None else array[index] for name, array in arrays.items()})
 
     def _face(self, i: int) -> Face:
         return Face(self.points[i], self.confidence[i], self.boxes[i],

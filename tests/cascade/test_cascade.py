@@ -81,7 +81,8 @@ def test_colour_is_read_as_opencv_gives_it(cascade, picture):
 @pytest.mark.parametrize("image, boxes, message", [
     (np.full((9, 9), 9, np.float32), [[0, 0, 5, 5]], "uint8"), (np.zeros((9, 9, 5), np.uint8), [[0, 0, 5, 5]], "uint8"),
     (np.zeros((0, 9), np.uint8), [[0, 0, 5, 5]], "picture"), (np.zeros((9, 9), np.uint8), [[0, 0, 5]], "boxes are"),
-    (np.zeros((9, 9), np.uint8), [[5, 0, 5, 5]], "no area"), (np.zeros((9, 9), np.uint8), [[0, 0, 5, np.nan]], "no area"),
+    (np.zeros((9, 9), np.uint8), [[5, 0, 5, 5]], "no area"),
+    (np.zeros((9, 9), np.uint8), [[0, 0, 5, np.nan]], "no area"),
     (np.zeros((9, 9), np.uint8), [[50, 40, 30, 30]], "not x, y, width, height"),
     (np.zeros((9, 9), np.uint8), [0, 0, 5, 5], r"one face is \[\[left, top, right, bottom\]\]"),
     (np.zeros((9, 9), np.uint8), ["0,0,5,5"], "boxes are .n, 4.: .* found list \\['0,0,5,5'"),

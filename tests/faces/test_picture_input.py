@@ -37,8 +37,9 @@ def test_colour_of_every_kind(image):
     assert np.array_equal(grey_picture(image), cv2.cvtColor(BGR, cv2.COLOR_BGR2GRAY))
 
 
-@pytest.mark.parametrize("image", [GREY, GREY[..., None], GREY / 255, Image.fromarray(GREY), torch.from_numpy(GREY.copy()),
-                                   torch.from_numpy(GREY.copy())[None], torch.from_numpy(GREY.copy())[..., None]],
+@pytest.mark.parametrize("image", [
+    GREY, GREY[..., None], GREY / 255, Image.fromarray(GREY), torch.from_numpy(GREY.copy()),
+    torch.from_numpy(GREY.copy())[None], torch.from_numpy(GREY.copy())[..., None]],
                          ids=lambda image: f"{type(image).__name__}{tuple(np.shape(image))}")
 def test_grey_of_every_kind(image):
     assert np.array_equal(uint8_picture(image), GREY) and np.array_equal(grey_picture(image), GREY)
@@ -53,8 +54,9 @@ def test_files_are_read_upright(file):
         uint8_picture(file.with_name("b.png"))
 
 
-@pytest.mark.parametrize("image", [BGRA, BGRA / 255, Image.fromarray(RGBA), torch.from_numpy(RGBA.transpose(2, 0, 1).copy())],
-                         ids=["array", "float", "pillow", "tensor"])
+@pytest.mark.parametrize("image", [
+    BGRA, BGRA / 255, Image.fromarray(RGBA), torch.from_numpy(RGBA.transpose(2, 0, 1).copy())],
+    ids=["array", "float", "pillow", "tensor"])
 def test_opacity_is_laid_over_white_as_in_files(image, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), BGRA)
     assert np.array_equal(uint8_picture(image), read_upright(tmp_path / "a.png"))
@@ -77,13 +79,16 @@ def test_pillow_pictures_of_other_modes():
 
 @pytest.mark.parametrize("image, error, words", [
     (None, TypeError, "None, which cv2.imread gives"), (3, TypeError, "found int"), ([[1, 2]], TypeError, "found list"),
-    (b"bytes", TypeError, "found bytes"), (np.array("face.jpg"), ValueError, "uint8"), (object(), TypeError, "found object"),
+    (b"bytes", TypeError, "found bytes"), (np.array("face.jpg"), ValueError, "uint8"),
+    (object(), TypeError, "found object"),
     (np.zeros((3, 8, 9), np.uint8), ValueError, r"channels come last, pass image.transpose\(1, 2, 0\)"),
     (np.zeros((2, 8, 9, 3), np.uint8), ValueError, "one picture at a time"),
-    (torch.zeros(2, 3, 8, 9), ValueError, "one picture at a time"), (np.zeros((8, 9, 5), np.uint8), ValueError, r"\(8, 9, 5\)"),
+    (torch.zeros(2, 3, 8, 9), ValueError, "one picture at a time"),
+    (np.zeros((8, 9, 5), np.uint8), ValueError, r"\(8, 9, 5\)"),
     (np.zeros((0, 9), np.uint8), ValueError, "a picture has pixels"), (np.zeros(9, np.uint8), ValueError, r"\(9,\)"),
     (np.full((8, 9), 255.0), ValueError, r"from 255 to 255: pass image.astype\('uint8'\)"),
-    (np.full((8, 9), -0.1), ValueError, "0 .black. to 1 .white."), (np.full((8, 9), np.nan), ValueError, "float picture is 0"),
+    (np.full((8, 9), -0.1), ValueError, "0 .black. to 1 .white."),
+    (np.full((8, 9), np.nan), ValueError, "float picture is 0"),
     (np.zeros((8, 9), np.int64), ValueError, r"int64: pass image.astype\('uint8'\)"),
     (np.zeros((8, 9), np.uint16), ValueError, r"uint16: pass \(image >> 8\).astype"),
     (np.zeros((8, 9), bool), ValueError, "bool"), (np.zeros((8, 9), complex), ValueError, "complex128")])
