@@ -15,13 +15,13 @@ import os
 import sys
 from pathlib import Path
 
+from deeplandmark.cascade.families import PAPER
 from deeplandmark.cascade.settings import PAPER_SETTINGS
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.faces.datasets.archive import open_archive
 from deeplandmark.measuring.ablation import ABLATIONS, needs_frozen, row_text, run, save_rows
 from deeplandmark.training.prepare import Plan, prepare
-from deeplandmark.training.samples import AUGMENTATION, default_shift
 from deeplandmark.work.whole_file import write_text
 
 
@@ -40,9 +40,8 @@ def _ablate(args):
     ablation, out = ABLATIONS[args.what], Path(args.out, args.what)
     archive = open_archive(args.data, Path("dataset", Path(args.data).stem))
     for frozen in (False, True)[:1 + needs_frozen(ablation)]:
-        plan = Plan(ablation.level, PAPER_SETTINGS, AUGMENTATION["paper"][ablation.level],
-                    default_shift(ablation.level), seed=args.seed, frozen=frozen,
-                    start_from=args.start_from if ablation.level > 1 else None)
+        plan = Plan.of(PAPER, PAPER_SETTINGS, ablation.level, seed=args.seed, frozen=frozen,
+                       start_from=args.start_from if ablation.level > 1 else None)
         prepare(plan, archive.train_list, args.frozen_train if frozen else args.train, args.jobs)
     out.mkdir(parents=True, exist_ok=True)
     print(f"{args.what}: {args.iterations} iterations each; mean error in % of the box width (failures in %)",

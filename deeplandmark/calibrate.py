@@ -42,11 +42,12 @@ def calibrate(args):
     )
     from deeplandmark.cascade.confidence.error_from_hidden_layers import fit_error
     from deeplandmark.cascade.networks import LEVELS
-    from deeplandmark.cascade.settings import FILE_NAME, CascadeSettings
+    from deeplandmark.cascade.settings import CascadeSettings
     from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
 
-    if not Path(args.model, FILE_NAME).is_file():
-        raise ValueError(f"{args.model}: no model folder of ours, it has no {FILE_NAME}")
+    description = Path(args.model, CascadeSettings.FILE_NAME)
+    if not description.is_file():
+        raise ValueError(f"{args.model}: no model folder of ours, it has no {description.name}")
     # Without what was fitted before: it may belong to other networks.
     settings, modules = load_modules(args.model, replace(CascadeSettings.load(args.model), confidence=None))
     engine, export = TorchEngine(settings, modules), _exporter(args.model)
@@ -59,12 +60,12 @@ def calibrate(args):
         prediction = fit_error(observe(engine, training_part(faces), TRAINING_COPIES, args.seed))
     fitted = replace(settings, level_1_share=share,
                      confidence=fit_confidence(observations, settings.points.mirror, prediction))
-    _save(fitted, Path(args.model, FILE_NAME), export)
+    _save(fitted, description, export)
     last = observations.levels.shape[1]
     failures = 100 * (1 - observations.right(last).mean())
     return (f"confidence of {last} levels fitted on {len(held)} held-back faces, {len(observations.width)} views: "
             f"{failures:.2f} % of their points are failures; share of level 1 in the points: {share:.3f}; "
-            f"written to {args.model}/{FILE_NAME}")
+            f"written to {description}")
 
 
 def _exporter(model):

@@ -7,11 +7,11 @@ from pathlib import Path
 from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command
-from deeplandmark.faces import POINT_NAMES
 from deeplandmark.faces.datasets.archive import TEST_LIST, open_archive
 from deeplandmark.faces.datasets.imglab import read_imglab
 from deeplandmark.faces.datasets.picture_list import read_list, too_many_bad
 from deeplandmark.faces.errors import ListError
+from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.measuring.evaluation import evaluate, spread
 from deeplandmark.measuring.report import save_json, save_report
 from deeplandmark.measuring.report_table import table
@@ -88,7 +88,7 @@ def _read_faces(options, points):
     list_path = Path(options.list) if options.list else _default_list(options)
     problems = []
     if list_path.suffix.lower() == ".xml":
-        if points != len(POINT_NAMES):
+        if points != len(FIVE_POINTS):
             raise ListError(f"{list_path}: imglab's points are read as the usual five, the model finds {points}")
         annotations = read_imglab(list_path, problems, options.images)
     else:

@@ -10,10 +10,10 @@ examples:
 import argparse
 import sys
 
-from deeplandmark.cascade.settings import SETTINGS
 from deeplandmark.commandline.arguments import positive, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.commandline.variant_options import add_variant_argument
 from deeplandmark.training.templates import RECIPES, check_nets, generate
 
 ABLATIONS = ("s0", "s3", "s4", "s5", "s6", "s7")
@@ -52,8 +52,7 @@ def _variable(text):
 def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark generate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--variant", default="paper", choices=list(SETTINGS),
-                        help="family of templates (default: paper)")
+    add_variant_argument(parser)
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
     parser.add_argument("--effort", type=positive, default=1.0, metavar="X", help="factor on the number of iterations")
     parser.add_argument("--levels", type=_levels, default=(1, 2, 3), metavar="1,2,3")

@@ -9,16 +9,15 @@ examples:
 import argparse
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-from deeplandmark.cascade.settings import FILE_NAME, SETTINGS, CascadeSettings, settings_of
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.commandline.variant_options import add_variant_argument
 from deeplandmark.faces.datasets.archive import open_archive
+from deeplandmark.models.families import family_of, settings_of
 from deeplandmark.training.prepare import Plan, prepare
-from deeplandmark.training.samples import AUGMENTATION, default_shift
 from deeplandmark.training.show_samples import show_samples
 
 
@@ -53,17 +52,16 @@ def _prepare(args):
 
 def _plan(args):
     _check_start(args)
-    plan = Plan(args.level, settings_of(args.variant, args.own.points), AUGMENTATION[args.variant][args.level],
-                default_shift(args.level, args.variant), seed=args.seed, start_from=args.start_from,
-                frozen=args.frozen or args.variant == "original")
-    if args.copies is not None:
-        plan = replace(plan, copies=args.copies)
-    return plan
+    family, settings = family_of(args.variant), settings_of(args.variant, args.own.points)
+    changes = {} if args.copies is None else {"copies": args.copies}
+    return Plan.of(family, settings, args.level, seed=args.seed, start_from=args.start_from,
+                   frozen=args.frozen or family.frozen, **changes)
 
 
 def _check_start(args):
-    if args.start_from and args.level > 1 and Path(args.start_from, FILE_NAME).is_file():
-        names = CascadeSettings.load(args.start_from).points.names
+    kind = type(settings_of(args.variant))
+    if args.start_from and args.level > 1 and Path(args.start_from, kind.FILE_NAME).is_file():
+        names = kind.load(args.start_from).points.names
         if names != args.own.points.names:
             raise ValueError(f"--start-from {args.start_from} finds {' '.join(names)}, the samples are of "
                              f"{' '.join(args.own.points.names)}: give the --points that it was trained with")
@@ -77,7 +75,7 @@ def _parser():
                         help="folder or zip with trainImageList.txt (default: DEEPLANDMARK_DATA)")
     parser.add_argument("--unpack-to", metavar="DIR", help="where a zip is unpacked (default: dataset/NAME)")
     parser.add_argument("--out", metavar="DIR", help="gets {level}_{name}/ (default: train; train-NAME with --points)")
-    parser.add_argument("--variant", default="paper", choices=list(SETTINGS))
+    add_variant_argument(parser)
     add_points_argument(parser)
     parser.add_argument("--frozen", action="store_true",
                         help="patches cut once and for all, for nets generated with --frozen; "

@@ -12,10 +12,11 @@ import argparse
 import sys
 import time
 
-from deeplandmark.cascade.settings import SETTINGS, settings_of
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.commandline.variant_options import add_variant_argument
+from deeplandmark.models.families import settings_of
 from deeplandmark.work.processes import end_with
 from deeplandmark.work.progress import duration
 
@@ -52,7 +53,7 @@ def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark train", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("level", type=int, choices=(1, 2, 3))
-    parser.add_argument("--variant", default="paper", choices=list(SETTINGS))
+    add_variant_argument(parser)
     parser.add_argument("--only", type=_names, metavar="NAMES", help="networks to train, such as 2_LE1,2_LE2")
     parser.add_argument("--jobs", type=whole_number(1), metavar="N",
                         help="processes that train at a time (default: one a core; 1 on a GPU)")

@@ -13,9 +13,9 @@ from deeplandmark.cascade.confidence.confidence import point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_blob, hidden_odds, weights_in_use
 from deeplandmark.cascade.level_1_share import blended
 from deeplandmark.cascade.model_folder import MARK
-from deeplandmark.cascade.networks import PREDICTION
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.box import reproject
+from deeplandmark.networks.network import PREDICTION
 from deeplandmark.networks.windows import frames_of, see, windows_of
 
 Found = namedtuple("Found", "levels spread confidence first hidden")
@@ -29,8 +29,8 @@ class TorchEngine:
     settings : CascadeSettings
     modules : dict of Network to NetModule
     run_network : callable
-        (module, inputs (n, 1, rows, columns)) -> answers (n, num_output), hidden layer (n, D) or None; for modules of
-        another kind.
+        (module, inputs (n, channels, rows, columns)) -> answers (n, num_output), hidden layer (n, D) or None; for
+        modules of another kind.
 
     Attributes
     ----------
@@ -76,7 +76,8 @@ class TorchEngine:
                 continue
             windows = windows_of(network, boxes, points_px)
             seen = [see(network, image, window, self.settings) for image, window in zip(images, windows)]
-            output, layer = self._run_network(module, np.array(seen, np.float32).reshape(-1, 1, *network.size))
+            inputs = np.array(seen, np.float32).reshape(-1, network.channels, *network.size)
+            output, layer = self._run_network(module, inputs)
             output = output.reshape(len(boxes), len(network.points), 2)
             in_frame = self.settings.encoding.decode(output.astype(np.float64))
             answers.append((network, reproject(frames_of(network, boxes, windows), in_frame)))
@@ -117,8 +118,8 @@ def load_modules(folder, settings=None):
 
 
 def _run_network(module, data):
-    """A network's answers float32 (n, num_output) to inputs float32 (n, 1, rows, columns), and its hidden layer (n, D)
-    or None."""
+    """A network's answers float32 (n, num_output) to inputs float32 (n, channels, rows, columns), and its hidden layer
+    (n, D) or None."""
     graph = module.graph
     names = {graph.blob_names[i]: i for i in graph.outputs}
     with torch.inference_mode():
@@ -161,7 +162,7 @@ def average(answers, shape):
 def _load_network(network, folder):
     stem = folder / network.full_name
     module = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel")
-    shape = _run_network(module, np.zeros((1, 1, *network.size), np.float32))[0].shape
+    shape = _run_network(module, np.zeros((1, network.channels, *network.size), np.float32))[0].shape
     if shape != (1, network.num_output):
         raise CaffeError(f"{stem}.prototxt: its output has shape {shape}, expected (1, {network.num_output})")
     return module

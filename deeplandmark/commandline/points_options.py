@@ -4,10 +4,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplandmark.faces.points import FIVE_POINTS, Points
+from deeplandmark.faces.points import FIVE_POINTS, SETS, Points
 from deeplandmark.faces.points_file import read_points
+from deeplandmark.models.families import FAMILIES
 
-_TAKEN = ("original", "wide", "synthetic")      # model-original/, model-wide/, model-synthetic/ are of others
+# model-wide/, model-synthetic/ and so on are the folders of others.
+_TAKEN = ("synthetic", *(name for name in FAMILIES if name != "paper"))
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class OwnPoints:
     ----------
     points : Points
     name : str
-        Of the file, without its ending; empty for the usual five.
+        Of the file, without its ending, or 68, 88; empty for the usual five.
     """
     points: Points = FIVE_POINTS
     name: str = ""
@@ -31,10 +33,13 @@ class OwnPoints:
 def add_points_argument(parser):
     """Adds --points; its OwnPoints is the attribute `own` of what is parsed."""
     parser.add_argument("--points", dest="own", type=_own_points, default=OwnPoints(), metavar="FILE",
-                        help="points file, for points of your own (docs/own_points.md); default: the usual five")
+                        help=f"set of points: {', '.join(SETS)}, or a points file of your own (docs/own_points.md); "
+                        "default: the usual five")
 
 
 def _own_points(path):
+    if path in SETS:
+        return OwnPoints() if SETS[path] == FIVE_POINTS else OwnPoints(SETS[path], path)
     name = Path(path).stem
     if not re.fullmatch(r"[\w.-]+", name, re.ASCII) or name.startswith(_TAKEN):
         raise argparse.ArgumentTypeError(f"{path}: its name becomes that of folders (model-NAME): letters, digits, . _ "

@@ -3,16 +3,82 @@
 Coordinates: the centre of the left top pixel is (0, 0), as in OpenCV. A matrix is (2, 3) float64 and takes x, y of the
 original to x, y of the result.
 """
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from deeplandmark.faces.box import BBox
+from deeplandmark.faces.points import FIVE_POINTS
 
-MIRROR_PAIRS = ((0, 1), (3, 4))  # left and right eye, left and right mouth corner
+
+@dataclass(frozen=True)
+class Face:
+    """A face that a pose can be drawn for.
+
+    Attributes
+    ----------
+    image : uint8 (h, w) or (h, w, 3)
+    box : float64 (4,), left, top, right, bottom, pixels
+    points_px : float64 (k, 2), x then y, pixels
+    """
+    image: np.ndarray
+    box: np.ndarray
+    points_px: np.ndarray
 
 
-def mirror(image, landmark_px, bbox, mirror_pairs=MIRROR_PAIRS):
+@dataclass(frozen=True)
+class Augmentation:
+    """How far the pose of a face is changed; drawn uniformly from -most to +most.
+
+    Attributes
+    ----------
+    angle : float
+        Rotation about the middle of the box, degrees.
+    scale, shift : float
+        Change of the box: size (natural logarithm of the factor) and place (fraction of the box).
+    mirror : bool
+        Whether every other sample is mirrored.
+    """
+    angle: float = 12.0
+    scale: float = 0.06
+    shift: float = 0.04
+    mirror: bool = True
+
+
+NO_AUGMENTATION = Augmentation(angle=0.0, scale=0.0, shift=0.0, mirror=False)
+
+
+def posed(face, augmentation, mirrored, points, rng):
+    """The Face under a pose drawn from an augmentation; picture, box and points change together.
+
+    Parameters
+    ----------
+    face : Face
+    augmentation : Augmentation
+    mirrored : bool
+        Whether this one is mirrored, before it is turned.
+    points : Points
+        What the points of the face are.
+    rng : numpy.random.Generator
+    """
+    image, box, points_px = face.image, face.box, face.points_px
+    if mirrored:
+        image, points_px, bbox = mirror(image, points_px, BBox(*box), points.pairs)
+        box = bbox.as_array()
+    angle, scale, dx, dy = rng.uniform(-1, 1, 4) * (augmentation.angle, augmentation.scale, *[augmentation.shift] * 2)
+    if angle:
+        turn = similarity(BBox(*box), angle)
+        image = cv2.warpAffine(image, turn, image.shape[1::-1], flags=cv2.INTER_LINEAR,
+                               borderMode=cv2.BORDER_REPLICATE)
+        points_px = apply(turn, points_px)
+    middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+    middle = middle + np.array([dx, dy]) * 2 * half
+    half = half * np.exp(scale)
+    return Face(image, np.concatenate([middle - half, middle + half]), points_px)
+
+
+def mirror(image, landmark_px, bbox, mirror_pairs=FIVE_POINTS.pairs):
     """Left and right exchanged: (image, landmark_px (k, 2), bbox) of the mirrored picture.
 
     `mirror_pairs` lists the points that change places, so that "left" stays left in the picture.
@@ -22,7 +88,7 @@ def mirror(image, landmark_px, bbox, mirror_pairs=MIRROR_PAIRS):
     return cv2.flip(image, 1), mirror_points(landmark_px, width, mirror_pairs), mirrored_bbox
 
 
-def mirror_points(landmark_px, picture_width, mirror_pairs=MIRROR_PAIRS):
+def mirror_points(landmark_px, picture_width, mirror_pairs=FIVE_POINTS.pairs):
     """Landmarks (..., k, 2) of the mirrored picture, float64."""
     mirrored = np.array(landmark_px, dtype=np.float64)
     mirrored[..., 0] = picture_width - 1 - mirrored[..., 0]

@@ -14,6 +14,8 @@ Where a window reaches over the picture's edge, ``area`` sees the picture's bord
 
 Coordinates: pixel i covers i-0.5 .. i+0.5, so a point at (0, 0) is the middle of the first pixel.
 """
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -24,11 +26,11 @@ FLAT = 1e-4
 
 
 def cut(image, window, size, rule="area"):
-    """The part of a grey picture inside a window, resampled.
+    """The part of a picture inside a window, resampled.
 
     Parameters
     ----------
-    image : uint8 array, shape (h, w)
+    image : uint8 array, shape (h, w) grey or (h, w, 3) colour
     window : sequence of 4 floats
         left, top, right, bottom in pixels; may reach over the edge of the picture.
     size : (rows, columns) of the patch.
@@ -36,7 +38,7 @@ def cut(image, window, size, rule="area"):
 
     Returns
     -------
-    float32 array, shape (rows, columns), in the picture's 0..255.
+    float32 array, shape (rows, columns) or (rows, columns, 3), in the picture's 0..255.
 
     Raises
     ------
@@ -58,7 +60,10 @@ def _cut_area(image, window, size):
     first_row, by_row = area_weights(top, bottom, size[0], image.shape[0])
     first_column, by_column = area_weights(left, right, size[1], image.shape[1])
     part = image[first_row:first_row + by_row.shape[1], first_column:first_column + by_column.shape[1]]
-    return by_row @ part.astype(np.float32) @ by_column.T
+    part = part.astype(np.float32)
+    if part.ndim == 2:
+        return by_row @ part @ by_column.T
+    return np.stack([by_row @ part[..., channel] @ by_column.T for channel in range(part.shape[2])], axis=-1)
 
 
 def area_weights(start, stop, count, length):
@@ -93,7 +98,7 @@ def area_weights(start, stop, count, length):
 
 
 def _cut_truncate(image, window, size):
-    height, width = image.shape
+    height, width = image.shape[:2]
     left, top, right, bottom = (int(edge) for edge in window)      # towards zero, as Python's int does
     left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
     right, bottom = min(max(right, left), width - 1), min(max(bottom, top), height - 1)
@@ -101,7 +106,38 @@ def _cut_truncate(image, window, size):
     return cv2.resize(part, (size[1], size[0]), interpolation=cv2.INTER_LINEAR).astype(np.float32)
 
 
-def normalise(patch):
-    """Each patch by itself, over its last two axes: (x - mean) / sqrt(variance + FLAT)."""
-    patch = patch - patch.mean((-2, -1), keepdims=True)
-    return patch / np.sqrt(patch.var((-2, -1), keepdims=True) + FLAT)
+@dataclass(frozen=True)
+class Normalisation:
+    """How the values of a patch become those that a network is given.
+
+    Attributes
+    ----------
+    mean, deviation : float or None
+        (x - mean) / deviation, the same for every patch; None: (x - its mean) / sqrt(its variance + FLAT), each patch
+        by itself, all of its channels together.
+    """
+    mean: float = None
+    deviation: float = None
+
+    def __post_init__(self):
+        if (self.mean is None) != (self.deviation is None) or self.deviation is not None and not self.deviation > 0:
+            raise ValueError(f"normalisation: a mean of {self.mean} and a deviation of {self.deviation}")
+
+    def apply(self, patch):
+        """A patch (channels, rows, columns), normalised: float32."""
+        if self.mean is not None:
+            return (patch - np.float32(self.mean)) / np.float32(self.deviation)
+        patch = patch - patch.mean()
+        return patch / np.sqrt(patch.var() + np.float32(FLAT))
+
+    def to_json(self):
+        """What a model folder's JSON file says of it: words, or the two numbers."""
+        return _WORDS if self.mean is None else {"mean": self.mean, "deviation": self.deviation}
+
+    @classmethod
+    def from_json(cls, value):
+        return cls() if value == _WORDS else cls(**value)
+
+
+EACH_PATCH = Normalisation()
+_WORDS = "each patch: (x - mean) / sqrt(variance + 0.0001)"

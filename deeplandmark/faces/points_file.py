@@ -9,7 +9,7 @@ import json
 import re
 from pathlib import Path
 
-from deeplandmark.faces.points import Points
+from deeplandmark.faces.points import known
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")               # it becomes part of the names of files and networks
 _TAKEN = ("f", "en", "nm")                                       # networks of a cascade's level 1
@@ -28,7 +28,7 @@ def read_points(path):
         if not isinstance(values, dict) or set(values) != {"names", "mirror"}:
             raise ValueError('expected {"names": [...], "mirror": [...]}')
         names = _names(values["names"])
-        return Points(names, _mirror(values["mirror"], names))
+        return known(names, _mirror(values["mirror"], names))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:                                  # also of JSON and of UTF-8

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplandmark.cascade.networks import PREDICTION
 from deeplandmark.cascade.settings import PAPER_SETTINGS
 from deeplandmark.faces.metrics import failure_rate
+from deeplandmark.networks.network import PREDICTION
 from deeplandmark.training.network_training import Folders, TrainingError
 from deeplandmark.training.templates import generate
 from deeplandmark.training.train_level import train_level

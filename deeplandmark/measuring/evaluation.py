@@ -6,7 +6,6 @@ from os.path import commonpath
 import numpy as np
 
 from deeplandmark.cascade.confidence.confidence import WITHIN, face_confidence
-from deeplandmark.faces import POINT_NAMES
 from deeplandmark.faces.datasets.picture_list import Problem, read_face, too_many_bad
 from deeplandmark.faces.errors import ListError, PictureError
 from deeplandmark.faces.metrics import detection_error, interocular_error, rejection_curve, reliability
@@ -60,7 +59,7 @@ class Evaluation:
     @property
     def names(self):
         """The points' names, as they are shown."""
-        return POINT_NAMES if self.is_usual else self.points.names
+        return self.points.shown
 
     @property
     def truth(self):

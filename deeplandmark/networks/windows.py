@@ -3,8 +3,10 @@
 The window of a network is the rectangle it sees; its frame is the rectangle its target is measured in: the face box at
 level 1, the window itself at levels 2 and 3. Windows, frames and boxes are left, top, right, bottom in pixels.
 """
+import numpy as np
+
 from deeplandmark.faces.box import centred_windows, reproject
-from deeplandmark.faces.cutting import cut, normalise
+from deeplandmark.faces.cutting import cut
 
 
 def windows_of(network, boxes, points_px):
@@ -28,5 +30,13 @@ def frames_of(network, boxes, windows):
 
 
 def see(network, image, window, settings):
-    """The network's input: float32 (rows, columns), normalised."""
-    return normalise(cut(image, window, network.size, settings.cutting))
+    """The network's input: float32 (channels, rows, columns), normalised.
+
+    image : uint8 (h, w) for a network that sees grey, (h, w, 3) for one that sees colours
+    """
+    return settings.normalisation.apply(channels_first(cut(image, window, network.size, settings.cutting)))
+
+
+def channels_first(patch):
+    """A patch (rows, columns) or (rows, columns, channels) as (channels, rows, columns)."""
+    return patch[None] if patch.ndim == 2 else np.ascontiguousarray(patch.transpose(2, 0, 1))

@@ -13,7 +13,7 @@ import numpy as np
 
 from deeplandmark.caffe.files.prototxt import read_solver
 from deeplandmark.caffe.solvers.snapshot import latest_snapshot
-from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.check_before_training import mismatch
 from deeplandmark.training.samples_mark import prepared
 from deeplandmark.work.whole_file import WholeFile, write_text
@@ -150,7 +150,7 @@ class NetworkTraining:
         return digest.hexdigest()
 
 
-def new_trainings(settings: CascadeSettings, level, folders, names=None):
+def new_trainings(settings: ModelSettings, level, folders, names=None):
     """NetworkTraining of every network of a level (or of those named).
 
     Raises

@@ -17,11 +17,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, posed
 from deeplandmark.faces.datasets.picture_list import Problem, is_held_back, read_face, read_list, too_many_bad
 from deeplandmark.faces.errors import PictureError
+from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.hdf5_writer import HDF5Writer
-from deeplandmark.training.samples import NO_AUGMENTATION, Augmentation, Face, posed, sample, start_points, wide_sample
+from deeplandmark.training.samples import sample, start_points, wide_sample
 from deeplandmark.training.samples_mark import marker_file, prepared, write_marker
 from deeplandmark.work.cores import cores, deaf_to_interrupts
 from deeplandmark.work.processes import single_threaded_children
@@ -38,7 +39,7 @@ class Plan:
     Attributes
     ----------
     level : int
-    settings : CascadeSettings
+    settings : ModelSettings
     frozen : bool
         Whether patches are cut once and for all. Otherwise the data layer draws their poses, as the template says.
     augmentation : Augmentation
@@ -52,7 +53,7 @@ class Plan:
         Model folder whose predictions patches are centred on; None: the true points, shifted.
     """
     level: int
-    settings: CascadeSettings
+    settings: ModelSettings
     augmentation: Augmentation
     shift: float = 0.0
     copies: int = 8
@@ -60,14 +61,21 @@ class Plan:
     start_from: str = None
     frozen: bool = False
 
+    @classmethod
+    def of(cls, family, settings, level, **changes):
+        """As a Family has it, with changes of the attributes below."""
+        values = {"augmentation": family.augmentation.get(level, Augmentation()), "shift": family.shift.get(level, 0.0),
+                  "frozen": family.frozen}
+        return cls(level, settings, **{**values, **changes})
+
     @property
     def networks(self):
         return self.settings.of_level(self.level)
 
     def fingerprint(self, list_path):
         """Changes whenever the samples would."""
-        values = {**asdict(self), "start_from": bool(self.started_from())}    # which weights counts, not where they lie
-        for fitted in ("confidence", "level_1_share"):           # after the training
+        values = {**asdict(self), "start_from": bool(self.started_from())}   # which weights counts, not where they lie
+        for fitted in self.settings.FITTED:                      # after the training
             del values["settings"][fitted]
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + Path(list_path).read_bytes())
         for path in self.started_from():
@@ -176,7 +184,7 @@ def _make_chunk(plan, faces):
 
 
 def _make(plan, index, annotation):
-    face = Face(read_face(annotation), annotation.bbox.as_array(), annotation.landmark_px)
+    face = Face(read_face(annotation, plan.settings.channels), annotation.bbox.as_array(), annotation.landmark_px)
     # A generator for each face: what is drawn does not depend on who draws, or on what the others drew.
     rng = np.random.default_rng([plan.seed, plan.level, index])
     if is_held_back(index):

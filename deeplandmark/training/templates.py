@@ -1,11 +1,12 @@
 """Prototxt from Jinja2 templates: for every network a training net, a deploy net and a solver."""
 import re
 import traceback
+from functools import lru_cache
 from pathlib import Path
 
-from deeplandmark.cascade.networks import MAX_SHIFT, networks
-from deeplandmark.cascade.settings import SETTINGS, patch_extent
 from deeplandmark.faces.points import FIVE_POINTS
+from deeplandmark.models.families import family_of
+from deeplandmark.networks.settings import patch_extent
 from deeplandmark.work.whole_file import write_text
 
 RECIPES = ("fast", "full")
@@ -28,14 +29,14 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
     kind : "train", "deploy" or "solver"
     folder : path
         Where the templates are.
-    variant : "paper", "wide" or "original"
-        Family of structures and solver.
+    variant : str
+        The family: see models/families.py.
     structure : str, optional
         Another structure than the table's: s3 ... s7 for an ablation of S0.
     recipe, effort
         Training plan, and a factor on its iterations.
     frozen : bool
-        Whether the training patches are cut already (`prepare --frozen`); those of the original's family always are.
+        Whether the training patches are cut already (`prepare --frozen`); those of some families always are.
     variables : dict of str -> str or float, optional
         Further variables of the templates, such as rotation or loss.
     prototxt, train, model : str
@@ -47,20 +48,21 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
         For an error in a template, naming file and line.
     """
     import jinja2  # only training needs it
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(str(folder)), undefined=jinja2.StrictUndefined,
-                                     keep_trailing_newline=True)
+
+    family = family_of(variant)
     name = f"{variant}_solver" if kind == "solver" else kind
     values = dict(
         level=network.level, name=network.name, num_output=network.num_output, rows=network.size[0],
-        columns=network.size[1], structure=f"{variant}_{structure or network.structure}", variant=variant,
-        recipe=recipe, effort=effort, frozen=frozen or variant == "original",
-        extent=patch_extent(network, SETTINGS[variant]), half_side=network.half_side,
-        max_shift=MAX_SHIFT.get(network.level), seed=seed,
+        columns=network.size[1], channels=network.channels, structure=f"{variant}_{structure or network.structure}",
+        recipe=recipe, effort=effort, frozen=frozen or family.frozen,
+        extent=patch_extent(network, family.encoding), normalisation=family.normalisation,
+        half_side=network.half_side, max_shift=family.shift.get(network.level), seed=seed,
         train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
         train_source=f"{train}/{network.full_name}/train.txt", test_source=f"{train}/{network.full_name}/test.txt",
         snapshot_prefix=f"{model}/{network.full_name}/")
     try:
-        return environment.get_template(f"{name}.prototxt.template").render(values, **(variables or {}))
+        template = _environment(str(folder), family.system).get_template(f"{name}.prototxt.template")
+        return template.render({**values, **family.variables.get(network.level, {}), **(variables or {})})
     except jinja2.TemplateSyntaxError as error:
         raise ValueError(f"{error.filename or error.name}:{error.lineno}: {error.message}") from None
     except jinja2.TemplateNotFound as error:
@@ -69,9 +71,17 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
         raise ValueError(f"{_place(error)}: {error}") from None
 
 
+@lru_cache(maxsize=8)
+def _environment(folder, system):
+    """Looks for templates in the system's folder, then in that of all; compiles each once, and again when edited."""
+    import jinja2
+    return jinja2.Environment(loader=jinja2.FileSystemLoader([f"{folder}/{system}", folder]),
+                              undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+
+
 def settable(folder=None):
     """The variables that templates have a default for, `set NAME = NAME | default(...)`: a sorted list."""
-    texts = (path.read_text(encoding="utf-8") for path in Path(folder or template_folder()).glob("*.template"))
+    texts = (path.read_text(encoding="utf-8") for path in Path(folder or template_folder()).rglob("*.template"))
     return sorted({name for text in texts for name in re.findall(r"\bset (\w+) = \1 \| default\b", text)})
 
 
@@ -98,7 +108,9 @@ def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, points=FIVE
             raise ValueError(f"no template has a variable {name} to be set (known: {', '.join(settable(folder))})")
     out.mkdir(parents=True, exist_ok=True)
     paths = []
-    for network in networks(points, levels):
+    for network in family_of(settings.get("variant", "paper")).networks(points):
+        if network.level not in levels:
+            continue
         structure = s0 if network.structure == "s0" else None
         for kind in ("train", "deploy", "solver"):
             path = out / f"{network.full_name}_{kind}.prototxt"

@@ -18,7 +18,7 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
 
     Parameters
     ----------
-    settings : CascadeSettings
+    settings : ModelSettings
     level : int
     folders : Folders
     names : list of str, optional

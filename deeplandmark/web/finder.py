@@ -4,8 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from deeplandmark.faces import POINT_NAMES
-from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.web.picture import decode
 
 
@@ -43,7 +41,7 @@ class Finder:
         """What the page must know of the cascade and the limits, ready for JSON."""
         settings = self._cascade.settings
         return {"points": list(settings.points.names),
-                "names": list(POINT_NAMES if settings.points == FIVE_POINTS else settings.points.names),
+                "names": list(settings.points.shown),
                 "levels": list(self._cascade.levels),
                 "half_sides": {str(level): max(network.half_side for network in settings.of_level(level))
                                for level in self._cascade.levels if level > 1},

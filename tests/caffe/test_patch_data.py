@@ -78,6 +78,21 @@ def test_poses_fill_their_range_and_are_drawn_anew(tmp_path):
     assert not np.allclose(shift[:40], np.tile(stored, (10, 1))[:40] - moving.forward()["landmark"][:40])
 
 
+def test_the_channels_of_a_colour_window_move_together(tmp_path):
+    """Blobs of three brightnesses at one place: each channel shows it there, under every pose; fixed numbers end it."""
+    landmark = write(tmp_path)
+    grey = np.stack([blob(*point) for point in landmark])
+    write(tmp_path, window=np.concatenate([grey, grey // 2, grey // 3], axis=1))
+    top = net(tmp_path, "rotation: 30 scale: 0.2 shift: 0.3 mean: 0 deviation: 255").forward()
+    assert top["data"].shape == (40, 3, 20, 30) and 0 <= top["data"].min() and top["data"].max() <= 1
+    for channel, share in enumerate((1, 1 / 2, 1 / 3)):
+        assert np.abs(centres(top["data"][:, channel:channel + 1]) - top["landmark"]).max() < 0.015
+        assert np.allclose(top["data"][:, channel], top["data"][:, 0] * share, atol=0.012)
+    for wrong in ("mean: 127.5", "deviation: 128", "mean: 127.5 deviation: 0"):
+        with pytest.raises(NetError, match="mean and deviation, above 0, belong together"):
+            net(tmp_path, wrong)
+
+
 def test_one_colour_becomes_zeros(tmp_path):
     write(tmp_path, window=np.full((40, 1, 8, 8), 7, np.uint8))
     assert not net(tmp_path).forward()["data"].any()
@@ -95,5 +110,5 @@ def test_wrong_settings(tmp_path, extra, size, message):
 
 def test_wrong_files(tmp_path):
     write(tmp_path, window=np.zeros((40, 8, 8), np.uint8))
-    with pytest.raises(NetError, match=r"window \(1, H, W\)"):
+    with pytest.raises(NetError, match=r"window \(1 or 3, H, W\)"):
         net(tmp_path)

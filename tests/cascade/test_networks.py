@@ -78,7 +78,7 @@ def test_an_edited_template_is_the_net_that_trains(tmp_path):
     """Another num_output, a dropped layer and a new ReLU need no change anywhere else."""
     templates = tmp_path / "templates"
     shutil.copytree(template_folder(), templates, ignore=lambda _, names: [n for n in names if n.endswith(".prototxt")])
-    body = templates / "paper_s2.prototxt.template"
+    body = templates / "cascade" / "paper_s2.prototxt.template"
     text = body.read_text().replace("n=40", "n=24")
     text = re.sub(r'.*net\.P\("pool2".*\n', '{{ net.relu("relu2", "conv2") }}\n', text)
     body.write_text(text.replace('net.F("fc1", "pool2"', 'net.F("fc1", "conv2"'))
@@ -91,7 +91,7 @@ def test_an_edited_template_is_the_net_that_trains(tmp_path):
                                          ("n=60", "'sixty' is undefined")])
 def test_an_expression_that_fails_names_its_file_and_line(tmp_path, wrong, text):
     shutil.copytree(template_folder(), tmp_path / "t")
-    body = tmp_path / "t" / "paper_s2.prototxt.template"
+    body = tmp_path / "t" / "cascade" / "paper_s2.prototxt.template"
     right = {"net.F(": "net.G(", "n=num_output": 'n=num_output + "a"', "n=60": "n=sixty"}[wrong]
     body.write_text(body.read_text().replace(wrong, right))
     with pytest.raises(ValueError, match=rf"paper_s2\.prototxt\.template:\d+.*{text}"):
@@ -100,7 +100,7 @@ def test_an_expression_that_fails_names_its_file_and_line(tmp_path, wrong, text)
 
 def test_errors_in_a_template_name_the_file(tmp_path):
     shutil.copytree(template_folder(), tmp_path / "t")
-    body = tmp_path / "t" / "paper_s2.prototxt.template"
+    body = tmp_path / "t" / "cascade" / "paper_s2.prototxt.template"
     body.write_text(body.read_text() + "{{ net.CR( }}\n")
     with pytest.raises(ValueError, match=r"paper_s2\.prototxt\.template:\d+"):
         render(networks()[3], "deploy", folder=tmp_path / "t")
@@ -134,7 +134,7 @@ def test_training_nets_have_both_phases(tmp_path, monkeypatch):
 def test_the_command_finds_a_net_that_does_not_fit(tmp_path, capsys):
     from deeplandmark import generate as command
     shutil.copytree(template_folder(), tmp_path / "t", ignore=shutil.ignore_patterns("*.prototxt"))
-    body = tmp_path / "t" / "paper_s2.prototxt.template"
+    body = tmp_path / "t" / "cascade" / "paper_s2.prototxt.template"
     body.write_text(body.read_text().replace('"conv2", "pool1"', '"conv2", "pool9"'))
     assert command.main(["--templates", str(tmp_path / "t"), "--out", str(tmp_path / "out")]) == 1
     err = capsys.readouterr().err

@@ -3,8 +3,9 @@ import json
 
 import pytest
 
-from deeplandmark.cascade.settings import ORIGINAL_SETTINGS, PAPER_SETTINGS, CascadeSettings, settings_of
+from deeplandmark.cascade.settings import ORIGINAL_SETTINGS, PAPER_SETTINGS, CascadeSettings
 from deeplandmark.faces.points import Points
+from deeplandmark.models.families import settings_of
 
 MINE = settings_of("paper", Points(("ear", "chin"), (0, 1)))
 

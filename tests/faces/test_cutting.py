@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deeplandmark.faces.cutting import area_weights, cut, normalise
+from deeplandmark.faces.cutting import EACH_PATCH, Normalisation, area_weights, cut
 
 
 def overlap(start, stop, pixel, length):
@@ -64,8 +64,32 @@ def test_a_window_of_no_area_is_refused(window):
         cut(np.zeros((9, 9), np.uint8), window, (3, 3))
 
 
-def test_normalised_patches():
-    patches = np.random.default_rng(4).normal(3, 7, (5, 1, 15, 15))
-    found = normalise(patches)
-    assert np.allclose(found.mean((-2, -1)), 0) and np.allclose(found.std((-2, -1)), 1)
-    assert not normalise(np.full((1, 9, 9), 7.0)).any()           # one colour: zeros, not a division by 0
+@pytest.mark.parametrize("rule", ["area", "truncate"])
+def test_each_channel_of_a_colour_picture_is_cut_as_a_grey_one(rule):
+    image = np.random.default_rng(5).integers(0, 256, (40, 50, 3), np.uint8)
+    window = (3.2, -4.5, 44.1, 38.7)
+    found = cut(image, window, (11, 13), rule)
+    for channel in range(3):
+        grey = np.ascontiguousarray(image[..., channel])
+        assert np.allclose(found[..., channel], cut(grey, window, (11, 13), rule), atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_normalised_patches(channels):
+    """One patch has mean 0 and deviation 1 over all its channels together; one colour: zeros, not a division by 0."""
+    patch = np.random.default_rng(4).normal(3, 7, (channels, 15, 15))
+    found = EACH_PATCH.apply(patch)
+    assert found.mean() == pytest.approx(0, abs=1e-9) and found.std() == pytest.approx(1, abs=1e-5)
+    assert not EACH_PATCH.apply(np.full((channels, 9, 9), 7.0)).any()
+    assert np.allclose(Normalisation(127.5, 128).apply(patch), (patch - 127.5) / 128)
+
+
+@pytest.mark.parametrize("normalisation", [EACH_PATCH, Normalisation(127.5, 128)])
+def test_a_normalisation_written_and_read_again(normalisation):
+    assert Normalisation.from_json(normalisation.to_json()) == normalisation
+
+
+def test_half_a_normalisation_is_refused():
+    for values in ((127.5, None), (None, 128), (0, 0), (0, float("nan"))):
+        with pytest.raises(ValueError, match="normalisation"):
+            Normalisation(*values)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplandmark.faces import MIRROR_PAIRS, BBox, augment, box, mirror, similarity
+from deeplandmark.faces import FIVE_POINTS, BBox, augment, box, mirror, similarity
 
 edge = st.floats(-500, 500)
 length = st.floats(1, 400)
@@ -64,8 +64,8 @@ def test_projecting_into_nothing_is_an_error():
 @given(landmarks, st.integers(0, 2 ** 31))
 def test_mirrored_twice_is_the_same(landmark_px, seed):
     image = np.random.default_rng(seed).integers(0, 256, (7, 11), dtype=np.uint8)
-    once = mirror(image, landmark_px, BBox(1, 2, 6, 5), MIRROR_PAIRS)
-    again_image, again_px, again_box = mirror(*once, MIRROR_PAIRS)
+    once = mirror(image, landmark_px, BBox(1, 2, 6, 5), FIVE_POINTS.pairs)
+    again_image, again_px, again_box = mirror(*once, FIVE_POINTS.pairs)
     np.testing.assert_array_equal(again_image, image)
     np.testing.assert_allclose(again_px, landmark_px, atol=1e-9)
     assert again_box == BBox(1, 2, 6, 5)

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from deeplandmark.faces import BBox, ListError
-from deeplandmark.faces.datasets.imglab import cascade_box, five_points, read_imglab
+from deeplandmark.faces.datasets.imglab import cascade_box, read_imglab
+from deeplandmark.faces.points import IBUG_68
 
 POINTS = np.random.default_rng(3).integers(20, 90, (68, 2)).astype(float)
 
@@ -28,7 +29,7 @@ def test_a_face_is_five_points_and_a_square(tmp_path):
     assert found.bbox == cascade_box(BBox(20, 30, 80, 110))
     assert found.bbox.width == pytest.approx(found.bbox.height) == pytest.approx(0.89 * 70)
     np.testing.assert_allclose(found.bbox.centre, [50, 70 - 0.08 * 70])
-    assert five_points(np.stack([POINTS, POINTS])).shape == (2, 5, 2)
+    assert IBUG_68.to_five(np.stack([POINTS, POINTS])).shape == (2, 5, 2)
 
 
 def test_pictures_elsewhere_and_ignored_boxes(tmp_path):

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from deeplandmark.cascade.networks import networks
-from deeplandmark.cascade.settings import SETTINGS, CascadeSettings, settings_of
+from deeplandmark.cascade.settings import PAPER_SETTINGS, CascadeSettings
 from deeplandmark.commandline.points_options import add_points_argument
 from deeplandmark.faces.points import FIVE_POINTS, Points
 from deeplandmark.faces.points_file import read_points
+from deeplandmark.models.families import settings_of
 
 EARS = Points(("left_ear", "right_ear", "chin"), (1, 0, 2))
 
@@ -26,7 +27,7 @@ def test_pairs_and_positions_say_the_same(mirror, tmp_path):
 
 def test_the_usual_five_in_a_file_are_the_usual_five(tmp_path):
     points = read_points(written(tmp_path, {"names": FIVE_POINTS.names, "mirror": [["LE", "RE"], ["RM", "LM"]]}))
-    assert points == FIVE_POINTS and settings_of("paper", points) is SETTINGS["paper"]
+    assert points == FIVE_POINTS and settings_of("paper", points) == PAPER_SETTINGS
     assert read_points(written(tmp_path, {"names": ["tip"], "mirror": []})) == Points(("tip",), (0,))
 
 

@@ -5,11 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeplandmark.cascade.networks import networks
-from deeplandmark.cascade.settings import ORIGINAL_SETTINGS, PAPER_SETTINGS, CascadeSettings, Encoding
+from deeplandmark.cascade.settings import ORIGINAL_SETTINGS, PAPER_SETTINGS, CascadeSettings
+from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, posed
 from deeplandmark.faces.box import project, reproject
 from deeplandmark.faces.points import FIVE_POINTS
+from deeplandmark.networks.family import Encoding
 from deeplandmark.networks.windows import frames_of, windows_of
-from deeplandmark.training.samples import NO_AUGMENTATION, Augmentation, Face, posed, sample, start_points
+from deeplandmark.training.samples import sample, start_points
 from deeplandmark.training.show_samples import points_in_patch
 
 BY_NAME = {network.full_name: network for network in networks()}

@@ -12,10 +12,11 @@ from deeplandmark import prepare as command
 from deeplandmark.caffe import TRAIN, Net
 from deeplandmark.cascade.cascade import Cascade
 from deeplandmark.cascade.settings import PAPER_SETTINGS
+from deeplandmark.faces.augment import Augmentation, Face
 from deeplandmark.faces.datasets.picture_list import read_face, read_list
 from deeplandmark.faces.errors import ListError
 from deeplandmark.training.prepare import Plan, prepare
-from deeplandmark.training.samples import Augmentation, Face, sample
+from deeplandmark.training.samples import sample
 from deeplandmark.training.templates import render, template_folder
 from tests.helpers.fake_cascade import repeated_list, synthetic_list
 

@@ -12,11 +12,12 @@ _CUBIC = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP       # linear interpolation wou
 
 @layer("HDF5PatchData")
 class HDF5PatchData(HDF5Data):
-    """Augmented patches and the landmarks in them; tops (N, 1, rows, columns) and (N, 2k).
+    """Augmented patches and the landmarks in them; tops (N, channels, rows, columns) and (N, 2k).
 
     A row of the HDF5 files has the datasets
-        window (1, H, W) uint8: part of a picture on a grid finer than the patch's, each value already the mean over
-            an area as large as a pixel of the patch - so that sampling it gives a patch without aliasing;
+        window (channels, H, W) uint8, 1 or 3 channels: part of a picture on a grid finer than the patch's, each value
+            already the mean over an area as large as a pixel of the patch - so that sampling it gives a patch without
+            aliasing;
         extent (4,): left, top, right, bottom of the window in the units of the landmark;
         landmark (2k,): points x1 y1 x2 y2 ..., the middle of the undisturbed patch being near (0, 0);
         start (2,), only where start_share is set: another middle, in the same units.
@@ -24,7 +25,8 @@ class HDF5PatchData(HDF5Data):
     enlarged by a factor; the landmark becomes what it is in the moved rectangle's own axes. c is `start` for
     start_share of the patches and uniform in +-shift for the others; angle and logarithm of the factor are uniform in
     +-rotation degrees and +-scale. Then light and blur change the patch, and (x - mean) / sqrt(variance + FLAT) ends
-    it. What a patch sees beyond its window is the window's border, repeated.
+    it, all channels together; or (x - mean) / deviation with the two numbers of `hdf5_patch_data_param`.
+    What a patch sees beyond its window is the window's border, repeated.
 
     Units may differ between x and y only where pictures of one shape are meant: a turn is one of the units.
     """
@@ -37,6 +39,8 @@ class HDF5PatchData(HDF5Data):
                       f"{p.columns} {p.left} {p.right} {p.top} {p.bottom}")
         if min(p.rotation, p.scale, p.shift, p.light, p.blur) < 0 or not 0 <= p.start_share <= 1 or p.blur > 1:
             self.fail("rotation, scale, shift and light must not be negative; start_share and blur lie in 0 .. 1")
+        if p.HasField("mean") != p.HasField("deviation") or p.HasField("deviation") and not p.deviation > 0:
+            self.fail("mean and deviation, above 0, belong together")
         self.names = ["window", "extent", "landmark"] + ["start"] * (p.start_share > 0)
         self.open_source("hdf5_patch_data_param", self.names)
         self._check(*self.rows.row_shapes)
@@ -44,7 +48,8 @@ class HDF5PatchData(HDF5Data):
 
     def reshape(self, bottom_shapes):
         p = self.settings
-        return [(self.batch_size, 1, p.rows, p.columns), (self.batch_size, *self.rows.row_shapes[2])]
+        channels = self.rows.row_shapes[0][0]
+        return [(self.batch_size, channels, p.rows, p.columns), (self.batch_size, *self.rows.row_shapes[2])]
 
     def forward(self):
         parts = zip(*self._next_rows(self.batch_size))
@@ -57,9 +62,9 @@ class HDF5PatchData(HDF5Data):
         return self.to_place(patches), self.to_place(torch.from_numpy(landmark.astype(np.float32)))
 
     def _check(self, window, extent, landmark, start=(2,)):
-        if (len(window) != 3 or window[0] != 1 or extent != (4,) or len(landmark) != 1 or landmark[0] % 2
-                or start != (2,)):
-            self.fail("its files need rows window (1, H, W), extent (4), landmark (2k) and, with start_share, "
+        fits = len(window) == 3 and window[0] in (1, 3) and len(landmark) == 1 and landmark[0] % 2 == 0
+        if not (fits and extent == (4,) and start == (2,)):
+            self.fail("its files need rows window (1 or 3, H, W), extent (4), landmark (2k) and, with start_share, "
                       f"start (2); found {window} {extent} {landmark} {start}")
 
     def _poses(self, draw, start):
@@ -73,15 +78,16 @@ class HDF5PatchData(HDF5Data):
         return middle, np.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)
 
     def _cut(self, windows, extents, middle, turn):
-        """Tensor (N, 1, rows, columns) float32, in the pictures' 0..255."""
+        """Tensor (N, channels, rows, columns) float32, in the pictures' 0..255."""
         size = windows.shape[:1:-1] / (extents[:, 2:] - extents[:, :2])              # window pixels a unit: x, y
         linear = (turn @ self.grid[:, :2]) * size[:, :, None]
         offset = (np.einsum("nij,j->ni", turn, self.grid[:, 2]) + middle - extents[:, :2]) * size - 0.5
         matrices = np.concatenate([linear, offset[:, :, None]], 2).astype(np.float64)
         shape = (self.settings.columns, self.settings.rows)
-        patches = np.empty((len(windows), 1, *shape[::-1]), np.uint8)
+        patches = np.empty((*windows.shape[:2], *shape[::-1]), np.uint8)
         for window, matrix, patch in zip(windows, matrices, patches):
-            cv2.warpAffine(window[0], matrix, shape, patch[0], _CUBIC, cv2.BORDER_REPLICATE)
+            for channel, cut in zip(window, patch):
+                cv2.warpAffine(channel, matrix, shape, cut, _CUBIC, cv2.BORDER_REPLICATE)
         return torch.from_numpy(patches).float()
 
     def _finish(self, patches, draw):
@@ -95,7 +101,10 @@ class HDF5PatchData(HDF5Data):
             slope = torch.from_numpy(draw[6:8] * p.light).view(2, n, 1, 1, 1)
             x, y = torch.linspace(-1, 1, p.columns), torch.linspace(-1, 1, p.rows).unsqueeze(1)
             patches = patches * (1 + slope[0] * x + slope[1] * y)
-        flat = patches.flatten(1) - patches.mean((2, 3))
+        if p.HasField("mean"):
+            return (patches - p.mean) / p.deviation
+        flat = patches.flatten(1)
+        flat = flat - flat.mean(1, keepdim=True)
         variance = flat.square().mean(1, keepdim=True)              # torch.var takes four times as long
         return (flat / (variance + FLAT).sqrt()).view_as(patches)
 

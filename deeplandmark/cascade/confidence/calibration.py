@@ -9,13 +9,12 @@ For a whole cascade one more feature is the error that the hidden layers predict
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-import cv2
 import numpy as np
 
 from deeplandmark.cascade.confidence.confidence import EPSILON, WITHIN, Weights, features, sigmoid
 from deeplandmark.cascade.level_1_share import blended, fit_share, unblended
 from deeplandmark.cascade.networks import LEVELS
-from deeplandmark.faces.augment import apply, mirror, similarity
+from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, posed
 from deeplandmark.faces.datasets.picture_list import Problem, read_face, too_many_bad
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.metrics import detection_error
@@ -23,7 +22,7 @@ from deeplandmark.work.in_order import in_chunks, in_order
 from deeplandmark.work.progress import progress
 
 COPIES = 8                              # of each face; the first as it is, every other one mirrored
-ANGLE, SCALE, SHIFT = 15.0, 0.08, 0.06  # largest turn in degrees, ln of the box's size, shift in box widths and heights
+POSES = Augmentation(angle=15.0, scale=0.08, shift=0.06)
 PENALTY = 10.0                          # on squared weights of standardised features; chosen by cross-validation
 _STEPS, _CLOSE = 100, 1e-9              # of Newton's method
 # Views that run at once, which costs half of what one by one does; and how many of their pixels are held for it.
@@ -175,8 +174,11 @@ def _views(points, copies, seed, item):
         image = read_face(face)
     except PictureError as error:
         return Problem(face.line, str(error))
+    face = Face(image, face.bbox.as_array(), face.landmark_px)
     # A generator for each view: what is drawn does not depend on which thread draws.
-    return [_posed(image, face, points, copy, np.random.default_rng([seed, index, copy])) for copy in range(copies)]
+    views = [posed(face, POSES if copy else NO_AUGMENTATION, copy % 2 == 1, points,
+                   np.random.default_rng([seed, index, copy])) for copy in range(copies)]
+    return [(view.image, view.box, view.points_px) for view in views]
 
 
 def _readable(views_of_faces, total):
@@ -199,19 +201,3 @@ def _observed(engine, views_of_faces):
     boxes = np.array(boxes)
     found = engine.run_faces(images, boxes, max(engine.levels))
     return Observations(found.levels, found.spread, np.array(truth_px), boxes[:, 2] - boxes[:, 0], found.hidden)
-
-
-def _posed(image, face, points, copy, rng):
-    """(picture, box (4,), true points (k, 2)) of a face under a pose drawn by `rng`; copy 0 is the face as it is."""
-    bbox, truth_px = face.bbox, face.landmark_px
-    if copy == 0:
-        return image, bbox.as_array(), truth_px
-    if copy % 2:
-        pairs = [(i, j) for i, j in enumerate(points.mirror) if i < j]
-        image, truth_px, bbox = mirror(image, truth_px, bbox, pairs)
-    angle, scale, dx, dy = rng.uniform(-1, 1, 4) * (ANGLE, SCALE, SHIFT, SHIFT)
-    turn = similarity(bbox, angle)
-    image = cv2.warpAffine(image, turn, image.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    size = np.array([bbox.width, bbox.height])
-    middle, half = bbox.centre + [dx, dy] * size, np.exp(scale) * size / 2
-    return image, np.concatenate([middle - half, middle + half]), apply(turn, truth_px)

@@ -12,9 +12,9 @@ from deeplandmark.caffe.onnx.batch_axes import find_batch_axes, is_source, trace
 from deeplandmark.caffe.onnx.builder import Value
 from deeplandmark.caffe.onnx.registry import find_exporter
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_blob
-from deeplandmark.cascade.networks import PREDICTION
 from deeplandmark.cascade.onnx.layers import operation, windows_beside_each_other
 from deeplandmark.cascade.onnx.maps import Planes, Vectors
+from deeplandmark.networks.network import PREDICTION
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,8 @@ import numpy as np
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.datasets.picture_list import Annotation, Problem
 from deeplandmark.faces.errors import ListError
+from deeplandmark.faces.points import IBUG_68
 
-POINTS = 68
-_EYES = (range(36, 42), range(42, 48))  # round the left and the right eye; left = left in the picture
-_NOSE, _MOUTH = 30, (48, 54)
 # In (width + height) / 2 of the tight box: the side of the square, and how far its middle lies above the box's.
 SIDE, UP = 0.89, 0.08
 
@@ -46,13 +44,6 @@ def read_imglab(list_path, problems=None, folder=None):
                 raise
             problems.append(Problem(line, str(error)))
     return annotations
-
-
-def five_points(points):
-    """Five points (..., 5, 2) - left eye, right eye, nose, left and right mouth corner - of iBUG's 68, (..., 68, 2)."""
-    points = np.asarray(points, dtype=np.float64)
-    eyes = [points[..., list(eye), :].mean(axis=-2) for eye in _EYES]
-    return np.stack([*eyes, *(points[..., i, :] for i in (_NOSE, *_MOUTH))], axis=-2)
 
 
 def cascade_box(tight):
@@ -95,16 +86,17 @@ def _annotation(folder, picture, box, parts, list_file, line):
     place = f"{list_file}:{line}"
     if not picture:
         raise ListError(f"{place}: a box outside <image file='...'>")
-    names = [f"{i:02d}" for i in range(POINTS)]
+    names = [f"{i:02d}" for i in range(len(IBUG_68))]
     missing = [name for name in names if name not in parts]
     if missing:
-        raise ListError(f"{place}: expected {POINTS} parts 00 to {names[-1]}, found {len(parts)} without {missing[0]}")
+        raise ListError(f"{place}: expected {len(IBUG_68)} parts 00 to {names[-1]}, found {len(parts)} without "
+                        f"{missing[0]}")
     left, top, width, height = _numbers(box, ("left", "top", "width", "height"), place)
     points = np.array([_numbers(parts[name], ("x", "y"), place) for name in names])
     if not (width > 0 and height > 0):
         raise ListError(f"{place}: a box of {width:g} x {height:g} has no area")
     bbox = cascade_box(BBox(left, top, left + width, top + height))
-    return Annotation(folder / picture.replace("\\", "/"), bbox, five_points(points), list_file, line)
+    return Annotation(folder / picture.replace("\\", "/"), bbox, IBUG_68.to_five(points), list_file, line)
 
 
 def _numbers(attributes, names, place):

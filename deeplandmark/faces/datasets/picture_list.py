@@ -8,7 +8,7 @@ import numpy as np
 
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.errors import ListError, PictureError
-from deeplandmark.faces.picture import read_grey
+from deeplandmark.faces.picture import read_colour, read_grey
 from deeplandmark.work.whole_file import write_text
 
 # A path may hold blanks; it ends with the suffix of a picture.
@@ -81,15 +81,15 @@ def write_list(list_path, annotations):
     write_text(list_path, text)
 
 
-def read_face(annotation):
-    """The grey picture of one face, uint8 (h, w). Raises PictureError, naming the list's line, for a picture that is
-    missing, cut short or none at all, and for a box entirely outside it."""
+def read_face(annotation, channels=1):
+    """The picture of one face, uint8 (h, w), or (h, w, 3), blue green red, for 3 channels. Raises PictureError, naming
+    the list's line, for a picture that is missing, cut short or none at all, and for a box entirely outside it."""
     place = f"{annotation.list_file}:{annotation.line}"
     try:
-        image = read_grey(annotation.path)
+        image = read_grey(annotation.path) if channels == 1 else read_colour(annotation.path)
     except PictureError as error:
         raise PictureError(f"{place}: {error}") from None
-    height, width = image.shape
+    height, width = image.shape[:2]
     if not annotation.bbox.overlaps(width, height):
         box = _box_text(annotation.bbox)
         raise PictureError(f"{place}: {box} lies outside the picture of {width} x {height} pixels")

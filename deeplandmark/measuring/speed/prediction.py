@@ -9,8 +9,9 @@ import numpy as np
 
 from deeplandmark.cascade.cascade import Cascade
 from deeplandmark.cascade.model_folder import default_model
-from deeplandmark.cascade.networks import PREDICTION, networks
+from deeplandmark.cascade.networks import networks
 from deeplandmark.measuring.speed.measuring import in_turn
+from deeplandmark.networks.network import PREDICTION
 from deeplandmark.training.templates import render, template_folder
 
 BATCHES = (1, 4, 16, 64, 256)

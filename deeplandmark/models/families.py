@@ -1,0 +1,26 @@
+"""Every family of networks that can be trained, of every system, by name: what --variant takes."""
+from deeplandmark.cascade.families import FAMILIES as _CASCADE
+from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.faces.points import FIVE_POINTS
+
+FAMILIES = {family.name: family for family in _CASCADE}
+_SETTINGS = {"cascade": CascadeSettings}
+
+
+def family_of(name):
+    """The Family of that name.
+
+    Raises
+    ------
+    ValueError
+        For a name that no family has, with those there are.
+    """
+    if name not in FAMILIES:
+        raise ValueError(f"there is no family {name!r} (known: {', '.join(FAMILIES)})")
+    return FAMILIES[name]
+
+
+def settings_of(name="paper", points=FIVE_POINTS):
+    """The settings that a model of a family is trained with, for the usual five points or others."""
+    family = family_of(name)
+    return _SETTINGS[family.system].of(family, points)

@@ -1,0 +1,83 @@
+"""One network as a row: what it sees and which points it predicts."""
+from dataclasses import dataclass
+
+PREDICTION = "fc2"      # the blob that holds the answer; a net without it has a single output
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network: what it sees and which points it predicts.
+
+    Attributes
+    ----------
+    level : int
+        Networks of level 1 see a window of the face box; those of later levels a patch around one point, where the
+        level before put it.
+    name : str
+        F, EN, NM at level 1; point name and 1 or 2 after that.
+    structure : str
+        The part of its template's name after the family's: s0, s1 or s2 of Table 1.
+    points : tuple of int
+        Predicted points, positions in Points.names.
+    size : (rows, columns) of the input.
+    window : (x0, x1, y0, y1) or None
+        Level 1: input window in fractions of the face box.
+    half_side : float or None
+        Levels 2 and 3: half the side of the patch, fraction of the box's width (in x) and height (in y).
+    channels : int
+        1 (grey) or 3 (blue, green, red).
+    """
+    level: int
+    name: str
+    structure: str
+    points: tuple
+    size: tuple
+    window: tuple = None
+    half_side: float = None
+    channels: int = 1
+
+    @property
+    def full_name(self):
+        """As in file names: 1_F, 2_LE1."""
+        return f"{self.level}_{self.name}"
+
+    @property
+    def num_output(self):
+        return 2 * len(self.points)
+
+    def frame(self):
+        """x0, x1, y0, y1 of what the network sees, in fractions of the frame that its target is measured in."""
+        return self.window or (0, 1, 0, 1)
+
+
+def network_from_json(values, point_count):
+    """A Network from what JSON holds of it, lists for tuples.
+
+    Raises
+    ------
+    ValueError
+        If the values are not those of a network of so many points.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"{values!r} is no network")
+    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    network = Network(**{"channels": 1, **{name: lists[name] for name in _KEPT}, **_optional(lists)})
+    rows, columns = network.size
+    x0, x1, y0, y1 = network.window if network.level == 1 else (-network.half_side, network.half_side) * 2
+    if not (network.level in (1, 2, 3) and min(rows, columns) >= 1 and x0 < x1 and y0 < y1
+            and network.channels in (1, 3) and network.points and set(network.points) <= set(range(point_count))):
+        raise ValueError(f"{values} is no network of {point_count} points")
+    return network
+
+
+def network_to_json(network):
+    """The fields of a Network as a dict for JSON; `channels` only where a network sees colours."""
+    values = {name: getattr(network, name) for name in _KEPT}
+    return values if network.channels == 1 else {**values, "channels": network.channels}
+
+
+_KEPT = ("level", "name", "structure", "points", "size", "window", "half_side")
+
+
+def _optional(values):
+    return {"channels": values["channels"]} if "channels" in values else {}
