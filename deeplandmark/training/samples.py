@@ -64,7 +64,8 @@ def _target(in_frame, settings):
 
 def _fine(image, window, size):
     """The window on a grid twice as fine as `size`, each value still the mean over a whole cell: cuts half a cell
-    apart, interleaved. Large ones are cut as they are: a pose drawn later blurs them little, and they would fill the disk."""
+    apart, interleaved. Large ones are cut as they are: a pose drawn later blurs them little, and they would fill the
+    disk."""
     if max(size) > _LARGE:
         return cut(image, window, size)
     quarter = (window[2:] - window[:2]) / size[::-1] / 4
