@@ -34,7 +34,8 @@ def test_it_holds_the_package_the_templates_and_the_models(wheel):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "deeplandmark").rglob("*")
                if path.is_file() and "__pycache__" not in path.parts}
-    templates = {f"deeplandmark/templates/{path.name}" for path in (ROOT / "prototxt").glob("*.template")}
+    templates = {f"deeplandmark/templates/{path.relative_to(ROOT / 'prototxt').as_posix()}"
+                 for path in (ROOT / "prototxt").rglob("*.template")}
     assert names == package | templates and len(templates) > 10
 
 
