@@ -69,8 +69,8 @@ def _files(options, finder, row_files, videos, folder):
             return folder.path_of(source.path).exists()
         return all(rows.is_done(source.path) for rows in row_files)
 
-    def take_video(source, rate):
-        return videos.file(source.path, None if folder is None else folder.path_of(source.path), rate)
+    def take_video(source, progress):
+        return videos.file(source.path, None if folder is None else folder.path_of(source.path), progress)
 
     named = options.pictures, options.out
     total = sum(1 for _ in sources(*named))
@@ -80,8 +80,8 @@ def _files(options, finder, row_files, videos, folder):
 
 def _camera(options, videos, folder):
     drawn = None if folder is None else folder.path_of(f"camera{options.camera}.mp4")
-    rate = videos.camera(options.camera, drawn)
-    print(f"detect: {rate.done:,} frames, {rate.per_second:.1f} a second", file=sys.stderr)
+    frames = videos.camera(options.camera, drawn)
+    print(f"detect: {frames.done:,} frames, {frames.per_second:.1f} a second", file=sys.stderr)
     return 0
 
 

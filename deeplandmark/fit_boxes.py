@@ -19,7 +19,7 @@ from deeplandmark.detectors import load_detector
 from deeplandmark.detectors.box_map import fit_edge_shifts, squares_of_points
 from deeplandmark.faces import PictureError, open_archive, read_colour, read_list, too_many_bad
 from deeplandmark.faces.datasets.picture_list import Problem, training_part
-from deeplandmark.work.progress import progress
+from deeplandmark.work.progress import Progress
 
 # A found box is of the labelled face when their centres lie no further apart than this, in widths of the label.
 _SAME_FACE = 0.25
@@ -43,7 +43,7 @@ def paired_boxes(detector, faces, threads):
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(threads) as pool:
         found = pool.map(partial(_nearest, detector), faces)
-        pairs = [pair for pair in progress(found, len(faces), "finding faces", "picture") if pair is not None]
+        pairs = [pair for pair in Progress("pictures", len(faces), "finding faces").over(found) if pair is not None]
     too_many_bad([pair for pair in pairs if isinstance(pair, Problem)], len(faces))
     pairs = [pair for pair in pairs if not isinstance(pair, Problem)]
     return np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])

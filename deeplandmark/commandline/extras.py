@@ -2,7 +2,7 @@
 import sys
 
 MODULES = {"torch": "train", "h5py": "train", "onnx": "train", "google": "train", "jinja2": "train",
-           "matplotlib": "train", "tqdm": "train", "lmdb": "train",
+           "matplotlib": "train", "lmdb": "train",
            "tensorboard": "tensorboard",
            "starlette": "web", "uvicorn": "web", "python_multipart": "web", "PIL": "web"}
 

@@ -12,7 +12,7 @@ from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.metrics import detection_error
 from deeplandmark.faces.picture import read_colour
 from deeplandmark.work.in_order import in_order
-from deeplandmark.work.progress import progress
+from deeplandmark.work.progress import Progress
 
 FOUND = 0.5  # overlap with the labelled box from which on the labelled face counts as found
 
@@ -83,7 +83,7 @@ def evaluate_detected(cascade, detector, annotations, threads):
     too_many_bad((), len(annotations))
     problems, used = [], []
     results = in_order(partial(_look, cascade, detector), annotations, threads)
-    for result in progress(results, len(annotations), "finding faces", "picture"):
+    for result in Progress("pictures", len(annotations), "finding faces").over(results):
         if isinstance(result, Problem):
             problems.append(result)
             too_many_bad(problems, len(annotations))

@@ -12,7 +12,7 @@ from deeplandmark.faces.metrics import detection_error, interocular_error, rejec
 from deeplandmark.faces.points import FIVE_POINTS, Points
 from deeplandmark.faces.poses import pose_subsets
 from deeplandmark.work.in_order import in_order
-from deeplandmark.work.progress import progress
+from deeplandmark.work.progress import Progress
 
 _AHEAD = 16        # pictures decoded before they are needed
 _MOST_SUBSETS = 8  # more folders than that are no collections of pictures, but e.g. a folder a person
@@ -157,7 +157,7 @@ def evaluate(cascade, annotations, problems=()):
     too_many_bad(problems, total)
     used, found, seconds = [], [], 0.0
     pictures = in_order(_read, annotations, jobs=1, ahead=_AHEAD)
-    for face, image in progress(zip(annotations, pictures), len(annotations), "evaluating", "face"):
+    for face, image in Progress("faces", len(annotations), "evaluating").over(zip(annotations, pictures)):
         if isinstance(image, Problem):
             problems.append(image)
             too_many_bad(problems, total)

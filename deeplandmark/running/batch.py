@@ -5,7 +5,7 @@ from functools import partial
 
 from deeplandmark.running.faces_in_picture import Located
 from deeplandmark.work.in_order import in_order
-from deeplandmark.work.rate import Rate
+from deeplandmark.work.progress import Progress
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Summary:
         return f"{_count(total, 'picture')}: {', '.join(parts)}; {per_second:.1f} a second"
 
 
-def refuse_video(source, rate):
+def refuse_video(source, progress):
     """The `take_video` of a command that is about pictures."""
     return Located(source.path, problem=f"{source.path}: a video; only pictures are taken here")
 
@@ -48,25 +48,25 @@ def work_through(sources, total, read, take, threads, command, is_done=lambda so
         Whose name stands before each message.
     is_done : (Source) -> bool
         Which ones are passed over, as an earlier run has finished them.
-    take_video : (Source, Rate) -> Located
+    take_video : (Source, Progress) -> Located
         Works through a video; its `Located` holds the faces of the frame that had most.
 
     Returns
     -------
     Summary
     """
-    summary, rate = Summary(), Rate("pictures", total)
+    summary, progress = Summary(), Progress("pictures", total)
     try:
-        coming = _not_done(sources, is_done, summary, rate)
+        coming = _not_done(sources, is_done, summary, progress)
         for source, located in in_order(partial(_read, read), coming, threads):
             if source.is_video and located is None:
-                located = take_video(source, rate)
+                located = take_video(source, progress)
             elif located.problem is None:
                 take(located)
-            _count_in(located, summary, rate, command)
+            _count_in(located, summary, progress, command)
     finally:
-        rate.clear()
-    rate.say(f"{command}: {summary.text(rate.per_second)}")
+        progress.clear()
+    progress.say(f"{command}: {summary.text(progress.per_second)}")
     return summary
 
 
@@ -76,24 +76,24 @@ def _read(read, source):
     return source, None if source.is_video else read(source)
 
 
-def _not_done(sources, is_done, summary, rate):
+def _not_done(sources, is_done, summary, progress):
     for source in sources:
         if is_done(source):
             summary.skipped += 1
-            rate.skip()
+            progress.skip()
         else:
             yield source
 
 
-def _count_in(located, summary, rate, command):
+def _count_in(located, summary, progress, command):
     if located.problem is not None:
         summary.bad += 1
-        rate.say(f"{command}: {located.problem}")
+        progress.say(f"{command}: {located.problem}")
     else:
         summary.looked_at += 1
         summary.faces += len(located.boxes)
         summary.without_face += not len(located.boxes)
-    rate.step()
+    progress.step()
 
 
 def _count(number, what):

@@ -5,7 +5,7 @@ from deeplandmark.faces.errors import FacesError
 from deeplandmark.running.faces_in_picture import Located
 from deeplandmark.running.tracking import FaceTracker
 from deeplandmark.running.video import VideoReader, VideoWriter, Window
-from deeplandmark.work.rate import Rate
+from deeplandmark.work.progress import Progress
 
 
 class VideoRun:
@@ -23,11 +23,11 @@ class VideoRun:
     def __init__(self, finder, rows, every=1, steady=True):
         self.finder, self.rows, self.every, self.steady = finder, rows, every, steady
 
-    def file(self, path, drawn, rate):
+    def file(self, path, drawn, progress):
         """Works through a video file; returns `Located` of the frame with most faces, or with what is wrong.
 
         drawn : path of the .mp4 to write, or None
-        rate : Rate of the whole run, under which the frames a second are said
+        progress : Progress of the whole run, above which the frames a second are said
         """
         if self.finder.boxes is not None:
             return Located(path, problem=f"{path}: boxes are given for pictures, not for a video")
@@ -38,24 +38,24 @@ class VideoRun:
         frames, most = self._frames(path, reader, drawn)
         for rows in self.rows:
             rows.end(path)
-        rate.say(f"{path}: {frames.done:,} frames, {frames.per_second:.1f} a second")
+        progress.say(f"{path}: {frames.done:,} frames, {frames.per_second:.1f} a second")
         return most
 
     def camera(self, number, drawn):
-        """Shows a camera's picture, where there is a screen, until Ctrl-C, q or Escape; returns the `Rate` of frames.
-        Raises PictureError when there is no such camera."""
+        """Shows a camera's picture, where there is a screen, until Ctrl-C, q or Escape; returns the `Progress` of
+        frames. Raises PictureError when there is no such camera."""
         name, window = f"camera {number}", Window(f"camera {number}")
         reader = VideoReader(number, self.every)
         return self._frames(name, reader, drawn, window)[0]
 
     def _frames(self, path, reader, drawn, window=None):
-        rate = Rate("frames", reader.count)
+        progress = Progress("frames", reader.count)
         writer = None if drawn is None else VideoWriter(drawn, reader.rate)
         most = None
         try:
             for located in self._located(path, reader, writer, window):
                 most = located if most is None or len(located.boxes) > len(most.boxes) else most
-                rate.step()
+                progress.step()
         except BaseException as error:
             # Ctrl-C is how a camera ends; anything else leaves nothing half done.
             if window is None or not isinstance(error, KeyboardInterrupt):
@@ -63,11 +63,11 @@ class VideoRun:
                     writer.drop()
                 raise
         finally:
-            rate.clear()
+            progress.clear()
             reader.close()
         if writer is not None:
             writer.finish()
-        return rate, most
+        return progress, most
 
     def _located(self, path, reader, writer, window):
         """Every frame's `Located`, once it is written and shown."""

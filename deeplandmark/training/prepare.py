@@ -11,6 +11,7 @@ import shutil
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from deeplandmark.training.samples import sample, start_points, wide_sample
 from deeplandmark.training.samples_mark import marker_file, prepared, write_marker
 from deeplandmark.work.cores import cores, deaf_to_interrupts
 from deeplandmark.work.processes import single_threaded_children
-from deeplandmark.work.progress import progress
+from deeplandmark.work.progress import Progress
 from deeplandmark.work.whole_file import write_text
 
 CHUNK = 25                  # faces a worker makes at a time
@@ -143,15 +144,15 @@ def _write_all(plan, faces, out, problems, jobs):
             folder.mkdir(parents=True)
             writers[network] = [stack.enter_context(HDF5Writer(folder / name)) for name in plan.files()]
         chunks = [range(i, min(i + CHUNK, len(faces))) for i in range(0, len(faces), CHUNK)]
-        for results in _in_parallel(partial(_make_chunk, plan), chunks, faces, jobs, f"level {plan.level}"):
-            for result in results:
-                if isinstance(result, Problem):
-                    problems.append(result)
-                    continue
-                used += 1
-                for file, samples in result:
-                    for network, values in zip(plan.networks, samples):
-                        writers[network][file].add(values)
+        results = chain.from_iterable(_in_parallel(partial(_make_chunk, plan), chunks, faces, jobs))
+        for result in Progress("faces", len(faces), f"level {plan.level}").over(results):
+            if isinstance(result, Problem):
+                problems.append(result)
+                continue
+            used += 1
+            for file, samples in result:
+                for network, values in zip(plan.networks, samples):
+                    writers[network][file].add(values)
     return used
 
 
@@ -160,16 +161,16 @@ def _finish(folder, names):
         write_text(folder / list_name, "".join(f"{folder / name}\n" for name in members))
 
 
-def _in_parallel(make, chunks, faces, jobs, title):
+def _in_parallel(make, chunks, faces, jobs):
     jobs = jobs or cores()
     tasks = ([(index, faces[index]) for index in chunk] for chunk in chunks)
     if jobs == 1:
-        yield from progress(map(make, tasks), len(chunks), title, unit="chunk")
+        yield from map(make, tasks)
         return
     with single_threaded_children(), deaf_to_interrupts():
         pool = get_context("spawn").Pool(jobs, initializer=cv2.setNumThreads, initargs=(1,))
     with pool:
-        yield from progress(pool.imap(make, tasks), len(chunks), title, unit="chunk")
+        yield from pool.imap(make, tasks)
 
 
 def _make_chunk(plan, faces):

@@ -9,7 +9,7 @@ from deeplandmark.training.network_training import Folders, TrainingError, new_t
 from deeplandmark.training.stack_worker import train_stack
 from deeplandmark.work.cores import cores
 from deeplandmark.work.processes import single_threaded_children
-from deeplandmark.work.progress_line import ProgressLine
+from deeplandmark.work.progress import Progress
 
 
 def train_level(settings, level, folders=Folders(), names=None, jobs=None, device="cpu", precision="float32",
@@ -78,23 +78,28 @@ def _run(todo, level, jobs, how, say):
     """One round: trains what is left to do, and restarts what failed; `how` is (device, precision, threads)."""
     by_name = {training.name: training for training in todo}
     waiting = stacks(todo, jobs)
-    line = ProgressLine(f"level {level}", {t.name: t.iteration() for t in todo},
-                        {t.name: t.solver_param().max_iter for t in todo})
+    done = {training.name: training.iteration() for training in todo}
+    progress = Progress(f"iterations of {len(todo)} networks", sum(t.solver_param().max_iter for t in todo),
+                        f"level {level}", sum(done.values()))
+
+    def advance(name, iteration):
+        done[name] = iteration
+        progress.reach(sum(done.values()))
     context, running = get_context("spawn"), []
     messages = context.Queue()
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 running.append(_start(context, waiting.pop(0), how, messages))
-            for outcome in _receive(messages, line):
+            for outcome in _receive(messages, advance):
                 _take(by_name[outcome.name], outcome, say)
             running = [process for process in running if not _has_ended(process, messages)]
-        for outcome in _receive(messages, line):
+        for outcome in _receive(messages, advance):
             _take(by_name[outcome.name], outcome, say)
     finally:
         for process in running:
             process.terminate()
-        line.close()
+        progress.clear()
 
 
 def _start(context, stack, how, messages):
@@ -105,8 +110,8 @@ def _start(context, stack, how, messages):
     return process
 
 
-def _receive(messages, line, wait=0.5):
-    """Outcomes that have arrived; progress goes to the line."""
+def _receive(messages, advance, wait=0.5):
+    """Outcomes that have arrived; `advance` is told of a network's iterations."""
     outcomes, end = [], time.monotonic() + wait
     while time.monotonic() < end:
         try:
@@ -118,7 +123,7 @@ def _receive(messages, line, wait=0.5):
         if kind == "done":
             outcomes += content[0]
         else:
-            line.update(*content)
+            advance(*content)
     return outcomes
 
 

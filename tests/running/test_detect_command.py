@@ -206,7 +206,7 @@ def test_wrong_arguments(arguments, text, capsys):
 
 def test_nothing_but_numpy_opencv_and_onnxruntime_is_needed(faces):
     folder, _ = faces
-    libraries = ("torch", "tqdm", "onnx", "google", "h5py", "matplotlib", "PIL")
+    libraries = ("torch", "onnx", "google", "h5py", "matplotlib", "PIL")
     blocked = f"import sys; sys.modules.update(dict.fromkeys({libraries}))"
     for command in ("detect", "align"):
         arguments = ["pictures/a.jpg", "--out", f"{command}ed"]

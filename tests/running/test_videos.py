@@ -13,7 +13,7 @@ from deeplandmark.running.rows import JSON_LINES
 from deeplandmark.running.tracking import DETECT_EVERY, DETECT_EVERY_WITHOUT_FACE, FaceTracker
 from deeplandmark.running.video import VideoReader, VideoWriter, has_screen
 from deeplandmark.running.video_run import VideoRun
-from deeplandmark.work.rate import Rate
+from deeplandmark.work.progress import Progress
 
 MEAN_FACE = np.array([[27, 26], [74, 25], [50, 52], [31, 77], [71, 76]]) / 100  # in the list's box
 
@@ -177,9 +177,9 @@ def test_no_window_without_a_display(monkeypatch):
 def test_a_film_from_end_to_end(tmp_path, capsys):
     scene = Scene(lambda number: [[10, 5, 40, 35]])
     run = VideoRun(FaceFinder(scene, scene), [RowStream(JSON_LINES, 5)])
-    most = run.file(film(tmp_path / "film.mp4"), tmp_path / "drawn.mp4", Rate("pictures", 1))
+    most = run.file(film(tmp_path / "film.mp4"), tmp_path / "drawn.mp4", Progress("pictures", 1))
     printed = capsys.readouterr()
     assert len(most.boxes) == 1 and len(printed.out.splitlines()) == 12 and '"frame": 11' in printed.out
     assert "film.mp4: 12 frames, " in printed.err and VideoReader(str(tmp_path / "drawn.mp4")).count == 12
-    missing = run.file(str(tmp_path / "none.mp4"), None, Rate("pictures", 1))
+    missing = run.file(str(tmp_path / "none.mp4"), None, Progress("pictures", 1))
     assert missing.problem.endswith("not a video that OpenCV can read")

@@ -19,7 +19,7 @@ from deeplandmark.faces.datasets.picture_list import Problem, read_face, too_man
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.metrics import detection_error
 from deeplandmark.work.in_order import in_chunks, in_order
-from deeplandmark.work.progress import progress
+from deeplandmark.work.progress import Progress
 
 COPIES = 8                              # of each face; the first as it is, every other one mirrored
 POSES = Augmentation(angle=15.0, scale=0.08, shift=0.06)
@@ -160,7 +160,7 @@ def observe(engine, annotations, copies=COPIES, seed=0):
     """
     too_many_bad((), len(annotations))
     views = in_order(partial(_views, engine.settings.points, copies, seed), enumerate(annotations), ahead=1)
-    readable = _readable(progress(views, len(annotations), "calibrating", "face"), len(annotations))
+    readable = _readable(Progress("faces", len(annotations), "calibrating").over(views), len(annotations))
     found = [_observed(engine, chunk) for chunk in in_chunks(readable, -(-_TOGETHER // copies), _pixels, _PIXELS)]
     hidden = {network: np.concatenate([part.hidden[network] for part in found]) for network in found[0].hidden}
     return Observations(*(np.concatenate([getattr(part, name) for part in found])

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.errors import ArchiveError, ListError
-from deeplandmark.work.progress import progress
+from deeplandmark.work.progress import Progress
 from deeplandmark.work.whole_file import WholeFile
 
 TRAIN_LIST, TEST_LIST = "trainImageList.txt", "testImageList.txt"
@@ -81,7 +81,7 @@ def unpack(zip_path: str | os.PathLike, folder: str | os.PathLike) -> None:
     try:
         with zipfile.ZipFile(zip_path) as archive:
             members = [(info, folder / _safe_name(info, zip_path)) for info in archive.infolist() if not info.is_dir()]
-            for info, target in progress(members, len(members), f"unpacking {zip_path.name}", "file"):
+            for info, target in Progress("files", len(members), f"unpacking {zip_path.name}").over(members):
                 if not (target.is_file() and target.stat().st_size == info.file_size):
                     _unpack_one(archive, info, target)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from deeplandmark.faces.errors import ArchiveError
-from deeplandmark.work.progress import counter
+from deeplandmark.work.progress import Progress
 from deeplandmark.work.whole_file import put_in_place
 
 OFFICIAL_URL = "http://mmlab.ie.cuhk.edu.hk/archive/CNN/data/train.zip"
@@ -62,12 +62,13 @@ def _receive(response, part, have):
     start = have if resumed else 0
     length = response.headers.get("Content-Length")
     total = start + int(length) if length else None
-    count = counter(total, part.stem, start)
+    progress = Progress("MB", total and total / 1e6, part.stem, start / 1e6)
     with part.open("ab" if resumed else "wb") as out:
         # `read1` hands over what is there; `read` would wait for a whole chunk and could hide a trickle's timeout.
         while chunk := response.read1(_CHUNK):
             out.write(chunk)
-            count(len(chunk))
+            progress.step(len(chunk) / 1e6)
+    progress.clear()
     if total is not None and part.stat().st_size != total:
         raise OSError(f"the server closed after {part.stat().st_size} of {total} bytes; run again to go on")
 

@@ -12,7 +12,7 @@ import numpy as np
 from deeplandmark.faces.datasets.picture_list import Annotation, write_list
 from deeplandmark.faces.synthetic.face import draw_face
 from deeplandmark.work.cores import cores, deaf_to_interrupts
-from deeplandmark.work.progress import progress
+from deeplandmark.work.progress import Progress
 from deeplandmark.work.whole_file import write_bytes, write_text
 
 PICTURES = "synthetic"       # the folder of the pictures, beside the lists
@@ -50,14 +50,14 @@ def generator_version():
 def _draw_all(folder, keys, seed, jobs):
     """The annotations of all keys (list, place), in order."""
     jobs = min(jobs or cores(), len(keys))
-    draw = partial(_draw_one, folder, seed)
+    draw, progress = partial(_draw_one, folder, seed), Progress("faces", len(keys), "drawing")
     if jobs <= 1:
-        return list(progress(map(draw, keys), len(keys), "drawing faces"))
+        return list(progress.over(map(draw, keys)))
     # `spawn` is safe beside the threads of OpenCV or torch, `fork` is not.
     with deaf_to_interrupts():
         pool = multiprocessing.get_context("spawn").Pool(jobs, cv2.setNumThreads, (1,))
     with pool:
-        return list(progress(pool.imap(draw, keys, chunksize=8), len(keys), "drawing faces"))
+        return list(progress.over(pool.imap(draw, keys, chunksize=8)))
 
 
 def _draw_one(folder, seed, key):
