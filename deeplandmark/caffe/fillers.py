@@ -36,12 +36,12 @@ def fill(filler, shape, generator=None):
 
 
 def constant(value):
-    """The FillerParameter of a constant."""
+    """The FillerParameter of a constant, a float."""
     return caffe_pb2.FillerParameter(type="constant", value=value)
 
 
 def fan(filler, shape):
-    """The n of xavier and msra: values that meet in one sum, by `variance_norm`.
+    """The n of xavier and msra, a float: values that meet in one sum, by `variance_norm` (filler.hpp).
 
     fan_in = count / shape[0] and fan_out = count / shape[1], also for Deconvolution and InnerProduct blobs, whatever
     their axes mean.

@@ -16,12 +16,15 @@ _LARGEST_CHUNK = 128 << 20   # of a file that is compressed further than that
 
 
 def open_rows(caller, path, names):
-    """The rows of the datasets `names`, as HeldRows or BlockedRows.
+    """The rows of the datasets `names`, as HeldRows or, where they are many bytes, BlockedRows.
 
     Parameters
     ----------
     caller : Layer
-        In whose name files are refused that cannot be read, lack a dataset, or have datasets of different lengths.
+        In whose name files are refused (NetError) that cannot be read, lack a dataset, or have datasets of different
+        lengths.
+    path : str
+    names : list of str
     """
     import h5py  # only nets that read HDF5 pay for it
     try:
@@ -50,7 +53,14 @@ def open_rows(caller, path, names):
 
 
 class HeldRows:
-    """All rows in memory, in their own number type; parts of a batch that lie together are views."""
+    """All rows in memory, in their own number type; parts of a batch that lie together are views.
+
+    Attributes
+    ----------
+    num_rows : int
+    row_shapes : list of tuples
+        Shape of a row, one for each dataset.
+    """
 
     def __init__(self, datasets):
         self.datasets = [torch.from_numpy(np.ascontiguousarray(np.asarray(data), dtype=_kept_dtype(data)))
@@ -71,14 +81,15 @@ class HeldRows:
         return [[data.index_select(0, chosen) for data in self.datasets]]
 
     def close(self):
+        """Frees the rows."""
         self.datasets = None
 
 
 class BlockedRows:
-    """Rows that stay in their file; about BLOCK_BYTES of those to come are in memory.
+    """Rows that stay in their file; about BLOCK_BYTES of those to come are in memory. Attributes as of HeldRows.
 
-    In a shuffled round the rows of a block lie anywhere in the file. They are read from its front to its end, so that
-    a block goes through the file once; the order is the same permutation as for rows in memory.
+    In a shuffled round the rows of a block lie anywhere in the file. They are read from its front to its end, so that a
+    block goes through the file once; the order is the same permutation as for rows in memory.
     """
 
     def __init__(self, caller, file, datasets):
@@ -91,10 +102,12 @@ class BlockedRows:
         self.begin(None)
 
     def begin(self, order):
+        """As HeldRows.begin."""
         self.order = order
         self.block, self.first, self.last = None, 0, 0
 
     def take(self, start, stop):
+        """As HeldRows.take; a part never reaches over the end of a block. A NetError when the file cannot be read."""
         parts = []
         while start < stop:
             if not self.first <= start < self.last:
@@ -105,6 +118,7 @@ class BlockedRows:
         return parts
 
     def close(self):
+        """Frees the block and closes the file."""
         self.block = self.mapped = None
         self.file.close()
 
@@ -144,7 +158,7 @@ def _mapped(file, data):
 
 
 def check_memory(caller, nbytes, what):
-    """Refuses what could never be held in memory, before it is tried."""
+    """Refuses, as a NetError, `nbytes` that could never be held in memory, before it is tried; `what` needs them."""
     memory = memory_limit()
     if memory is not None and nbytes > memory:
         caller.fail(f"{what} would need {nbytes / 2**30:.0f} GiB; this machine has {memory / 2**30:.0f}")

@@ -39,7 +39,11 @@ def read_picture(caller, path, is_color, size=None):
 
 
 def decode_picture(caller, data, what, is_color=None):
-    """A picture of encoded bytes (JPEG, PNG ...); channels as stored unless `is_color` says otherwise."""
+    """A uint8 picture (channels, height, width) of encoded bytes (JPEG, PNG ...).
+
+    Channels as stored, unless `is_color` says 3 (True) or 1 (False). What cannot be decoded is a NetError in the name
+    of the layer `caller`; `what` says which picture it was.
+    """
     import cv2
     flag = {None: cv2.IMREAD_UNCHANGED, True: cv2.IMREAD_COLOR, False: cv2.IMREAD_GRAYSCALE}[is_color]
     try:

@@ -7,6 +7,7 @@ from deeplandmark.caffe.files.plain import open_list
 
 
 class Picture(NamedTuple):
+    """A picture of a window file: its path, and the number of channels that the file tells."""
     path: str
     channels: int
 
@@ -19,7 +20,7 @@ class Window(NamedTuple):
 
 
 class WindowFileError(ValueError):
-    """A window file that cannot be read, with the picture and the word."""
+    """A window file that cannot be read; the text names the file, the picture and the word."""
 
 
 def read_window_file(path, fg_threshold, bg_threshold):

@@ -11,7 +11,8 @@ from deeplandmark.caffe.layers.registry import layer
 class Accuracy(Layer):
     """Share of labels among the top_k scores along `axis`; a tie counts against the true class.
 
-    Scores (.., C, ..) and labels with every other axis -> (), and with a second top the share of each class (C,).
+    Scores (.., C, ..) and labels with every other axis -> (), and with a second top the share of each class (C,), 0
+    where it does not occur. accuracy_param: top_k, axis, ignore_label (accuracy_layer.cpp). It has no backward.
     """
     exact_bottoms = 2
     min_tops, max_tops = 1, 2

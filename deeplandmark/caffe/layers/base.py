@@ -38,11 +38,19 @@ class Context:
 
 
 class Layer(nn.Module):
-    """One Caffe layer.
+    """One Caffe layer, as a torch module (layer.hpp).
 
     A subclass states how many bottoms and tops it takes, creates its parameter blobs in `create`, computes the top
     shapes in `reshape` and the tops in `forward`. Shapes are tuples. `forward` may not rely on the shapes of setup:
-    batch and spatial size change.
+    batch and spatial size change. Backward is autograd's, or that of an autograd Function where Caffe's differs.
+
+    Parameters
+    ----------
+    param : LayerParameter
+        Copied, so that the layer may change it.
+    phase : int
+        TRAIN (0) or TEST (1).
+    context : Context
     """
     exact_bottoms = min_bottoms = max_bottoms = None
     exact_tops = min_tops = max_tops = None
@@ -82,14 +90,24 @@ class Layer(nn.Module):
         return self.reshape(bottom_shapes)
 
     def create(self, bottom_shapes):
-        """Reads the settings and adds the parameter blobs; nothing by default."""
+        """Reads the settings and adds the parameter blobs for bottom shapes (tuples); nothing by default.
+
+        Raises
+        ------
+        NetError
+            By `fail`, where Caffe refuses the settings or the shapes.
+        """
 
     def reshape(self, bottom_shapes):
-        """Top shapes for new bottom shapes; one top like each bottom by default."""
+        """Top shapes (list of tuples) for new bottom shapes; one top like each bottom by default."""
         return [tuple(shape) for shape in bottom_shapes]
 
+    def forward(self, *bottoms):
+        """Tops as a tuple of tensors, for bottoms (tensors) in the order of the definition."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
     def add_blob(self, shape, filler):
-        """Adds a parameter blob drawn by a FillerParameter."""
+        """Adds a float32 parameter blob drawn by a FillerParameter; a NetError when it does not fit into memory."""
         self.context.reserve(shape)
         self.register_parameter(str(len(self._parameters)), nn.Parameter(fill(filler, shape, self.context.generator)))
 
@@ -101,23 +119,24 @@ class Layer(nn.Module):
             self._views = {**(self._views or {}), index: shape}
 
     def fail(self, reason, blob=None):
-        """Raises a NetError that names this layer."""
+        """Raises a NetError that names this layer, and a blob where one is given."""
         raise NetError(reason, layer=self.name, blob=blob)
 
     def blame_empty_bottom(self, bottoms, error):
-        """Turns torch's `error` into one that names this layer where a bottom holds nothing, as few layers take it."""
+        """Turns torch's `error` into a NetError that names this layer where a bottom tensor holds nothing."""
         if not all(bottom.numel() for bottom in bottoms):
             shapes = [tuple(bottom.shape) for bottom in bottoms]
             raise NetError(f"cannot run on an empty bottom, shapes {shapes}", layer=self.name) from error
 
     def axis(self, index, shape, extra=0):
-        """A possibly negative axis of the definition as 0..len(shape)-1+extra; refused outside."""
+        """A possibly negative axis of the definition as 0..len(shape)-1+extra; a NetError outside."""
         size = len(shape)
         if not -size <= index < size + extra:
             self.fail(f"axis {index} is out of range for a bottom of {size} axes, shape {tuple(shape)}")
         return index + size if index < 0 else index
 
     def extra_repr(self):
+        """Caffe's type, for the printed form of a torch module."""
         return self.param.type
 
     def _check_counts(self, bottoms):
@@ -151,7 +170,10 @@ class Layer(nn.Module):
 
 
 class LossLayer(Layer):
-    """Two bottoms (prediction, label) to a 0-d top; its loss weight is 1 unless the definition says otherwise."""
+    """A loss (loss_layer.cpp): bottoms prediction and label with the same first axis to a top of shape ().
+
+    Its loss weight is 1 unless the definition says otherwise. No gradient reaches the label.
+    """
     exact_bottoms = 2
     exact_tops = 1
     auto_tops = True
@@ -159,11 +181,12 @@ class LossLayer(Layer):
     no_gradient_bottoms = (1,)
 
     def reshape(self, bottom_shapes):
+        """One top of shape (), after check_batch."""
         self.check_batch(bottom_shapes)
         return [()]
 
     def check_batch(self, bottom_shapes):
-        """Prediction and label must have the same first dimension."""
+        """Refuses, as a NetError, a prediction and a label that differ in their first axis."""
         first, second = bottom_shapes[:2]
         if not first or first[:1] != second[:1]:
             self.fail(f"prediction and label need the same first dimension: shapes {first} and {second}")

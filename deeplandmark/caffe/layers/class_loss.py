@@ -15,9 +15,10 @@ _SMALLEST = 1e-20      # kLOG_THRESHOLD: no smaller probability goes into a loga
 
 
 class OneLabelLoss(LossLayer):
-    """A bottom of N rows of K scores (N, ...) and one label 0..K-1 for each row."""
+    """A bottom of N rows of K scores (N, ...) and one label 0..K-1 for each row, (N,) or (N, 1, ...)."""
 
     def reshape(self, bottom_shapes):
+        """One top of shape (); a NetError unless there is one label for each row."""
         self.check_batch(bottom_shapes)
         scores, labels = map(tuple, bottom_shapes)
         if math.prod(labels) != scores[0]:
@@ -26,13 +27,13 @@ class OneLabelLoss(LossLayer):
         return [()]
 
     def rows_and_labels(self, scores, labels):
-        """Rows (N, K) and labels (N, 1) as integers."""
+        """Rows (N, K) and labels (N, 1) as int64."""
         rows = scores.reshape(scores.shape[0], -1)
         return rows, checked_labels(self, labels.reshape(-1, 1), rows.shape[1])
 
 
 def checked_labels(caller, labels, classes, ignore_label=None):
-    """Labels as integers, cut like C's casts; one outside 0..classes-1 is refused unless it is ignore_label."""
+    """Labels as int64, cut like C's casts; a NetError for one outside 0..classes-1 that is not ignore_label."""
     labels = labels.long()
     wrong = (labels < 0) | (labels >= classes)
     if ignore_label is not None:
@@ -45,7 +46,10 @@ def checked_labels(caller, labels, classes, ignore_label=None):
 
 @layer("HingeLoss")
 class HingeLoss(OneLabelLoss):
-    """sum(max(0, 1 - s * x)^p) / N with s = 1 for the row's own class and -1 for the others; p by `norm`."""
+    """sum(max(0, 1 - s * x)^p) / N with s = 1 for the row's own class and -1 for the others; p by `norm`.
+
+    Scores (N, ...) of K values a row, one label a row (hinge_loss_layer.cpp). hinge_loss_param: norm, L1 or L2.
+    """
 
     def forward(self, scores, labels):
         p = self.param.hinge_loss_param
@@ -58,7 +62,11 @@ class HingeLoss(OneLabelLoss):
 
 @layer("MultinomialLogisticLoss")
 class MultinomialLogisticLoss(OneLabelLoss):
-    """-sum(log(x[label])) / N over rows of probabilities, none taken as less than 1e-20."""
+    """-sum(log(x[label])) / N over rows of probabilities, none taken as less than 1e-20.
+
+    Probabilities (N, ...) of K values a row, one label a row (multinomial_logistic_loss_layer.cpp). Backward divides by
+    the value so taken and passes the gradient on, where autograd would stop it.
+    """
 
     def forward(self, scores, labels):
         rows, labels = self.rows_and_labels(scores, labels)
@@ -73,7 +81,8 @@ class InfogainLoss(NormalisedLoss):
     """-sum(H[label] * log(softmax(x))) / normaliser: a softmax loss whose mistakes are weighted by the matrix H (K, K).
 
     Scores (.., K, ..) along infogain_loss_param axis, a label for every other place; H comes from the binaryproto
-    `source` or as a third bottom, any shape of K * K values. An optional second top is the softmax.
+    `source` or as a third bottom, any shape of K * K values. An optional second top is the softmax. loss_param:
+    ignore_label, normalization (infogain_loss_layer.cpp).
     """
     exact_bottoms = exact_tops = None
     min_bottoms, max_bottoms = 2, 3
@@ -122,7 +131,11 @@ class InfogainLoss(NormalisedLoss):
 
 @layer("SigmoidCrossEntropyLoss")
 class SigmoidCrossEntropyLoss(NormalisedLoss):
-    """-sum(t * log(sigmoid(x)) + (1 - t) * log(1 - sigmoid(x))) / normaliser, which by default is the batch size."""
+    """-sum(t * log(sigmoid(x)) + (1 - t) * log(1 - sigmoid(x))) / normaliser, which by default is the batch size.
+
+    Scores x and targets t, of one size (sigmoid_cross_entropy_loss_layer.cpp). loss_param: ignore_label (a target that
+    is cut to it does not count), normalization (BATCH_SIZE by default), normalize.
+    """
     default_normalization = "BATCH_SIZE"
 
     def create(self, bottom_shapes):

@@ -11,8 +11,9 @@ from deeplandmark.caffe.layers.registry import layer
 class ContrastiveLoss(LossLayer):
     """Pulls pairs (N, C) together where the third bottom (N,) is not 0, and at least `margin` apart where it is.
 
-    1/(2N) * sum(d^2) over similar pairs + 1/(2N) * sum(max(0, margin - d)^2) over the others; legacy_version has
-    max(0, margin - d^2) instead.
+    1/(2N) * sum(d^2) over similar pairs + 1/(2N) * sum(max(0, margin - d)^2) over the others; legacy_version has max(0,
+    margin - d^2) instead (contrastive_loss_layer.cpp). Backward divides by d + 1e-4, as Caffe's does.
+    contrastive_loss_param: margin, legacy_version.
     """
     exact_bottoms = 3
     no_gradient_bottoms = (2,)

@@ -12,7 +12,10 @@ _CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
 class ConvolutionBase(WindowLayer):
-    """Reads convolution_param: windows as in WindowLayer, num_output, group, bias_term, fillers."""
+    """Reads convolution_param: windows as in WindowLayer, num_output, group, bias_term, fillers (base_conv_layer.cpp).
+
+    A subclass has `weight_shape`, `output_sizes` and `run`; every bottom gives a top, by the same weights.
+    """
     min_bottoms = min_tops = 1
     equal_bottoms_and_tops = True
 
@@ -27,7 +30,7 @@ class ConvolutionBase(WindowLayer):
             self.add_blob((self.num_output,), p.bias_filler)
 
     def read_outputs(self, p):
-        """num_output and group."""
+        """Reads num_output and group; a NetError unless both channels and num_output are multiples of group."""
         self.num_output, self.group = p.num_output, p.group
         if self.num_output < 1 or self.group < 1:
             self.fail(f"num_output and group must be at least 1, found {self.num_output} and {self.group}")
@@ -50,17 +53,28 @@ class ConvolutionBase(WindowLayer):
         return tuple(tops)
 
     def add_bias(self, y, bias):
+        """y (N, num_output, spatial...) plus the bias (num_output,), or y itself for None."""
         return y if bias is None else y + bias.view(-1, *(1,) * self.num_spatial)
 
 
 @layer("Convolution")
 class Convolution(ConvolutionBase):
-    """Weights (num_output, channels / group, kernel...), bias (num_output,)."""
+    """Products of num_output kernels with every window of the bottom, plus a bias (conv_layer.cpp).
+
+    Bottoms (leading axes..., channels, spatial...), any number of one shape; tops (leading axes..., num_output,
+    windows...), the number of windows rounded down. Blobs: weights (num_output, channels / group, kernel...), bias
+    (num_output,).
+
+    convolution_param: num_output, kernel_size (or kernel_h, kernel_w), stride, pad, dilation, group, axis, bias_term,
+    weight_filler, bias_filler; engine and force_nd_im2col change nothing here. Backward reaches bottoms and blobs.
+    """
 
     def weight_shape(self):
+        """(num_output, channels / group, kernel...)"""
         return (self.num_output, self.channels // self.group, *self.kernel)
 
     def output_sizes(self, sizes):
+        """Sizes of the top (tuple) for the spatial sizes of a bottom."""
         return self.window_counts(sizes)
 
     def run(self, x, weight, bias):
@@ -82,9 +96,10 @@ class Convolution(ConvolutionBase):
 
 @layer("DepthwiseConvolution")
 class DepthwiseConvolution(Convolution):
-    """A Convolution of a mobile fork of Caffe whose `group` is the number of channels."""
+    """A Convolution of a mobile fork of Caffe whose `group` is the number of channels; another group is a NetError."""
 
     def read_outputs(self, p):
+        """Reads num_output and group; a NetError unless group is the number of channels."""
         super().read_outputs(p)
         if self.group != self.channels:
             self.fail(f"group must be the number of channels, {self.channels}; found {self.group}")
@@ -94,11 +109,12 @@ class DepthwiseConvolution(Convolution):
 class ConvolutionDepthwise(Convolution):
     """Each channel with a kernel of its own; another fork's: 2 spatial axes, num_output and group have no meaning.
 
-    Weights (channels, 1, height, width), bias (channels,).
+    (N, channels, H, W) -> (N, channels, windows, windows). Weights (channels, 1, height, width), bias (channels,).
     """
     exact_bottoms = exact_tops = 1
 
     def read_outputs(self, p):
+        """Takes the number of channels for num_output and group; a NetError for a bottom that is not (N, C, H, W)."""
         if self.num_spatial != 2 or self.channel_axis != 1:
             self.fail("takes a bottom of 4 axes with the channels at axis 1, "
                       f"found {self.num_spatial} spatial axes behind axis {self.channel_axis}")

@@ -10,7 +10,10 @@ from deeplandmark.caffe.layers.registry import layer
 
 
 class DataLayer(Layer):
-    """A layer without bottoms. `is_input` says that its tops are set from outside and forward leaves them alone."""
+    """A layer without bottoms, whose tops are float32 batches on the net's device.
+
+    `is_input` says that its tops are set from outside and forward leaves them alone.
+    """
     exact_bottoms = 0
     is_input = False
 
@@ -26,7 +29,10 @@ class DataLayer(Layer):
 
 @layer("Input")
 class Input(DataLayer):
-    """Blobs that the caller fills (input_layer.cpp): only their shapes are known."""
+    """Blobs that the caller fills (input_layer.cpp): only their shapes are known.
+
+    input_param: shape, none, one for all tops or one each; without it a top begins as (0,).
+    """
     min_tops = 1
     is_input = True
 
@@ -47,7 +53,8 @@ class MemoryData(DataLayer):
     """Batches from arrays given by `set_input_arrays` (memory_data_layer.cpp).
 
     Tops are data (batch_size, channels, height, width) and label (batch_size,) - (batch_size, 1, 1, 1) once it has run,
-    as in Caffe. transform_param is not applied to arrays, as in Caffe.
+    as in Caffe. memory_data_param: batch_size, channels, height, width. transform_param is not applied to arrays, as in
+    Caffe. A forward without arrays is a NetError.
     """
     exact_tops = 2
 
@@ -70,7 +77,18 @@ class MemoryData(DataLayer):
         self.data = self.labels = None
 
     def set_arrays(self, data, labels):
-        """Data (n, channels, height, width) and labels (n,) or (n, 1, 1, 1); n is a multiple of batch_size."""
+        """Arrays to take batches from, round after round; converted to float32 where they are not.
+
+        Parameters
+        ----------
+        data : array (n, channels, height, width)
+        labels : array (n,) or (n, 1, 1, 1)
+
+        Raises
+        ------
+        NetError
+            For other shapes, or an n that is no multiple of batch_size.
+        """
         data = torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))
         labels = torch.from_numpy(np.ascontiguousarray(labels, dtype=np.float32))
         n = len(data)
@@ -92,7 +110,11 @@ class MemoryData(DataLayer):
 
 @layer("DummyData")
 class DummyData(DataLayer):
-    """Tops drawn by fillers (dummy_data_layer.cpp): constants once, everything else again at every forward."""
+    """Tops drawn by fillers (dummy_data_layer.cpp): constants once, everything else again at every forward.
+
+    dummy_data_param: shape (or the older num, channels, height, width) and data_filler, each one for all tops or one
+    each; zeros without a filler.
+    """
     min_tops = 1
 
     def create(self, bottom_shapes):

@@ -13,12 +13,12 @@ class DataTransformer:
 
     A crop_size x crop_size piece is cut out: anywhere in TRAIN, in the middle in TEST (offsets rounded down). With
     `mirror`, every other picture on average is mirrored left to right, in both phases. A mean file has the size of the
-    whole picture; its values are taken where the crop was.
+    whole picture; its values are taken where the crop was (data_transformer.cpp).
 
     Parameters
     ----------
     layer : Layer
-        Its phase, generator and root folder count, and refusals name it.
+        Its phase, generator and root folder count, and a NetError names it.
     """
 
     def __init__(self, layer):
@@ -53,7 +53,7 @@ class DataTransformer:
         return item[:, :, ::-1] if mirrored else item
 
     def draw(self, n):
-        """A random integer 0..n-1."""
+        """A random int 0..n-1 from the net's generator."""
         return int(torch.randint(n, (), generator=self.layer.context.generator))
 
     def _corner(self, shape, height, width):
@@ -82,7 +82,13 @@ class DataTransformer:
 
 
 def stack_items(layer, items, batch_size):
-    """One tensor (N, C, h, w) of the items of a batch; the first one decides on the shape, as in Caffe."""
+    """A float32 tensor (N, C, h, w) of the items of a batch; the first one decides on the shape, as in Caffe.
+
+    Raises
+    ------
+    NetError
+        In the name of `layer`, for items of different sizes.
+    """
     batch = None
     for index, item in enumerate(items):
         if batch is None:

@@ -15,17 +15,22 @@ _DECONVOLUTIONS = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_trans
 class Deconvolution(ConvolutionBase):
     """Each cell adds its kernel to the top: size stride * (size - 1) + reach of the kernel - 2 * pad.
 
+    Bottoms (leading axes..., channels, spatial...), tops (leading axes..., num_output, spatial...) (deconv_layer.cpp).
     Weights (channels, num_output / group, kernel...), so that the fan_in of fillers counts outputs; bias (num_output,).
+    Fields as of Convolution. Backward is a convolution.
     """
 
     def weight_shape(self):
+        """(channels, num_output / group, kernel...)"""
         return (self.channels, self.num_output // self.group, *self.kernel)
 
     def output_sizes(self, sizes):
+        """Sizes of the top (tuple) for the spatial sizes of a bottom."""
         return tuple(stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad for size, stride, dilation, kernel, pad
                      in zip(sizes, self.stride, self.dilation, self.kernel, self.pad))
 
     def refuse_empty(self, counts, shape):
+        """A NetError where pad leaves nothing of the top; `shape` is the bottom's."""
         if min(counts, default=1) < 1:
             self.fail(f"pad {self.pad} takes all of the top away: kernel {self.kernel}, bottom of shape {tuple(shape)}")
 

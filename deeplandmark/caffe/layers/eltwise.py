@@ -10,7 +10,12 @@ from deeplandmark.caffe.layers.registry import layer
 
 @layer("Eltwise")
 class Eltwise(Layer):
-    """Ties of MAX: between the first two bottoms the second wins, a later one must be strictly greater."""
+    """PROD, SUM (each bottom times its coeff) or MAX of two or more bottoms of one shape (eltwise_layer.cpp).
+
+    Ties of MAX: between the first two bottoms the second wins, a later one must be strictly greater; only the winner
+    gets a gradient. PROD with stable_prod_grad: false has Caffe's gradient top / bottom, not a number where a bottom is
+    0. eltwise_param: operation, coeff (none, or one a bottom), stable_prod_grad.
+    """
     min_bottoms = 2
     exact_tops = 1
 

@@ -17,10 +17,11 @@ _SMALLEST = torch.finfo(torch.float32).tiny
 
 @layer("Noise")
 class Noise(Layer):
-    """x + noise in TRAIN, x in TEST; the gradient passes unchanged.
+    """x + noise in TRAIN, x in TEST; the gradient passes unchanged. The top has the bottom's shape.
 
-    gaussian_std: normal noise of mean `bias`, its deviation gaussian_std times the root mean square of x; otherwise
-    uniform_range: uniform noise in bias +- uniform_range. With neither the layer does nothing, as in the fork.
+    noise_param: gaussian_std: normal noise of mean `bias`, its deviation gaussian_std times the root mean square of x;
+    otherwise uniform_range: uniform noise in bias +- uniform_range. With neither the layer does nothing, as in the
+    fork.
     """
     exact_bottoms = exact_tops = 1
 

@@ -14,9 +14,11 @@ from deeplandmark.caffe.layers.registry import layer
 class HDF5Data(DataLayer):
     """Rows of the datasets named like the tops, file after file; batches wrap inside and across files.
 
-    One file is in memory at a time, in its own number type, or a block of it where it is large; tops are float32. A
-    batch of float32 rows that lie together is a view, without a copy. With `shuffle`, the order of files and of the
-    rows in a file is drawn anew at each round. Beyond Caffe: files larger than memory, blobs above 2^31 elements.
+    hdf5_data_param: source (a text file that names HDF5 files), batch_size, shuffle (hdf5_data_layer.cpp). Tops
+    (batch_size, ...) for datasets (rows, ...). One file is in memory at a time, in its own number type, or a block of
+    it where it is large; tops are float32. A batch of float32 rows that lie together is a view, without a copy. With
+    `shuffle`, the order of files and of the rows in a file is drawn anew at each round. Beyond Caffe: files larger than
+    memory, blobs above 2^31 elements.
     """
     min_tops = 1
 
@@ -26,7 +28,14 @@ class HDF5Data(DataLayer):
         self.open_source("hdf5_data_param", list(self.param.top))
 
     def open_source(self, settings, names):
-        """Opens the files of `settings`, which have source, batch_size and shuffle, to read the datasets `names`."""
+        """Opens the files of `settings` to read the datasets `names`; a NetError where they do not fit.
+
+        Parameters
+        ----------
+        settings : str
+            Field of the layer's definition that has source, batch_size and shuffle.
+        names : list of str
+        """
         p = getattr(self.param, settings)
         if not p.batch_size:
             self.fail(f"{settings} needs batch_size")

@@ -12,7 +12,8 @@ from deeplandmark.work.whole_file import WholeFile
 class HDF5Output(Layer):
     """Datasets `data` and `label` (N, C, H, W) with the values of its bottoms; missing axes at the end have size 1.
 
-    The file is written by the first forward; Caffe refuses a second one, because the datasets are there already.
+    float32, at hdf5_output_param file_name (hdf5_output_layer.cpp). The file is written by the first forward; Caffe
+    refuses a second one, because the datasets are there already. It has no tops.
     """
     exact_bottoms, exact_tops = 2, 0
 

@@ -14,7 +14,8 @@ from deeplandmark.caffe.layers.registry import layer
 class PictureList(DataLayer):
     """Lines of a text file, picture after picture; after the last line a new round begins, shuffled where asked for.
 
-    root_folder is put in front of every name as it stands, without a slash, as in Caffe.
+    image_data_param: source, batch_size, shuffle, rand_skip, new_height, new_width, is_color, root_folder, which is put
+    in front of every name as it stands, without a slash, as in Caffe. transform_param: see DataTransformer.
     """
     exact_tops = 2
 
@@ -38,15 +39,16 @@ class PictureList(DataLayer):
         return [(self.batch_size, *self.transform.output_shape(self.read(name).shape)), *self.label_shapes()]
 
     def label_shapes(self):
+        """Shapes of the tops behind data."""
         return [(self.batch_size,)]
 
     def read(self, name):
-        """The picture (C, H, W) of a line."""
+        """The picture `name`, a uint8 array (C, H, W), BGR or grey."""
         p = self.param.image_data_param
         return read_picture(self, os.path.join(self.context.root_folder, p.root_folder + name), p.is_color, self.size)
 
     def item(self, name, numbers):
-        """The transformed picture of a line and the numbers that belong to it."""
+        """The transformed picture (C, h, w) of a line, float32, and the numbers that belong to it."""
         return self.transform(self.read(name)), numbers
 
     def forward(self):
@@ -55,6 +57,7 @@ class PictureList(DataLayer):
         return self.to_place(data), *map(self.to_place, self.split_numbers(torch.tensor(np.array(numbers, np.float32))))
 
     def split_numbers(self, numbers):
+        """The numbers of a batch, a tensor (N, K), as the tops behind data."""
         return [numbers[:, 0]]
 
     def _items(self, numbers):
@@ -100,10 +103,11 @@ class PictureList(DataLayer):
 class ImageData(PictureList):
     """Lines `name label`: tops data (N, C, H, W) and label (N,). The last blank ends the name, which may have others.
 
-    Labels are integers, as in Caffe; for other numbers there is ImageFloatData.
+    Labels are integers, as in Caffe (image_data_layer.cpp); for other numbers there is ImageFloatData.
     """
 
     def split_line(self, line):
+        """[name, label] of a line, both str."""
         return line.rsplit(maxsplit=1)
 
     def _read_line(self, line, place):
@@ -139,9 +143,11 @@ class ImageFloatData(PictureList):
         super().create(bottom_shapes)
 
     def label_shapes(self):
+        """(batch_size, label_dim), and with hard_sample (batch_size,)."""
         return [(self.batch_size, self.settings.label_dim), (self.batch_size,)][:self.num_tops - 1]
 
     def split_line(self, line):
+        """[name, number ...] of a line, all str."""
         return line.split()
 
     def _read_line(self, line, place):
@@ -152,10 +158,12 @@ class ImageFloatData(PictureList):
         return name, numbers
 
     def split_numbers(self, numbers):
+        """The numbers of a batch, a tensor (N, K), as label (N, label_dim) and with hard_sample the weight (N,)."""
         k = self.settings.label_dim
         return [numbers[:, :k], numbers[:, k]] if self.settings.hard_sample else [numbers]
 
     def read(self, name):
+        """The picture `name`, a uint8 array (C, H, W); with with_heatmap the heatmap is its last channel."""
         picture = super().read(name)
         if not self.settings.with_heatmap:
             return picture
@@ -167,6 +175,7 @@ class ImageFloatData(PictureList):
         return np.concatenate([picture, heatmap])
 
     def item(self, name, numbers):
+        """The transformed picture (C, h, w) and its numbers, both moved where pad_ratio says so."""
         picture = self.read(name)
         if self.pad_ratio > 0:
             picture, numbers = self._pad(picture, numbers)

@@ -7,10 +7,10 @@ from deeplandmark.caffe.layers.registry import layer
 
 
 class IndexLayer(Layer):
-    """A layer with a bottom of whole numbers, which gets no gradient."""
+    """A layer with a bottom of whole numbers, held as float32, which gets no gradient."""
 
     def indices(self, bottom, count):
-        """A bottom as integers, fractions cut off; refused outside 0..count - 1."""
+        """A bottom as an int64 tensor, fractions cut off; a NetError outside 0..count - 1."""
         found = bottom.detach().long()
         # An exported graph cannot look at its values.
         if found.numel() and not torch.compiler.is_compiling():
@@ -22,7 +22,10 @@ class IndexLayer(Layer):
 
 @layer("BatchReindex")
 class BatchReindex(IndexLayer):
-    """Rows of bottom 0 in the order that bottom 1 (M,) gives: (N, ...) -> (M, ...); diffs of a row add up."""
+    """Rows of bottom 0 in the order that bottom 1 (M,) gives: (N, ...) -> (M, ...); diffs of a row add up.
+
+    batch_reindex_layer.cpp; a row may come several times or not at all.
+    """
     exact_bottoms, exact_tops = 2, 1
     no_gradient_bottoms = (1,)
 
@@ -40,7 +43,8 @@ class BatchReindex(IndexLayer):
 class Filter(Layer):
     """Rows of every bottom but the last where the last, the selector (N,) or (N, 1, ...), is not 0.
 
-    Tops are as long as the selector only until the first forward: then as long as there are rows chosen, possibly 0.
+    filter_layer.cpp. Tops are as long as the selector only until the first forward: then as long as there are rows
+    chosen, possibly 0. Rows that are not chosen get the gradient 0.
     """
     min_bottoms, min_tops = 2, 1
 
@@ -68,7 +72,8 @@ class Filter(Layer):
 class Embed(IndexLayer):
     """Row `index` of a table for each index: (...) -> (..., num_output) (embed_layer.cpp).
 
-    Weights (input_dim, num_output), bias (num_output,).
+    Weights (input_dim, num_output), bias (num_output,). embed_param: num_output, input_dim, bias_term, weight_filler,
+    bias_filler. Backward reaches the blobs alone.
     """
     exact_bottoms = exact_tops = 1
     no_gradient_bottoms = (0,)

@@ -11,7 +11,9 @@ from deeplandmark.caffe.layers.registry import layer
 class InnerProduct(Layer):
     """(leading axes..., rest...) -> (leading axes..., num_output); the axes from `axis` on are flattened to K.
 
-    Weights (num_output, K), with `transpose` (K, num_output); bias (num_output,).
+    x W^T + b (inner_product_layer.cpp). Weights (num_output, K), with `transpose` (K, num_output); bias (num_output,).
+    inner_product_param: num_output, axis, bias_term, transpose, weight_filler, bias_filler. Another K than at setup is
+    refused.
     """
     exact_bottoms = exact_tops = 1
 

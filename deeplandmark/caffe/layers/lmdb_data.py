@@ -17,7 +17,7 @@ _OPEN = weakref.WeakValueDictionary()
 
 
 class Database:
-    """An LMDB environment, opened for reading and without a lock."""
+    """An LMDB environment, opened for reading and without a lock; closed when nobody holds it any more."""
 
     def __init__(self, path):
         import lmdb  # only nets that read databases pay for it
@@ -52,13 +52,16 @@ class Cursor:
 
     @property
     def key(self):
+        """Key of the present entry, bytes."""
         return self._cursor.key()
 
     @property
     def value(self):
+        """Value of the present entry, bytes."""
         return self._cursor.value()
 
     def next(self):
+        """Goes to the next entry, behind the last one to the first."""
         if not self._cursor.next():
             self._cursor.first()
 
@@ -67,9 +70,9 @@ class Cursor:
 class Data(DataLayer):
     """Datums of an LMDB in the order of their keys: tops data (N, C, H, W) and, if asked for, label (N,).
 
-    A Datum holds bytes, float_data or an encoded picture, decoded as it is stored unless force_color, force_gray
-    (transform_param) or force_encoded_color say otherwise. rand_skip is deprecated and without effect in Caffe 1.0, so
-    it is here; prefetch changes only speed.
+    data_param: source, batch_size, backend, which must be LMDB (data_layer.cpp). A Datum holds bytes, float_data or an
+    encoded picture, decoded as it is stored unless force_color, force_gray (transform_param) or force_encoded_color say
+    otherwise. rand_skip is deprecated and without effect in Caffe 1.0, so it is here; prefetch changes only speed.
     """
     min_tops, max_tops = 1, 2
 

@@ -13,16 +13,17 @@ from deeplandmark.caffe.layers.registry import layer
 
 
 class LocallyShared(Layer):
-    """Reads local_share_param and checks that the map divides evenly."""
+    """Reads p and q of local_share_param, a NetError below 1: (N, C, H, W) in p rows x q columns of equal regions."""
     exact_bottoms = exact_tops = 1
 
     def read_regions(self):
+        """Reads p and q; a NetError below 1."""
         self.p, self.q = self.param.local_share_param.p, self.param.local_share_param.q
         if self.p < 1 or self.q < 1:
             self.fail(f"local_share_param p and q must be at least 1, found {self.p} and {self.q}")
 
     def region_size(self, height, width):
-        """(rows, columns) of one region of a map."""
+        """(rows, columns) of one region of a map; a NetError where the map does not divide evenly."""
         if height < 1 or width < 1 or height % self.p or width % self.q:
             self.fail(f"a map of {height} x {width} does not divide evenly into {self.p} x {self.q} regions")
         return height // self.p, width // self.q
@@ -32,8 +33,13 @@ class LocallyShared(Layer):
 class LocallySharedConvolution(LocallyShared):
     """C(s,n,p,q): (N, m, H, W) -> (N, n, H-s+1, W-s+1), stride 1, no padding.
 
-    y[t,i,j] = sum_r,k,l x[r,i+k,j+l] * W[r,k,l; u,v,t] + b[u,v,t] where (u,v) is the region of (i,j).
-    Weights (p*q*n, m, s, s) and bias (p*q*n,), regions in row-major order; p = q = 1 is a Convolution.
+    y[t,i,j] = sum_r,k,l x[r,i+k,j+l] * W[r,k,l; u,v,t] + b[u,v,t] where (u,v) is the region of (i,j): the paper's
+    section 4 without its tanh. Weights (p*q*n, m, s, s) and bias (p*q*n,), regions in row-major order; p = q = 1 is a
+    Convolution.
+
+    convolution_param: num_output (n), kernel_size (s), bias_term, fillers; whatever else would change the result is
+    refused. local_share_param: p, q, both 1 by default. On a CPU training takes matrix products, in another order of
+    summation.
     """
 
     def create(self, bottom_shapes):
@@ -140,8 +146,9 @@ class _RegionProducts(torch.autograd.Function):
 class LocallySharedScale(LocallyShared):
     """y = gain * x + bias with one gain and bias for each map and region: (N, n, H, W) -> the same shape.
 
-    Gain (p*q*n,), 1 unless scale_param has a filler, and bias (p*q*n,), 0 unless scale_param has a bias_filler;
-    regions in row-major order, and inside a region the maps.
+    The paper's pooling P ends with it, before tanh (section 4). Gain (p*q*n,), 1 unless scale_param has a filler, and
+    bias (p*q*n,), 0 unless scale_param has a bias_filler; regions in row-major order, and inside a region the maps.
+    scale_param axis and num_axes are refused.
     """
 
     def create(self, bottom_shapes):

@@ -11,8 +11,9 @@ from deeplandmark.caffe.layers.registry import layer
 class LRN(Layer):
     """x * (k + alpha * mean of x^2)^-beta over local_size channels, or over local_size x local_size cells of a map.
 
-    ACROSS_CHANNELS divides the sum of squares by local_size, also at the edges. WITHIN_CHANNEL divides it by the whole
-    square, cells outside being 0, and takes 1 for k whatever the definition says.
+    (N, C, H, W) -> the same shape (lrn_layer.cpp). lrn_param: local_size, which must be odd, alpha, beta, k,
+    norm_region. ACROSS_CHANNELS divides the sum of squares by local_size, also at the edges. WITHIN_CHANNEL divides it
+    by the whole square, cells outside being 0, and takes 1 for k whatever the definition says.
     """
     exact_bottoms = exact_tops = 1
 

@@ -11,13 +11,16 @@ from deeplandmark.caffe.layers.registry import layer
 
 
 class NeuronLayer(Layer):
-    """One bottom, one top of the same shape; may work in place."""
+    """One bottom, one top of the same shape, any (neuron_layer.cpp); may work in place."""
     exact_bottoms = exact_tops = 1
 
 
 @layer("ReLU")
 class ReLU(NeuronLayer):
-    """max(0, x) + negative_slope * min(0, x); the gradient exactly at 0 is negative_slope, as torch has it too."""
+    """max(0, x) + negative_slope * min(0, x); the gradient exactly at 0 is negative_slope (relu_layer.cpp).
+
+    relu_param: negative_slope.
+    """
 
     def create(self, bottom_shapes):
         self.negative_slope = self.param.relu_param.negative_slope
@@ -28,7 +31,7 @@ class ReLU(NeuronLayer):
 
 @layer("TanH")
 class TanH(NeuronLayer):
-    """tanh(x)"""
+    """tanh(x), value by value (tanh_layer.cpp)."""
 
     def forward(self, x):
         return torch.tanh(x),
@@ -36,7 +39,7 @@ class TanH(NeuronLayer):
 
 @layer("Sigmoid")
 class Sigmoid(NeuronLayer):
-    """1 / (1 + exp(-x))"""
+    """1 / (1 + exp(-x)), value by value (sigmoid_layer.cpp)."""
 
     def forward(self, x):
         return torch.sigmoid(x),
@@ -44,7 +47,7 @@ class Sigmoid(NeuronLayer):
 
 @layer("AbsVal")
 class AbsVal(NeuronLayer):
-    """|x|; the gradient at 0 is 0."""
+    """|x|; the gradient at 0 is 0 (absval_layer.cpp)."""
 
     def forward(self, x):
         return torch.abs(x),
@@ -52,7 +55,10 @@ class AbsVal(NeuronLayer):
 
 @layer("Power")
 class Power(NeuronLayer):
-    """(shift + scale * x) ^ power"""
+    """(shift + scale * x) ^ power, value by value (power_layer.cpp).
+
+    power_param: power, scale, shift. Where power or scale is 0 the top is a constant and the gradient 0, as in Caffe.
+    """
 
     def create(self, bottom_shapes):
         p = self.param.power_param
@@ -70,7 +76,11 @@ class Power(NeuronLayer):
 
 @layer("Dropout")
 class Dropout(NeuronLayer):
-    """In TRAIN each value is kept with probability 1 - dropout_ratio and scaled by 1 / (1 - dropout_ratio)."""
+    """In TRAIN each value is kept with probability 1 - dropout_ratio and scaled by 1 / (1 - dropout_ratio).
+
+    In TEST the top is the bottom (dropout_layer.cpp). dropout_param: dropout_ratio, between 0 and 1. The gradient takes
+    the mask of its forward. Masks come from the net's generator, the same on every device.
+    """
 
     def create(self, bottom_shapes):
         self.ratio = self.param.dropout_param.dropout_ratio
@@ -90,7 +100,8 @@ class Dropout(NeuronLayer):
 class PReLU(NeuronLayer):
     """max(0, x) + slope * min(0, x); the gradient exactly at 0 is the slope (prelu_layer.cpp).
 
-    Blob: slopes (C,), or one for all channels, shape (), with channel_shared; 0.25 unless there is a filler.
+    (N, C, ...) -> the same shape. Blob: slopes (C,), or one for all channels, shape (), with channel_shared; 0.25
+    unless there is a filler. prelu_param: filler, channel_shared. Backward reaches the slopes, too.
     """
 
     def create(self, bottom_shapes):
@@ -116,7 +127,10 @@ class PReLU(NeuronLayer):
 
 @layer("ELU")
 class ELU(NeuronLayer):
-    """x, or alpha * (exp(x) - 1) where x is not above 0; the gradient exactly at 0 is alpha."""
+    """x, or alpha * (exp(x) - 1) where x is not above 0; the gradient exactly at 0 is alpha (elu_layer.cpp).
+
+    elu_param: alpha.
+    """
 
     def forward(self, x):
         return F.elu(x, self.param.elu_param.alpha),
@@ -132,7 +146,10 @@ class ReLU6(NeuronLayer):
 
 @layer("Clip")
 class Clip(NeuronLayer):
-    """max(min(x, max), min); values exactly at a bound pass the gradient on."""
+    """max(min(x, max), min); values exactly at a bound pass the gradient on (clip_layer.cpp).
+
+    clip_param: min and max, both needed.
+    """
 
     def create(self, bottom_shapes):
         p = self.param.clip_param
@@ -145,7 +162,10 @@ class Clip(NeuronLayer):
 
 @layer("Swish")
 class Swish(NeuronLayer):
-    """x * sigmoid(beta * x)"""
+    """x * sigmoid(beta * x), value by value (swish_layer.cpp).
+
+    swish_param: beta.
+    """
 
     def forward(self, x):
         return x * torch.sigmoid(self.param.swish_param.beta * x),
@@ -153,17 +173,17 @@ class Swish(NeuronLayer):
 
 @layer("BNLL")
 class BNLL(NeuronLayer):
-    """log(1 + exp(x)); its gradient takes exp(min(x, 50)), which is 1 beyond that in float32."""
+    """log(1 + exp(x)); its gradient takes exp(min(x, 50)), which is 1 beyond that in float32 (bnll_layer.cpp)."""
 
     def forward(self, x):
         return F.softplus(x, threshold=50),
 
 
 class BaseLayer(NeuronLayer):
-    """Exp and Log: the logarithm of `base`, where -1 stands for e."""
+    """Exp and Log: the logarithm of `base`, where -1 stands for e (exp_layer.cpp, log_layer.cpp)."""
 
     def read_base(self, settings):
-        """log(base), a float."""
+        """log(base), a float; a NetError for a base that is not above 0."""
         if settings.base == -1:
             return 1.0
         if not 0 < settings.base < math.inf:
@@ -173,7 +193,10 @@ class BaseLayer(NeuronLayer):
 
 @layer("Exp")
 class Exp(BaseLayer):
-    """base ^ (shift + scale * x)"""
+    """base ^ (shift + scale * x), value by value (exp_layer.cpp).
+
+    exp_param: base (-1: e), scale, shift.
+    """
 
     def create(self, bottom_shapes):
         p = self.param.exp_param
@@ -187,7 +210,10 @@ class Exp(BaseLayer):
 
 @layer("Log")
 class Log(BaseLayer):
-    """log_base(shift + scale * x)"""
+    """log_base(shift + scale * x), value by value (log_layer.cpp).
+
+    log_param: base (-1: e), scale, shift. Not a number where the argument is negative.
+    """
 
     def create(self, bottom_shapes):
         log_base = self.read_base(self.param.log_param)
@@ -203,7 +229,10 @@ class Log(BaseLayer):
 
 @layer("Threshold")
 class Threshold(Layer):
-    """1 where x is above the threshold, strictly, else 0. Like Caffe's, it has no backward."""
+    """1 where x is above the threshold, strictly, else 0. Like Caffe's, it has no backward.
+
+    threshold_layer.cpp; threshold_param: threshold.
+    """
     exact_bottoms = exact_tops = 1
     no_gradient_bottoms = (0,)
 

@@ -3,7 +3,10 @@ import torch
 
 
 def without_backward(layer, top, bottom):
-    """`top` again; a gradient that reaches it where `bottom` wants one is a NetError that names the layer."""
+    """`top` again; a gradient that reaches it where `bottom` wants one is a NetError that names the layer.
+
+    Caffe's NOT_IMPLEMENTED stops there as well.
+    """
     if torch.is_grad_enabled() and bottom.requires_grad:
         return _Refusal.apply(bottom, top, layer)
     return top

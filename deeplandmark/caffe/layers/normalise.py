@@ -8,7 +8,11 @@ from deeplandmark.caffe.layers.registry import layer
 
 @layer("MVN")
 class MVN(Layer):
-    """(x - mean) / (std + eps) over each map, or over each picture with across_channels (mvn_layer.cpp)."""
+    """(x - mean) / (std + eps) over each map, or over each picture with across_channels (mvn_layer.cpp).
+
+    (N, C, ...) -> the same shape. mvn_param: across_channels, normalize_variance (without it only the mean is taken
+    out), eps. Backward is Caffe's: it treats eps as if it stood under the root, so it is not exactly the derivative.
+    """
     exact_bottoms = exact_tops = 1
 
     def create(self, bottom_shapes):
@@ -56,8 +60,10 @@ class _Normalise(torch.autograd.Function):
 class BatchNorm(Layer):
     """(x - mean) / sqrt(variance + eps) for each channel (batch_norm_layer.cpp).
 
-    Blobs, none of them learned: sum of means (C,), sum of variances (C,), the factor both are divided by (1,).
-    They grow at every forward that uses the batch's own statistics; use_global_stats defaults to the phase TEST.
+    (N, C, ...) -> the same shape; the variance is the biased one. Blobs, none of them learned: sum of means (C,), sum
+    of variances (C,), the factor both are divided by (1,). They grow at every forward that uses the batch's own
+    statistics. batch_norm_param: use_global_stats (by default only in TEST), moving_average_fraction, eps. A gain and
+    bias are a Scale layer behind it.
     """
     exact_bottoms = exact_tops = 1
 

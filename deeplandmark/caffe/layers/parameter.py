@@ -8,8 +8,8 @@ from deeplandmark.caffe.layers.registry import layer
 class Parameter(Layer):
     """The layer's blob, of the shape in parameter_param, as its top. It starts as zeros: Caffe has no filler here.
 
-    Diffs accumulate as those of any parameter do; in Caffe the next backward overwrites them, so that with iter_size
-    above 1 only the last pass counts.
+    parameter_layer.hpp. Diffs accumulate as those of any parameter do; in Caffe the next backward overwrites them, so
+    that with iter_size above 1 only the last pass counts.
     """
     exact_bottoms, exact_tops = 0, 1
 

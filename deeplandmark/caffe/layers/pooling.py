@@ -12,10 +12,10 @@ _TINY = torch.finfo(torch.float32).tiny
 
 
 def pooled_size(size, kernel, stride, pad, floor=False):
-    """Number of windows along one axis: rounded up, unlike torch's default.
+    """Number of windows (int) along one axis: rounded up, unlike torch's default, or with `floor` down.
 
-    With padding, a last window that would start beyond size + pad is dropped; without padding it stays, even when it
-    is empty.
+    pooling_layer.cpp. With padding, a last window that would start beyond size + pad is dropped; without padding it
+    stays, even when it is empty.
     """
     steps = size + 2 * pad - kernel
     pooled = (steps // stride if floor else -(-steps // stride)) + 1
@@ -24,11 +24,15 @@ def pooled_size(size, kernel, stride, pad, floor=False):
 
 @layer("Pooling")
 class Pooling(Layer):
-    """MAX, AVE or STOCHASTIC over windows of (N, C, H, W).
+    """MAX, AVE or STOCHASTIC over windows of (N, C, H, W) (pooling_layer.cpp).
 
-    A second top of MAX is the winner's position h * W + w, as a float. STOCHASTIC, for values that are not negative,
-    follows Caffe's GPU code (pooling_layer.cu; its CPU has none): in TRAIN one cell of each window, drawn in proportion
-    to its value, in TEST the mean of the cells weighted by themselves, sum(x^2) / sum(x).
+    Tops (N, C, rows, columns), see `pooled_size`. MAX: of equal cells the first one in row-major order wins and gets
+    the gradient; a second top is the winner's position h * W + w, as a float32. AVE: padding counts as zeros, what
+    overhangs it does not count. STOCHASTIC, for values that are not negative, follows Caffe's GPU code
+    (pooling_layer.cu; its CPU has none): in TRAIN one cell of each window, drawn in proportion to its value, in TEST
+    the mean of the cells weighted by themselves, sum(x^2) / sum(x).
+
+    pooling_param: pool, kernel_size, stride, pad (or each as _h and _w), global_pooling, round_mode.
     """
     exact_bottoms = 1
     min_tops, max_tops = 1, 2

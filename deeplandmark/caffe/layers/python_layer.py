@@ -15,10 +15,11 @@ from deeplandmark.caffe.user_layer import UserBlob
 
 @layer("Python")
 class Python(Layer):
-    """Runs the class `layer` of the module `module`, found along sys.path, on blobs.
+    """Runs the class `layer` of the module `module`, found along sys.path, on blobs (python_layer.hpp).
 
-    Blobs lie in the net's memory where that is the CPU's, so that what the user's code does to a bottom is seen, as in
-    Caffe; on a GPU they are copies. Both ways of running a net call the user's backward.
+    python_param: module, layer, param_str. Blobs lie in the net's memory where that is the CPU's, so that what the
+    user's code does to a bottom is seen, as in Caffe; on a GPU they are copies. Both ways of running a net call the
+    user's backward.
     """
 
     def create(self, bottom_shapes):
@@ -47,7 +48,7 @@ class Python(Layer):
         return _UserFunction.apply(self, len(bottoms), *bottoms, *self._parameters.values())
 
     def run(self, bottoms):
-        """The user's reshape and forward; a tuple of tops (copies)."""
+        """The user's reshape and forward on the tensors `bottoms`; a tuple of tops, float32 on the net's device."""
         for blob, tensor in zip(self.bottom, bottoms):
             blob.look_at(tensor)
         self.user.reshape(self.bottom, self.top)
@@ -56,7 +57,18 @@ class Python(Layer):
         return tuple(blob.tensor.detach().clone().to(self.place.device) for blob in self.top)
 
     def run_backward(self, top_diffs, propagate_down):
-        """The user's backward: diffs of the bottoms (None where not asked for) and of the parameters."""
+        """The user's backward.
+
+        Parameters
+        ----------
+        top_diffs : list of tensors, shaped like the tops
+        propagate_down : list of bool, one a bottom
+
+        Returns
+        -------
+        diffs of the bottoms (None where not asked for), diffs of the parameters
+            Tensors of their shapes.
+        """
         for blob, diff in zip(self.top, top_diffs):
             blob.diff_tensor.copy_(diff)
         for blob in self.user.blobs:

@@ -13,8 +13,10 @@ class RecurrentLayer(Layer):
 
     The state of a stream is multiplied by cont before each step: 0 begins a sequence, 1 goes on. The state after the
     last step is kept for the next forward; with expose_hidden it comes from further bottoms (1, N, D) and goes to
-    further tops instead. As in Caffe no gradient passes from one forward to the next, nor through exposed states.
-    A batch of another N starts from a state of zeros.
+    further tops instead. As in Caffe no gradient passes from one forward to the next, nor through exposed states. A
+    batch of another N starts from a state of zeros (recurrent_layer.cpp).
+
+    recurrent_param: num_output (D), weight_filler, bias_filler, expose_hidden. T cannot change after setup.
     """
     no_gradient_bottoms = (1,)
     state_names = ("h",)
@@ -44,7 +46,7 @@ class RecurrentLayer(Layer):
             self.register_buffer(f"state_{name}", torch.zeros(1, x[1], self.num_output), persistent=False)
 
     def add_weights(self, inputs, static_inputs):
-        """W_x (gates * D, inputs), its bias, W_static where there is a static input, W_h (gates * D, D)."""
+        """Adds W_x (gates * D, inputs), its bias, W_static where there is a static input, W_h (gates * D, D)."""
         p, rows = self.param.recurrent_param, self.gates * self.num_output
         self.add_blob((rows, inputs), p.weight_filler)
         self.add_blob((rows,), p.bias_filler)
@@ -92,7 +94,7 @@ class RecurrentLayer(Layer):
         return torch.stack(tops),
 
     def reset(self):
-        """Forgets the state, as at the start of a net (RecurrentLayer::Reset)."""
+        """Sets the state to zeros, as at the start of a net (RecurrentLayer::Reset)."""
         for name in self.state_names:
             getattr(self, f"state_{name}").zero_()
 
@@ -103,11 +105,28 @@ class RecurrentLayer(Layer):
 
 @layer("LSTM")
 class LSTM(RecurrentLayer):
-    """Long short-term memory. Blobs: W_xc (4D, inputs), b_c (4D,), W_xc_static if any, W_hc (4D, D); gates i f o g."""
+    """Long short-term memory. Blobs: W_xc (4D, inputs), b_c (4D,), W_xc_static if any, W_hc (4D, D); gates i f o g.
+
+    Bottoms and tops as of RecurrentLayer, the exposed states being h and c (lstm_layer.cpp). cont masks both h and c.
+    """
     state_names = ("h", "c")
     gates = 4
 
     def unroll(self, rows, cont, states, weights):
+        """Runs the steps one by one.
+
+        Parameters
+        ----------
+        rows : tensor (T, N, 4D)
+            What the input gives to the gates.
+        cont : tensor (T, N, 1)
+        states : h and c, tensors (N, D)
+        weights : [W_hc]
+
+        Returns
+        -------
+        list of T tensors h (N, D), and the last (h, c)
+        """
         h, c = states
         tops = []
         for row, go_on in zip(rows, cont):
@@ -120,15 +139,18 @@ class LSTM(RecurrentLayer):
 class RNN(RecurrentLayer):
     """h = tanh(W_hh h + W_xh x + b_h), top = tanh(W_ho h + b_o).
 
-    Blobs: W_xh (D, inputs), b_h (D,), W_xh_static if any, W_hh (D, D), W_ho (D, D), b_o (D,).
+    Blobs: W_xh (D, inputs), b_h (D,), W_xh_static if any, W_hh (D, D), W_ho (D, D), b_o (D,). Bottoms and tops as of
+    RecurrentLayer (rnn_layer.cpp); the exposed state is h.
     """
 
     def add_weights(self, inputs, static_inputs):
+        """Adds those of RecurrentLayer, then W_ho (D, D) and b_o (D,)."""
         super().add_weights(inputs, static_inputs)
         self.add_blob((self.num_output, self.num_output), self.param.recurrent_param.weight_filler)
         self.add_blob((self.num_output,), self.param.recurrent_param.bias_filler)
 
     def unroll(self, rows, cont, states, weights):
+        """As LSTM.unroll, for rows (T, N, D), states [h] and weights [W_hh, W_ho, b_o]."""
         h, tops = states[0], []
         for row, go_on in zip(rows, cont):
             h = torch.tanh(row + F.linear(h * go_on, weights[0]))
@@ -138,7 +160,11 @@ class RNN(RecurrentLayer):
 
 @layer("LSTMUnit")
 class LSTMUnit(Layer):
-    """One step of an LSTM: c (1, N, D), gates (1, N, 4D) in the order i f o g, cont (1, N) to c and h (1, N, D)."""
+    """One step of an LSTM: c (1, N, D), gates (1, N, 4D) in the order i f o g, cont (1, N) to c and h (1, N, D).
+
+    lstm_unit_layer.cpp. cont gets no gradient; for a cont that is neither 0 nor 1, Caffe's gradient of the forget gate
+    is taken, which is not that of autograd.
+    """
     exact_bottoms = 3
     exact_tops = 2
     no_gradient_bottoms = (2,)

@@ -12,7 +12,8 @@ from deeplandmark.caffe.layers.registry import layer
 class Reduction(Layer):
     """coeff * SUM, ASUM (of |x|), SUMSQ (of x^2) or MEAN over all axes from `axis` on (reduction_layer.cpp).
 
-    (leading axes..., rest...) -> (leading axes...); the gradient of |x| at 0 is 0.
+    (leading axes..., rest...) -> (leading axes...); the gradient of |x| at 0 is 0. reduction_param: operation, axis,
+    coeff.
     """
     exact_bottoms = exact_tops = 1
 
@@ -39,7 +40,8 @@ class ArgMax(Layer):
 
     Along `axis`, whose size becomes top_k: positions, or with out_max_val the values instead. Without `axis`, over all
     of an item: (N, 1, top_k, 1...) and with out_max_val (N, 2, top_k, 1...), positions and then values; the top has at
-    least 3 axes and as many as the bottom (argmax_layer.cpp). It has no backward.
+    least 3 axes and as many as the bottom (argmax_layer.cpp). argmax_param: top_k, axis, out_max_val. It has no
+    backward.
     """
     exact_bottoms = exact_tops = 1
     no_gradient_bottoms = (0,)

@@ -5,7 +5,13 @@ _LAYERS = {}
 
 
 def layer(type_name):
-    """Registers the class that implements one Caffe layer type; a second class for a type is refused."""
+    """Registers the class that implements one Caffe layer type, as REGISTER_LAYER_CLASS does (layer_factory.hpp).
+
+    Raises
+    ------
+    ValueError
+        For a type that is there already.
+    """
     def add(cls):
         if type_name in _LAYERS:
             raise ValueError(f"layer type {type_name!r} is registered twice: {_LAYERS[type_name]} and {cls}")
@@ -15,7 +21,7 @@ def layer(type_name):
 
 
 def layer_type_list():
-    """Names of the known layer types, sorted."""
+    """Names of the known layer types as a sorted list of str, as pycaffe's layer_type_list."""
     return sorted(_LAYERS)
 
 

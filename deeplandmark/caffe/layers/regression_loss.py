@@ -10,7 +10,10 @@ from deeplandmark.caffe.layers.registry import layer
 
 @layer("EuclideanLoss")
 class EuclideanLoss(LossLayer):
-    """1/(2N) * sum ||a - b||^2 over the N rows; both bottoms may get a gradient."""
+    """1/(2N) * sum ||a - b||^2 over the N rows; both bottoms may get a gradient (euclidean_loss_layer.cpp).
+
+    Bottoms (N, ...) with rows of one size, top ().
+    """
     no_gradient_bottoms = ()
 
     def reshape(self, bottom_shapes):
@@ -31,7 +34,7 @@ class SmoothL1Loss(EuclideanLoss):
     """1/N * sum f(w_in * (a - b)) * w_out over the N rows (smooth_L1_loss_layer.cpp of Fast R-CNN's fork).
 
     f(x) is (sigma x)^2 / 2 where |x| < 1 / sigma^2, and |x| - 1 / (2 sigma^2) beyond. w_in and w_out are an optional
-    third and fourth bottom of a's size; 1 without them. Both a and b may get a gradient.
+    third and fourth bottom of a's size; 1 without them. Both a and b may get a gradient. smooth_l1_loss_param: sigma.
     """
     exact_bottoms = None
     min_bottoms, max_bottoms = 2, 4
@@ -59,6 +62,6 @@ class SmoothL1Loss(EuclideanLoss):
 
 
 def smooth_l1(x, sigma):
-    """f of `SmoothL1Loss`, elementwise."""
+    """f of `SmoothL1Loss` for each value of a tensor; the same shape."""
     return F.smooth_l1_loss(x, torch.zeros((), dtype=x.dtype, device=x.device).expand_as(x), reduction="none",
                             beta=1 / sigma ** 2)

@@ -7,12 +7,15 @@ from deeplandmark.caffe.layers.registry import layer
 
 
 class SpreadLayer(Layer):
-    """The second operand covers `num_axes` axes of bottom 0 from `axis` on (scale_layer.cpp, bias_layer.cpp)."""
+    """The second operand covers `num_axes` axes of bottom 0 from `axis` on (scale_layer.cpp, bias_layer.cpp).
+
+    It is bottom 1, whose shape says the axes then, or a blob. The top has the shape of bottom 0.
+    """
     min_bottoms, max_bottoms = 1, 2
     exact_tops = 1
 
     def read_axes(self, settings, bottom_shapes):
-        """Reads axis and num_axes, returns the shape of the second operand."""
+        """Reads axis and num_axes; returns the shape (tuple) of the second operand."""
         shape = tuple(bottom_shapes[0])
         if len(bottom_shapes) == 2:
             other = tuple(bottom_shapes[1])
@@ -32,13 +35,17 @@ class SpreadLayer(Layer):
         return [shape]
 
     def spread(self, other, x):
-        """`other` with 1s behind it, so that torch spreads it over x."""
+        """`other` with axes of size 1 behind it, so that torch spreads it over the shape of x."""
         return other.reshape(*other.shape, *(1,) * (x.dim() - self.start - other.dim()))
 
 
 @layer("Scale")
 class Scale(SpreadLayer):
-    """x * scale (+ bias with bias_term). Blobs: scale unless it is bottom 1, then bias."""
+    """x * scale (+ bias with bias_term). Blobs: scale unless it is bottom 1, then bias.
+
+    Top like bottom 0; scale and bias have the shape of its axes from `axis` on, `num_axes` of them (scale_layer.cpp).
+    scale_param: axis, num_axes, filler (1 without it), bias_term, bias_filler. Backward reaches both operands.
+    """
 
     def create(self, bottom_shapes):
         p = self.param.scale_param
@@ -59,7 +66,11 @@ class Scale(SpreadLayer):
 
 @layer("Bias")
 class Bias(SpreadLayer):
-    """x + bias. Blob: bias unless it is bottom 1."""
+    """x + bias. Blob: bias unless it is bottom 1.
+
+    Top like bottom 0; the bias has the shape of its axes from `axis` on, `num_axes` of them (bias_layer.cpp).
+    bias_param: axis, num_axes, filler. Backward reaches both operands.
+    """
 
     def create(self, bottom_shapes):
         p = self.param.bias_param

@@ -11,7 +11,11 @@ from deeplandmark.caffe.limits import MAX_AXES
 
 @layer("Flatten")
 class Flatten(Layer):
-    """Axes `axis` to `end_axis` become one."""
+    """Axes `axis` to `end_axis` become one (flatten_layer.cpp).
+
+    (leading axes..., a, b, ..., trailing axes...) -> (leading axes..., a * b * ..., trailing axes...). flatten_param:
+    axis, end_axis.
+    """
     exact_bottoms = exact_tops = 1
 
     def create(self, bottom_shapes):
@@ -30,7 +34,11 @@ class Flatten(Layer):
 
 @layer("Reshape")
 class Reshape(Layer):
-    """New extents for the axes from `axis`, `num_axes` of them (-1: all): 0 copies, one -1 is inferred."""
+    """New extents for the axes from `axis`, `num_axes` of them (-1: all): 0 copies, one -1 is inferred.
+
+    reshape_param: shape (dim 0: as the bottom's axis at that place), axis, num_axes (reshape_layer.cpp). An `axis` of
+    -1 stands behind the last axis. Refused where the counts differ, also when the bottom changes later.
+    """
     exact_bottoms = exact_tops = 1
 
     def create(self, bottom_shapes):
@@ -82,7 +90,10 @@ def _legacy_axis(layer_, settings, legacy, shape):
 
 @layer("Concat")
 class Concat(Layer):
-    """Bottoms side by side along `axis`; all other axes are equal."""
+    """Bottoms side by side along `axis`; all other axes are equal (concat_layer.cpp).
+
+    concat_param: axis, or the older concat_dim. Backward cuts the diff apart.
+    """
     min_bottoms = exact_tops = 1
 
     def create(self, bottom_shapes):
@@ -101,7 +112,10 @@ class Concat(Layer):
 
 @layer("Slice")
 class Slice(Layer):
-    """Cuts a bottom along `axis`, at each slice_point or into equal tops."""
+    """Cuts a bottom along `axis`, at each slice_point or into equal tops (slice_layer.cpp).
+
+    slice_param: axis, or the older slice_dim; slice_point, rising, one fewer than tops.
+    """
     exact_bottoms = min_tops = 1
 
     def create(self, bottom_shapes):
@@ -134,7 +148,8 @@ class Slice(Layer):
 class Crop(Layer):
     """From `axis` on, bottom 0 cut to the size of bottom 1, starting at the offsets (crop_layer.cpp).
 
-    One offset serves all cropped axes, otherwise there is one for each; none means 0.
+    crop_param: axis, offset (one serves all cropped axes, otherwise there is one for each; none means 0). Backward
+    reaches bottom 0 alone; what is cut off gets 0.
     """
     exact_bottoms, exact_tops = 2, 1
 
@@ -165,7 +180,10 @@ class Crop(Layer):
 
 @layer("Tile")
 class Tile(Layer):
-    """The bottom `tiles` times, one behind the other along `axis`."""
+    """The bottom `tiles` times, one behind the other along `axis` (tile_layer.cpp).
+
+    tile_param: axis, tiles. Diffs of the copies add up.
+    """
     exact_bottoms = exact_tops = 1
 
     def create(self, bottom_shapes):
@@ -184,7 +202,10 @@ class Tile(Layer):
 
 @layer("Split")
 class Split(Layer):
-    """The bottom again at every top; its gradient is the sum of theirs. Nets insert these by themselves."""
+    """The bottom again at every top; its gradient is the sum of theirs. Nets insert these by themselves.
+
+    split_layer.cpp; tops are views of the bottom, as in Caffe.
+    """
     exact_bottoms = min_tops = 1
 
     def reshape(self, bottom_shapes):
@@ -197,7 +218,7 @@ class Split(Layer):
 
 @layer("Silence")
 class Silence(Layer):
-    """Takes bottoms that nobody wants, so that they are not outputs; their gradient is 0."""
+    """Takes bottoms that nobody wants, so that they are not outputs; their gradient is 0 (silence_layer.cpp)."""
     min_bottoms = 1
     exact_tops = 0
 

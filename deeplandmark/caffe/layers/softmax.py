@@ -11,7 +11,7 @@ _SMALLEST = torch.finfo(torch.float32).tiny
 
 @layer("Softmax")
 class Softmax(Layer):
-    """exp(x) / sum(exp(x)) along softmax_param axis."""
+    """exp(x) / sum(exp(x)) along softmax_param axis; the top has the bottom's shape (softmax_layer.cpp)."""
     exact_bottoms = exact_tops = 1
 
     def create(self, bottom_shapes):
@@ -22,10 +22,15 @@ class Softmax(Layer):
 
 
 class NormalisedLoss(LossLayer):
-    """Reads loss_param: ignore_label, normalization and the older `normalize`."""
+    """A loss that reads loss_param: ignore_label, normalization and the older `normalize` (loss_layer.cpp).
+
+    By what the sum is divided: FULL all places, VALID (the default) those whose label counts, BATCH_SIZE the rows, NONE
+    1.
+    """
     default_normalization = "VALID"
 
     def read_loss_param(self):
+        """Reads ignore_label (int or None) and normalization (str); `normalize: false` means BATCH_SIZE."""
         p = self.param.loss_param
         self.ignore_label = p.ignore_label if p.HasField("ignore_label") else None
         if not p.HasField("normalization") and p.HasField("normalize"):
@@ -36,7 +41,15 @@ class NormalisedLoss(LossLayer):
             self.normalization = self.default_normalization
 
     def normaliser(self, full, batch, valid):
-        """What the summed loss is divided by, at least 1; `valid` may be a tensor."""
+        """What the summed loss is divided by, at least 1 (int, or a tensor where `valid` is one).
+
+        Parameters
+        ----------
+        full, batch : int
+            Number of all places, and of rows.
+        valid : tensor of shape (), or None
+            Number of places whose label counts.
+        """
         if self.normalization == "VALID" and self.ignore_label is not None:
             return valid.clamp(min=1)
         counts = {"FULL": full, "VALID": full, "BATCH_SIZE": batch, "NONE": 1}
@@ -47,7 +60,9 @@ class NormalisedLoss(LossLayer):
 class SoftmaxWithLoss(NormalisedLoss):
     """-sum(log(softmax(x)[label])) / normaliser: scores (.., C, ..) and labels with every other axis -> ().
 
-    An optional second top is the softmax.
+    softmax_loss_layer.cpp. An optional second top is the softmax; no gradient reaches the scores from it. Probabilities
+    are taken as at least the smallest normal float32 in the loss, not in the gradient. softmax_param: axis; loss_param:
+    ignore_label, normalization (VALID by default), normalize.
     """
     exact_tops = None
     min_tops, max_tops = 1, 2

@@ -9,9 +9,10 @@ from deeplandmark.caffe.proto import caffe_pb2
 
 @layer("SPP")
 class SPP(Layer):
-    """Spatial pyramid pooling: at level l the map (N, C, H, W) is pooled into 2^l x 2^l windows.
+    """Spatial pyramid pooling: at level l the map (N, C, H, W) is pooled into 2^l x 2^l windows (spp_layer.cpp).
 
     Top (N, C * windows of all levels), each level flattened; with pyramid_height 1 the pooled map (N, C, 1, 1) itself.
+    spp_param: pyramid_height (the number of levels), pool (as of Pooling).
     """
     exact_bottoms = exact_tops = 1
 

@@ -5,7 +5,7 @@ from deeplandmark.caffe.proto import caffe_pb2
 
 
 def read_blob_file(caller, path):
-    """The BlobProto of a file; what cannot be read is refused in the name of the layer `caller`."""
+    """The BlobProto of a .binaryproto file; what cannot be read is a NetError in the name of the layer `caller`."""
     try:
         return read_message(path, caffe_pb2.BlobProto())
     except FileFormatError as error:

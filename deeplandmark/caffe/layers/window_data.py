@@ -27,7 +27,14 @@ class Cut(NamedTuple):
 
 
 def plain_cut(box, crop_size):
-    """The window itself, warped to crop_size x crop_size."""
+    """The Cut of the window itself, warped to crop_size x crop_size.
+
+    Parameters
+    ----------
+    box : left, top, right, bottom in pixels, the last ones included
+    crop_size : int
+        Pixels.
+    """
     return Cut(*box, crop_size, crop_size)
 
 
@@ -75,9 +82,9 @@ class WindowData(DataLayer):
 
     int(N * fg_fraction) windows overlap an object by at least fg_threshold, and come last; the others overlap by less
     than bg_threshold and have the label 0. Windows are drawn with replacement, in both phases. crop_mode `warp` or
-    `square`, context_pad, mirror, mean and scale as in Caffe (scale and mean from transform_param, where old
-    definitions are upgraded to; a mean file larger than crop_size is cut in its middle); cache_images keeps the
-    pictures in memory. Places outside of a picture are 0.
+    `square`, context_pad, mirror, mean and scale as in Caffe (window_data_layer.cpp; scale and mean from
+    transform_param, where old definitions are upgraded to; a mean file larger than crop_size is cut in its middle);
+    cache_images keeps the pictures in memory. Places outside of a picture are 0.
     """
     exact_tops = 2
 

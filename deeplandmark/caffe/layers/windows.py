@@ -9,9 +9,10 @@ from deeplandmark.caffe.limits import check_shape
 
 
 class WindowLayer(Layer):
-    """Reads convolution_param: axis, and kernel, stride, pad and dilation for each spatial axis.
+    """Reads convolution_param: axis, and kernel, stride, pad and dilation for each spatial axis (base_conv_layer.cpp).
 
-    Every bottom is (leading axes..., channels, spatial axes...); `axis` is where the channels stand.
+    Every bottom is (leading axes..., channels, spatial axes...); `axis` is where the channels stand. Sizes are in
+    cells; padding is 0.
     """
 
     def read_windows(self, shape):
@@ -28,7 +29,7 @@ class WindowLayer(Layer):
                 self.fail(f"{word} must be at least 1, found {values}")
 
     def sizes(self, repeated, prefix, default):
-        """One setting for each spatial axis: given once for all, once for each, or as _h and _w."""
+        """One setting, a tuple of int, for each spatial axis: given once for all, once for each, or as _h and _w."""
         p = self.param.convolution_param
         values = list(getattr(p, repeated))
         by_name = [f"{prefix}_h", f"{prefix}_w"] if prefix else []
@@ -44,7 +45,7 @@ class WindowLayer(Layer):
         return tuple(values if len(values) == self.num_spatial else values * self.num_spatial)
 
     def check_bottoms(self, bottom_shapes):
-        """All bottoms alike, with the axes and channels of setup; returns (leading axes, spatial sizes)."""
+        """(leading axes, spatial sizes) of bottoms of one shape; a NetError where axes or channels are not setup's."""
         first = tuple(bottom_shapes[0])
         if any(tuple(shape) != first for shape in bottom_shapes):
             self.fail(f"all bottoms must have the same shape, found {list(bottom_shapes)}")
@@ -56,12 +57,13 @@ class WindowLayer(Layer):
         return lead, sizes
 
     def window_counts(self, sizes):
-        """Number of windows along each spatial axis, rounded down."""
+        """Windows (int) along each spatial axis: (size + 2 pad - kernel's reach) / stride + 1, rounded down."""
         return tuple((size + 2 * pad - (dilation * (kernel - 1) + 1)) // stride + 1
                      for size, pad, dilation, kernel, stride
                      in zip(sizes, self.pad, self.dilation, self.kernel, self.stride))
 
     def refuse_empty(self, counts, shape):
+        """A NetError where an axis has no window; `shape` is the bottom's."""
         if min(counts, default=1) < 1:
             self.fail(f"kernel {self.kernel} with pad {self.pad} is larger than the bottom, shape {tuple(shape)}")
 
@@ -81,7 +83,10 @@ class WindowLayer(Layer):
 
 @layer("Im2col")
 class Im2col(WindowLayer):
-    """(..., C, spatial...) -> (..., C * cells of the kernel, windows...): what a convolution multiplies."""
+    """(..., C, spatial...) -> (..., C * cells of the kernel, windows...): what a convolution multiplies.
+
+    im2col_layer.cpp; convolution_param: kernel_size, stride, pad, dilation, axis. Backward adds up what windows share.
+    """
     exact_bottoms = exact_tops = 1
 
     def create(self, bottom_shapes):
