@@ -1,8 +1,9 @@
-"""What a wheel holds, and that it works where nothing but the wheel and the three libraries is there."""
+"""What source distribution and wheel hold, and that they work where nothing but them and the libraries is there."""
 import importlib.util
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -11,32 +12,75 @@ import pytest
 from tests.helpers.extras_hidden import WITHOUT_EXTRAS
 
 ROOT = Path(__file__).parents[1]
+FILES = ("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap.sh",
+         ".pre-commit-config.yaml", ".ci/run", "dataset/README.md")
+FOLDERS = ("deeplandmark", "prototxt", "docs", "tests")
+
+
+def files_below(folder):
+    """The files in a folder by their path from there."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """A wheel built from a copy: building leaves folders behind."""
+def checkout(tmp_path_factory):
+    """A copy of what is kept under version control, for building leaves folders behind; and a generated prototxt."""
     if importlib.util.find_spec("setuptools") is None:
-        pytest.skip("needs setuptools to build a wheel without the network")
-    source = tmp_path_factory.mktemp("source")
-    for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    for name in ("deeplandmark", "prototxt"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (source / "prototxt" / "1_F_train.prototxt").write_text("generated")
+        pytest.skip("needs setuptools to build without the network")
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in FILES:
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    left_out = {"prototxt": "*.prototxt"}
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / name,
+                        ignore=shutil.ignore_patterns("__pycache__", left_out.get(name, "")))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unpacked(checkout, tmp_path_factory):
+    """The source distribution of the checkout, unpacked."""
+    kept = files_below(checkout)
+    (checkout / "prototxt" / "1_F_train.prototxt").write_text("generated")
+    code = "from setuptools import build_meta; build_meta.build_sdist('dist')"
+    subprocess.run([sys.executable, "-c", code], cwd=checkout, check=True, capture_output=True)
+    archive, = (checkout / "dist").glob("deeplandmark-*.tar.gz")
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(archive) as file:
+        file.extractall(folder, filter="data")
+    folder, = folder.iterdir()
+    assert {name for name in files_below(folder) if ".egg-info/" not in name} == kept | {"PKG-INFO"}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(unpacked, tmp_path_factory):
+    """The wheel that the source distribution makes."""
+    source = shutil.copytree(unpacked, tmp_path_factory.mktemp("source") / "source")
     subprocess.run([sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "--quiet",
                     "--disable-pip-version-check", "-w", "wheels"], cwd=source, check=True)
     path, = (source / "wheels").glob("deeplandmark-*-py3-none-any.whl")
     return path
 
 
-def test_it_holds_the_package_the_templates_and_the_models(wheel):
+def test_it_holds_the_package_the_templates_and_the_models(wheel, checkout):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "deeplandmark").rglob("*")
-               if path.is_file() and "__pycache__" not in path.parts}
-    templates = {f"deeplandmark/templates/{path.relative_to(ROOT / 'prototxt').as_posix()}"
-                 for path in (ROOT / "prototxt").rglob("*.template")}
-    assert names == package | templates and len(templates) > 10
+    package = {f"deeplandmark/{name}" for name in files_below(checkout / "deeplandmark")}
+    templates = {f"deeplandmark/templates/{name}" for name in files_below(checkout / "prototxt")
+                 if name.endswith(".template")}
+    assert names == package | templates and len(templates) > 10 and "deeplandmark/py.typed" in names
+
+
+@pytest.mark.slow
+def test_the_source_distribution_runs_its_tests(unpacked):
+    process = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/faces/test_metrics.py", "tests/test_main.py",
+         "tests/caffe/test_fillers.py"], cwd=unpacked, text=True, capture_output=True,
+        env={"PYTHONPATH": str(unpacked), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"})
+    assert process.returncode == 0, process.stdout[-3000:]
+    help_text = subprocess.run(["./bootstrap.sh", "--help"], cwd=unpacked, text=True, capture_output=True, check=True)
+    assert help_text.stdout.startswith("usage: ./bootstrap.sh")
 
 
 def test_the_wheel_names_its_command_and_its_extras(wheel):
@@ -44,6 +88,7 @@ def test_the_wheel_names_its_command_and_its_extras(wheel):
         texts = {name.rpartition("/")[2]: file.read(name).decode() for name in file.namelist() if ".dist-info/" in name}
     assert "deeplandmark = deeplandmark.__main__:main" in texts["entry_points.txt"]
     metadata = texts["METADATA"].splitlines()
+    assert {"Author: The deeplandmark authors", "Classifier: Typing :: Typed"} <= set(metadata)
     assert {f"Provides-Extra: {extra}" for extra in ("train", "web", "video", "dev")} <= set(metadata)
     needed = [line for line in metadata if line.startswith("Requires-Dist: ") and "extra ==" not in line]
     names = sorted(line.split()[1].split(">")[0].split("<")[0] for line in needed)
