@@ -116,8 +116,8 @@ class Normalisation:
         (x - mean) / deviation, the same for every patch; None: (x - its mean) / sqrt(its variance + FLAT), each patch
         by itself, all of its channels together.
     """
-    mean: float = None
-    deviation: float = None
+    mean: float | None = None
+    deviation: float | None = None
 
     def __post_init__(self):
         if (self.mean is None) != (self.deviation is None) or self.deviation is not None and not self.deviation > 0:
