@@ -20,7 +20,7 @@ NAMES = [verb for verbs in VERBS.values() for verb in verbs]
 def test_every_help_without_extras(tmp_path):
     for verb, (status, out, err) in zip(NAMES, without_extras([[verb, "--help"] for verb in NAMES], tmp_path)):
         if verb in ("caffe", "ablate"):                          # their verbs and trials come from what needs torch
-            assert status == 1 and err.count("\n") == 1 and 'pip install "deeplandmark[train]"' in err, (verb, err)
+            assert status == 1 and err.count("\n") == 1 and 'pip install ".[train]"' in err, (verb, err)
         else:
             assert status == 0 and "usage: " in out and not err, (verb, err)
 
@@ -44,7 +44,7 @@ def test_every_use_without_its_extra_is_one_line(tmp_path):
     for verb, (status, _, err) in zip(verbs, without_extras([[verb, *USES[verb]] for verb in verbs], tmp_path)):
         extra = "web" if verb == "serve" else "train"
         assert status == 1 and err.count("\n") == 1 and err.startswith(f"{verb}: "), (verb, err)
-        assert f'pip install "deeplandmark[{extra}]"' in err, (verb, err)
+        assert f'pip install ".[{extra}]"' in err, (verb, err)
 
 
 def test_what_needs_no_extra_works_without(tmp_path):
@@ -81,7 +81,7 @@ runpy._run_module_as_main("deeplandmark.caffe")
     process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True,
                              env={"PYTHONPATH": str(ROOT), "PATH": ""})
     assert process.returncode == 1 and process.stderr.count("\n") == 1
-    assert 'deeplandmark.caffe needs torch: pip install "deeplandmark[train]"' in process.stderr
+    assert 'deeplandmark.caffe needs torch: pip install ".[train]"' in process.stderr
 
 
 def test_the_table_is_that_of_setup_cfg():

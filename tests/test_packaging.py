@@ -107,4 +107,4 @@ print(templates.template_folder() == Path(templates.__file__).parents[1] / "temp
                              env={"PYTHONPATH": str(tmp_path), "PATH": ""})
     assert process.returncode == 0, process.stderr
     assert f"True {tmp_path}" in process.stdout and (tmp_path / "faces" / "trainImageList.txt").exists()
-    assert 'pip install \\"deeplandmark[train]\\"' in process.stdout
+    assert 'pip install \\".[train]\\"' in process.stdout

@@ -2,8 +2,8 @@
 try:
     from deeplandmark.caffe import layers, proto
 except ModuleNotFoundError as error:                             # the name makes `deeplandmark caffe` one line
-    raise ImportError(f'deeplandmark.caffe needs {error.name}: pip install "deeplandmark[train]"',
-                      name=__name__) from None
+    from deeplandmark.work.extras import install
+    raise ImportError(f"deeplandmark.caffe needs {error.name}: {install('train')}", name=__name__) from None
 from deeplandmark.caffe.errors import CaffeError, FileFormatError, NetError, PrototxtError, SolverError
 from deeplandmark.caffe.layers import layer_type_list
 from deeplandmark.caffe.logs.log import Log  # noqa: F401  (loaded first: `log` is a function below)

@@ -19,6 +19,7 @@ from deeplandmark.faces.picture import read_grey
 from deeplandmark.faces.picture_input import grey_picture
 from deeplandmark.faces.points import Points
 from deeplandmark.faces.result import Faces
+from deeplandmark.work.extras import install
 
 BACKENDS = ("onnx", "torch")
 
@@ -209,8 +210,8 @@ def _torch_engine(folder):
     except ImportError as error:
         if not error.name or error.name.startswith("deeplandmark"):
             raise
-        raise ImportError(f'{folder}: its networks need torch: pip install "deeplandmark[train]", or use an exported '
-                          "cascade (.onnx)") from None
+        raise ImportError(f"{folder}: its networks need torch: {install('train')}, or use an exported cascade "
+                          "(.onnx)") from None
     return TorchEngine(*load_modules(folder))
 
 

@@ -1,20 +1,17 @@
 """What to install when a module is missing: the extras of setup.cfg and the modules that they bring."""
 import sys
 
+from deeplandmark.work.extras import install
+
 MODULES = {"torch": "train", "h5py": "train", "onnx": "train", "google": "train", "jinja2": "train",
            "matplotlib": "train", "lmdb": "train",
            "tensorboard": "tensorboard",
            "starlette": "web", "uvicorn": "web", "python_multipart": "web", "PIL": "web"}
 
 
-def install(extra):
-    """The command that installs an extra."""
-    return f'pip install "deeplandmark[{extra}]" (in a clone: pip install ".[{extra}]")'
-
-
 def advice(error):
     """One line about an ImportError that an extra would have prevented; None for any other."""
-    if "deeplandmark[" in str(error):                            # it says so itself
+    if "pip install" in str(error):                              # it says so itself
         return " ".join(str(error).split())
     module = (error.name or "").partition(".")[0]
     return f"{module} is not installed: {install(MODULES[module])}" if module in MODULES else None

@@ -124,7 +124,7 @@ def test_tensorboard_reads_what_was_logged(level2, tmp_path):
 def test_without_tensorboard_it_is_said_how_to_get_it(level2, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     assert view_loss.main([str(level2), "--out", str(tmp_path), "--tensorboard", str(tmp_path / "runs")]) == 1
-    assert "pip install 'deeplandmark[train,tensorboard]'" in capsys.readouterr().err
+    assert 'pip install ".[train,tensorboard]"' in capsys.readouterr().err
 
 
 def test_the_same_stem_in_two_folders(tmp_path):

@@ -54,7 +54,7 @@ def test_wrong_values(flags, says, capsys):
 def test_without_the_extra_it_says_what_to_install():
     hidden = "import sys; sys.modules['uvicorn'] = None; from deeplandmark.serve import main; sys.exit(main([]))"
     status, _, err = run(hidden)
-    assert status == 1 and "deeplandmark[web]" in err and err.count("\n") == 1
+    assert status == 1 and 'pip install ".[web]"' in err and err.count("\n") == 1
 
 
 def test_ctrl_c_is_one_line_and_the_answer_under_way_arrives():

@@ -5,6 +5,7 @@ import os
 
 from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.logs.loss_curves import file_stem
+from deeplandmark.work.extras import install
 
 _SUFFIX = ".deeplandmark"  # marks the event files written here, which a later call replaces
 
@@ -23,7 +24,7 @@ def write_tensorboard(curves, out_dir):
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise CaffeError("TensorBoard is not installed: pip install 'deeplandmark[train,tensorboard]'") from None
+        raise CaffeError(f"TensorBoard is not installed: {install('train', 'tensorboard')}") from None
     folders = []
     for curve in curves:
         folder = os.path.join(out_dir, file_stem(curve.name))
