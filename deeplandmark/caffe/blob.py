@@ -42,6 +42,7 @@ class Blob:
 
     @property
     def data(self):
+        """The values, a float32 NumPy array of the blob's shape; writing into it changes the net."""
         return self._view("data")
 
     @data.setter
@@ -50,6 +51,7 @@ class Blob:
 
     @property
     def diff(self):
+        """The differences (gradient), a float32 NumPy array of the blob's shape; writing into it changes the net."""
         return self._view("diff")
 
     @diff.setter
@@ -58,12 +60,14 @@ class Blob:
 
     @property
     def shape(self):
+        """Extents as a tuple of int."""
         if self._before_access:
             self._before_access()
         return tuple(self.tensor.shape)
 
     @property
     def count(self):
+        """Number of values, an int."""
         return math.prod(self.shape)
 
     num = property(lambda self: self._legacy(0))
@@ -72,7 +76,13 @@ class Blob:
     width = property(lambda self: self._legacy(3))
 
     def reshape(self, *shape):
-        """New extents; values stay when the count stays, otherwise they are 0."""
+        """New extents, as ints or one sequence; values stay when the count stays, otherwise they are 0.
+
+        Raises
+        ------
+        NetError
+            For a shape that no blob can have, or that does not fit into memory.
+        """
         if self._before_access:
             self._before_access()
         shape = tuple(int(n) for n in (shape[0] if len(shape) == 1 and np.iterable(shape[0]) else shape))
@@ -81,7 +91,7 @@ class Blob:
         self.resize(shape)
 
     def resize(self, shape):
-        """`reshape` for the net itself."""
+        """`reshape` to a tuple for the net itself: nothing is checked."""
         if tuple(self._tensor.shape) == shape:
             return
         if self._tensor.numel() == math.prod(shape):
@@ -98,7 +108,7 @@ class Blob:
         self._tensor.copy_(values)
 
     def sync(self):
-        """Takes over what was written into host copies; nothing to do on the CPU."""
+        """Takes over what was written into host copies on a GPU's net; nothing to do on the CPU."""
         for which, (host, newer) in self._host.items():
             if newer:
                 (self.tensor if which == "data" else self.diff_tensor).copy_(host)
@@ -130,7 +140,11 @@ class Blob:
 class ParamBlob(Blob):
     """A parameter of a layer: `data` is its values, `diff` its accumulated gradient.
 
-    `view` is the shape under which a borrowing layer sees it, where that differs from the owner's.
+    Parameters
+    ----------
+    parameter : torch Parameter, float32
+    view : tuple of int, optional
+        The shape under which a borrowing layer sees it, where that differs from the owner's.
     """
 
     def __init__(self, parameter, view=None):
@@ -140,10 +154,12 @@ class ParamBlob(Blob):
 
     @property
     def tensor(self):
+        """The values as a torch tensor that carries no gradient, in the shape of the view."""
         return self.parameter.detach().view(self._shape)
 
     @property
     def diff_tensor(self):
+        """The gradient as a torch tensor in the shape of the view; zeros until something is written."""
         if self.parameter.grad is None:
             self.parameter.grad = torch.zeros_like(self.parameter)
         return self.parameter.grad.view(self._shape)
@@ -160,6 +176,7 @@ class ParamBlob(Blob):
         self._host.clear()
 
     def assign(self, values):
+        """Takes shape and values of a tensor."""
         self.resize(tuple(values.shape))
         self.tensor.copy_(values)
 

@@ -9,15 +9,20 @@ from deeplandmark.caffe.proto.caffe_pb2 import TEST
 
 
 class Classifier(Net):
-    """A net in phase TEST whose first input is a picture and whose first output are the classes.
+    """A net in phase TEST from a picture to classes, its first input and output (pycaffe's classifier.py).
 
     Parameters
     ----------
     model_file, pretrained_file : paths
     image_dims : (height, width), optional
-        Pictures are resized to it before crops of the net's input size are cut; by default that size itself.
+        Pixels. Pictures are resized to it before crops of the net's input size are cut; by default that size itself.
     mean, input_scale, raw_scale, channel_swap : optional
         As in the Transformer's set_... methods.
+
+    Raises
+    ------
+    CaffeError
+        For files that cannot be used, or a net whose first input has not 4 axes.
     """
 
     def __init__(self, model_file, pretrained_file, image_dims=None, mean=None, input_scale=None, raw_scale=None,

@@ -13,11 +13,11 @@ _HW_SETTINGS = ("pad_h", "pad_w", "kernel_h", "kernel_w", "stride_h", "stride_w"
 
 
 class UndefinedMapException(NetError):
-    """A layer that has no coordinate map, such as InnerProduct."""
+    """A layer that has no coordinate map, such as InnerProduct; a NetError."""
 
 
 class AxisMismatchException(NetError):
-    """Two maps that begin at different axes."""
+    """Two maps that begin at different axes; a NetError."""
 
 
 class CropError(NetError, AssertionError):
@@ -44,7 +44,15 @@ def crop_params(fn):
 
 
 def coord_map(fn):
-    """The map from the bottom of a Function to its tops."""
+    """The map (axis, scale, shift) from the bottom of a Function to its tops.
+
+    Raises
+    ------
+    UndefinedMapException
+        For a type that has none.
+    NetError
+        For kernel_h, kernel_w and their kin, or a missing kernel_size.
+    """
     if fn.type_name in ("Convolution", "Pooling", "Im2col"):
         axis, stride, kernel, pad = conv_params(fn)
         return axis, 1 / stride, (pad - (kernel - 1) / 2) / stride
@@ -60,7 +68,10 @@ def coord_map(fn):
 
 
 def compose(base_map, next_map):
-    """The map of `next_map` followed by `base_map`."""
+    """The map (axis, scale, shift) of `next_map` followed by `base_map`.
+
+    AxisMismatchException where their axes differ.
+    """
     (axis1, scale1, shift1), (axis2, scale2, shift2) = base_map, next_map
     if None not in (axis1, axis2) and axis1 != axis2:
         raise AxisMismatchException(f"maps begin at axis {axis1} and at axis {axis2}")
@@ -68,13 +79,13 @@ def compose(base_map, next_map):
 
 
 def inverse(coord_map):
-    """The map from output to input."""
+    """The map (axis, scale, shift) from output to input."""
     axis, scale, shift = coord_map
     return axis, 1 / scale, -shift / scale
 
 
 def coord_map_from_to(top_from, top_to):
-    """The map that takes coordinates of `top_from` to `top_to`, over a blob that both come from.
+    """The map (axis, scale, shift) that takes coordinates of `top_from` to `top_to`, over a blob that both come from.
 
     Raises
     ------
@@ -107,7 +118,13 @@ def _walk(top):
 
 
 def crop(top_from, top_to):
-    """A Crop layer that cuts `top_from` to the place and size of `top_to`."""
+    """A Top of a Crop layer that cuts the Top `top_from` to the place and size of `top_to`.
+
+    Raises
+    ------
+    CropError
+        Where the scales differ, or the offset is no whole number of pixels.
+    """
     axis, scale, shift = coord_map_from_to(top_from, top_to)
     scale, shift = np.atleast_1d(scale), np.atleast_1d(shift)
     if (scale != 1).any():

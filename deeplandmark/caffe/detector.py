@@ -9,7 +9,7 @@ from deeplandmark.caffe.proto.caffe_pb2 import TEST
 
 
 class Detector(Net):
-    """A net in phase TEST that scores windows, each warped to the size of the net's first input.
+    """A net in phase TEST that scores windows, each warped to the size of its input (pycaffe's detector.py).
 
     Parameters
     ----------
@@ -18,6 +18,11 @@ class Detector(Net):
         As in the Transformer's set_... methods.
     context_pad : int, optional
         Pixels of surroundings on each side of the warped window, as R-CNN cuts them; beyond the picture is the mean.
+
+    Raises
+    ------
+    CaffeError
+        For files that cannot be used, a net whose first input has not 4 axes, or a context_pad that leaves nothing.
     """
 
     def __init__(self, model_file, pretrained_file, mean=None, input_scale=None, raw_scale=None, channel_swap=None,
@@ -27,7 +32,10 @@ class Detector(Net):
         self.configure_crop(context_pad)
 
     def configure_crop(self, context_pad):
-        """Chooses the surroundings; what lies beyond a picture becomes the mean, so that the net sees 0 there."""
+        """Chooses the surroundings in pixels, a CaffeError where they leave nothing of the window.
+
+        What lies beyond a picture becomes the mean, so that the net sees 0 there.
+        """
         name = self.inputs[0]
         self.crop_dims = np.array(self.blobs[name].shape[2:])
         self.context_pad = int(context_pad or 0)
@@ -51,6 +59,11 @@ class Detector(Net):
         Returns
         -------
         list of dict with `window`, `prediction` (array) and `filename`
+
+        Raises
+        ------
+        CaffeError
+            For a picture that cannot be read, or a window that is empty or reaches beyond it.
         """
         images_windows = [(name, list(windows)) for name, windows in images_windows]
         crops = [self.crop(image, window) for name, windows in images_windows
@@ -66,12 +79,15 @@ class Detector(Net):
                 zip(windows, scores)]
 
     def detect_selective_search(self, image_fnames):
-        """pycaffe's call of a MATLAB program for proposals; refused here: give windows to detect_windows."""
+        """pycaffe's call of a MATLAB program for proposals: always a CaffeError; give windows to detect_windows."""
         raise CaffeError("selective search is a MATLAB program that is not part of this package; "
                          "give its windows to detect_windows")
 
     def crop(self, im, window):
-        """The part of an image (h, w, k) in a window (ymin, xmin, ymax, xmax), with its surroundings if configured."""
+        """The part of an image (h, w, k) in a window (ymin, xmin, ymax, xmax), with its surroundings if configured.
+
+        A CaffeError for a window that is empty or reaches beyond the image.
+        """
         top, left, bottom, right = (int(n) for n in window)
         if not 0 <= top < bottom <= im.shape[0] or not 0 <= left < right <= im.shape[1]:
             raise CaffeError(f"window {tuple(window)} is empty or reaches beyond the picture, {im.shape[:2]} pixels")

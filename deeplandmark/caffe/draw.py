@@ -34,7 +34,7 @@ class Drawing:
     edges: list = field(default_factory=list)
 
     def to_string(self):
-        """The drawing in Graphviz's language."""
+        """The drawing in Graphviz's language, a str."""
         lines = [f"digraph {_quoted(self.name)} {{", f"rankdir={self.rankdir};"]
         ids = {key: f"n{i}" for i, key in enumerate(self.nodes)}
         for key, node in self.nodes.items():
@@ -46,7 +46,10 @@ class Drawing:
         return "\n".join([*lines, "}"]) + "\n"
 
     def create(self, format="png"):
-        """The drawing as bytes of a file format: dot, svg, png, and whatever `dot -T` knows where it is installed."""
+        """The drawing as bytes of a file format: dot, svg, png, and whatever `dot -T` knows where it is installed.
+
+        A CaffeError for a format that needs `dot` where there is none.
+        """
         if format in TEXT_FORMATS:
             return self.to_string().encode()
         program = shutil.which("dot")
@@ -72,6 +75,11 @@ def get_pydot_graph(caffe_net, rankdir="LR", label_edges=True, phase=None, displ
         Leave out layers whose rules exclude the phase; None draws all.
     display_lrm : bool
         Write lr_mult of the parameters into the boxes.
+
+    Raises
+    ------
+    CaffeError
+        For another rankdir.
     """
     if rankdir not in RANK_DIRECTIONS:
         raise CaffeError(f"rankdir must be one of {', '.join(RANK_DIRECTIONS)}, found {rankdir!r}")
@@ -93,12 +101,18 @@ def get_pydot_graph(caffe_net, rankdir="LR", label_edges=True, phase=None, displ
 
 
 def draw_net(caffe_net, rankdir="LR", ext="png", phase=None, display_lrm=False):
-    """The picture of a NetParameter as bytes of a file with that extension."""
+    """The picture of a NetParameter as bytes of a file with the extension `ext`; errors as of Drawing.create."""
     return get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm).create(format=ext)
 
 
 def draw_net_to_file(caffe_net, filename, rankdir="LR", phase=None, display_lrm=False):
-    """Writes the picture, whole or not at all; the format is that of the file name's extension."""
+    """Writes the picture, whole or not at all; the format is that of the file name's extension.
+
+    Raises
+    ------
+    CaffeError
+        For a name without an extension, or a format that needs the program dot where it is missing.
+    """
     ext = os.path.splitext(os.fspath(filename))[1][1:].lower()
     if not ext:
         raise CaffeError(f"{os.fspath(filename)}: give an extension, such as .svg, .png or .dot")
@@ -106,7 +120,7 @@ def draw_net_to_file(caffe_net, filename, rankdir="LR", phase=None, display_lrm=
 
 
 def get_edge_label(layer):
-    """num_output or batch size of a layer as text, where it has one."""
+    """num_output or batch size of a LayerParameter as a str, '' where it has none."""
     if layer.type == "Data":
         return f"Batch {layer.data_param.batch_size}"
     if layer.type in ("Convolution", "Deconvolution"):
@@ -115,17 +129,21 @@ def get_edge_label(layer):
 
 
 def get_layer_label(layer, rankdir="LR", display_lrm=False):
-    """Name, type and the settings that say most about a layer, over several lines or in one."""
+    """Name, type and the settings that say most about a LayerParameter, as a str.
+
+    Several lines, one for a rankdir of TB or BT.
+    """
     separator = " " if rankdir in ("TB", "BT") else "\n"
     return separator.join(_layer_lines(layer, display_lrm))
 
 
 def choose_color_by_layertype(layertype):
+    """The colour of a layer's box, a str like '#FF9900'."""
     return _COLOURS.get(layertype, _OTHER_LAYER)
 
 
 def get_layer_lr_mult(layer):
-    """lr_mult of the parameters as text, '' where the layer gives none."""
+    """lr_mult of the parameters as a str, '' where the LayerParameter gives none."""
     return ", ".join(f"{spec.lr_mult:g}" for spec in layer.param)
 
 

@@ -2,11 +2,11 @@
 
 
 class CaffeError(ValueError):
-    """Any refusal of this package; catch this one to turn it into a line for the user."""
+    """Any refusal of this package, a ValueError; catch this one to turn it into a line for the user."""
 
 
 class PrototxtError(CaffeError):
-    """A text file that does not follow the schema, as `FILE:LINE: reason`."""
+    """A text file that does not follow the schema (caffe.proto), as `FILE:LINE: reason`."""
 
 
 class FileFormatError(CaffeError):
@@ -14,7 +14,7 @@ class FileFormatError(CaffeError):
 
 
 class SolverError(CaffeError):
-    """A solver definition or state that cannot be used."""
+    """A solver definition (SolverParameter) or state that cannot be used."""
 
 
 class NetError(CaffeError):
@@ -35,7 +35,7 @@ class NetError(CaffeError):
         self.reason, self.layer, self.blob, self.file, self.line = reason, layer, blob, file, line
 
     def at(self, file=None, line=None, layer=None):
-        """The same error with the missing parts of its place filled in."""
+        """The same NetError with the missing parts of its place filled in."""
         self.file = self.file or file
         self.line = self.line or line
         self.layer = self.layer if self.layer is not None else layer

@@ -20,13 +20,22 @@ _GREY = np.array([0.2125, 0.7154, 0.0721])                        # luminance of
 
 
 def blobproto_to_array(blob, return_diff=False):
-    """Data (or diff) of a BlobProto as a float64 array of its shape, 4 axes for a legacy one."""
+    """Data (or diff) of a BlobProto as a float64 array of its shape, 4 axes for a legacy one.
+
+    Raises
+    ------
+    FileFormatError
+        Where the number of values is not that of the shape.
+    """
     values = np.array(blob.diff if return_diff else blob.data, dtype=np.float64)
     return _shaped(values, blob_shape(blob), "BlobProto")
 
 
 def array_to_blobproto(arr, diff=None):
-    """A BlobProto with the shape and the values of an array, and the diff of another of the same shape."""
+    """A BlobProto with the shape and the values of an array, and the diff of another of the same shape.
+
+    A CaffeError where the shapes differ.
+    """
     blob = caffe_pb2.BlobProto()
     blob.shape.dim.extend(arr.shape)
     blob.data.extend(np.asarray(arr, float).ravel().tolist())
@@ -46,7 +55,7 @@ arraylist_to_blobprotovecor_str = arraylist_to_blobprotovector_str   # pycaffe s
 
 
 def blobprotovector_str_to_arraylist(data):
-    """The arrays of a BlobProtoVector given as bytes."""
+    """The float64 arrays of a BlobProtoVector given as bytes; a FileFormatError where they are none."""
     from google.protobuf.message import DecodeError
     try:
         vector = caffe_pb2.BlobProtoVector.FromString(data)
@@ -56,7 +65,13 @@ def blobprotovector_str_to_arraylist(data):
 
 
 def array_to_datum(arr, label=None):
-    """A Datum of an array (channels, height, width): uint8 is stored as bytes, everything else as floats."""
+    """A Datum of an array (channels, height, width): uint8 is stored as bytes, everything else as floats.
+
+    Raises
+    ------
+    CaffeError
+        For an array that has not 3 axes.
+    """
     if arr.ndim != 3:
         raise CaffeError(f"a Datum holds (channels, height, width); the array has shape {arr.shape}")
     datum = caffe_pb2.Datum()
@@ -71,7 +86,13 @@ def array_to_datum(arr, label=None):
 
 
 def datum_to_array(datum):
-    """The array (channels, height, width) of a Datum: uint8 where it holds bytes, float64 where it holds floats."""
+    """The array (channels, height, width) of a Datum: uint8 where it holds bytes, float64 where it holds floats.
+
+    Raises
+    ------
+    CaffeError
+        For an encoded picture, or a number of values that is not that of the shape.
+    """
     if datum.encoded:
         raise CaffeError("the Datum holds an encoded picture (JPEG, PNG); decode datum.data first")
     values = np.frombuffer(datum.data, np.uint8).copy() if datum.data else np.array(datum.float_data, float)
@@ -87,7 +108,10 @@ def _shaped(values, shape, what):
 def load_image(filename, color=True):
     """A picture as float32 in 0..1: (h, w, 3) RGB, or (h, w, 1) of luminance with `color=False`; alpha is dropped.
 
-    FileFormatError when the file is missing or is no picture.
+    Raises
+    ------
+    FileFormatError
+        When the file is missing or is no picture.
     """
     import cv2  # only those who read pictures pay for it
     picture = cv2.imread(os.fspath(filename), cv2.IMREAD_UNCHANGED)
@@ -111,10 +135,16 @@ def oversample(images, crop_dims):
     ----------
     images : sequence of arrays (h, w, k) of one size
     crop_dims : (height, width)
+        Pixels.
 
     Returns
     -------
     float32 array (10 * n, height, width, k)
+
+    Raises
+    ------
+    CaffeError
+        For crops larger than the pictures.
     """
     rows, columns, channels = images[0].shape
     height, width = (int(n) for n in crop_dims)

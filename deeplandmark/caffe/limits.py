@@ -13,13 +13,13 @@ _limit = None
 
 
 def memory_limit():
-    """Bytes that a blob, or all parameters and blobs of a net, may take; None where the machine does not say."""
+    """Bytes (int) that a blob, or all parameters and blobs of a net, may take; None where the machine does not say."""
     return physical_memory() if _limit is None else _limit
 
 
 @contextlib.contextmanager
 def limited(nbytes):
-    """A smaller limit inside the block, for definitions that nobody vouches for."""
+    """A smaller limit, in bytes, inside the block, for definitions that nobody vouches for."""
     global _limit
     before, _limit = _limit, nbytes
     try:
@@ -54,7 +54,7 @@ def check_shape(shape):
 
 
 def check_bytes(nbytes, what):
-    """Refuses what cannot be held in memory."""
+    """Refuses, as a NetError, what cannot be held in memory; `what` would need the bytes."""
     limit = memory_limit()
     if limit is not None and nbytes > limit:
         raise NetError(f"{what} would need {_readable(nbytes)}; the limit is {_readable(limit)}")

@@ -5,7 +5,7 @@ from deeplandmark.caffe.errors import CaffeError
 
 
 class Mode:
-    """The device of nets that do not name one, and the generator of nets without a seed of their own."""
+    """The torch device of nets that do not name one, and the generator of nets without a seed of their own."""
 
     def __init__(self):
         self.device_id = 0
@@ -16,6 +16,7 @@ class Mode:
 
     @property
     def device(self):
+        """The torch.device of new nets: the CPU, or the GPU of number device_id."""
         return torch.device("cuda", self.device_id) if self.gpu else torch.device("cpu")
 
     def set_cpu(self):
@@ -29,11 +30,13 @@ class Mode:
         self.gpu = True
 
     def set_device(self, device_id):
-        """pycaffe's set_device: the GPU of nets that are built from now on."""
+        """pycaffe's set_device: the number (int) of the GPU of nets that are built from now on."""
         self.device_id = int(device_id)
 
     def set_random_seed(self, seed):
-        """pycaffe's set_random_seed: fillers, masks and shuffling of nets built from now on repeat."""
+        """pycaffe's set_random_seed: with the same int, fillers, masks and shuffling of nets built from now on are the
+        same.
+        """
         self.generator.manual_seed(int(seed))
 
 

@@ -26,9 +26,13 @@ class Step(NamedTuple):
 
 
 class NetModule(nn.Module):
-    """The compiled net: state_dict keys are `layer name.blob index`, as in `conv1.0`.
+    """The compiled net: state_dict keys are `layer name.blob index`, as in `conv1.0`; tensors are float32.
 
     The phase was chosen when the graph was built: `train()` and `eval()` do not change dropout or batch statistics.
+
+    Parameters
+    ----------
+    graph : Graph
     """
 
     def __init__(self, graph):
@@ -76,7 +80,10 @@ class NetModule(nn.Module):
         return self
 
     def values_of(self, inputs):
-        """The list of values, one place per blob, with the given inputs filled in."""
+        """The list of values, one place per blob: the given inputs (dict of str to tensor), None elsewhere.
+
+        A NetError for a name that is no blob of a layer without bottoms.
+        """
         sources = {self.graph.blob_names[i]: i for step in self._steps if not step.bottoms for i in step.tops}
         values = [None] * len(self.graph.blob_names)
         for name, value in inputs.items():
@@ -156,13 +163,19 @@ def _step(graph, index, last_uses, training):
 
 
 def new_context(level=0, stages=(), seed=None):
-    """The Context of a new net; without a seed it draws from the process-wide generator."""
+    """The Context of a new net; without a seed (int) it draws from the process-wide generator."""
     generator = MODE.generator if seed is None else torch.Generator().manual_seed(int(seed))
     return Context(generator=generator, level=level, stages=tuple(stages or ()))
 
 
 def build_module(source, phase, context):
-    """The NetModule of a NetSource; the `state` in the definition adds to the context's stages, as in Caffe."""
+    """The NetModule of a NetSource; the `state` in the definition adds to the context's stages, as in Caffe.
+
+    Raises
+    ------
+    NetError
+        As `build_graph` does.
+    """
     context.stages = (*source.message.state.stage, *context.stages)
     return NetModule(build_graph(source, phase, context))
 
@@ -181,6 +194,11 @@ def to_torch(model_file, weights_file=None, phase=caffe_pb2.TEST):
     -------
     NetModule
         On the CPU; `module(data=tensor)` gives a dict of output blobs.
+
+    Raises
+    ------
+    CaffeError
+        For a definition or weights that cannot be used, naming file, line, layer and blob.
     """
     module = build_module(read_source(model_file), phase, new_context())
     if weights_file is not None:

@@ -1,5 +1,7 @@
-"""pycaffe's Net: a net with named blobs that can be read, written and run piece by piece."""
-import os
+"""pycaffe's Net: a net with named blobs that can be read, written and run piece by piece.
+
+Its methods stand here and, by what they are for, in net_batches.py, net_callbacks.py, net_training.py, net_weights.py.
+"""
 from collections import OrderedDict
 
 import numpy as np
@@ -7,18 +9,19 @@ import torch
 
 from deeplandmark.caffe.blob import ParamBlob, make_blobs
 from deeplandmark.caffe.errors import NetError
-from deeplandmark.caffe.files.model_file import copy_weights, graph_to_proto, read_weights, write_hdf5, write_message
 from deeplandmark.caffe.files.prototxt import read_source
 from deeplandmark.caffe.mode import MODE
 from deeplandmark.caffe.module import build_module, named_blobs, new_context
 from deeplandmark.caffe.net_batches import BatchMethods
 from deeplandmark.caffe.net_callbacks import Watchers, WatchMethods
 from deeplandmark.caffe.net_execution import BlobRunner
+from deeplandmark.caffe.net_training import TrainingMethods
+from deeplandmark.caffe.net_weights import WeightMethods
 from deeplandmark.caffe.proto import caffe_pb2
 
 
 class LayerHandle:
-    """A layer as pycaffe shows it: `type` and `blobs` (list of Blob); other names are those of the layer object."""
+    """A layer as pycaffe shows it: `type` (str) and `blobs` (list of Blob); other names are the layer object's."""
 
     def __init__(self, layer, blobs):
         self.layer, self.blobs, self.type = layer, blobs, layer.param.type
@@ -27,8 +30,8 @@ class LayerHandle:
         return getattr(self.layer, name)
 
 
-class Net(BatchMethods, WatchMethods):
-    """A net of one phase.
+class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
+    """A net of one phase, with pycaffe's names (pycaffe.py, _caffe.cpp).
 
     Calls of pycaffe all work: `Net(file, phase)`, `Net(file, weights, phase)`, `Net(file, phase, level=, stages=,
     weights=)`.
@@ -46,6 +49,18 @@ class Net(BatchMethods, WatchMethods):
         set_random_seed sets.
     device : str or torch.device, optional
         By default the one chosen by set_mode_cpu or set_mode_gpu.
+
+    Attributes
+    ----------
+    blobs : dict of str to Blob
+    params : dict of str to list of Blob
+        The parameters of each layer that has some.
+    inputs, outputs : list of str
+        Names of the blobs that the caller fills, and of those that no layer takes.
+    layers : list of LayerHandle
+    layer_dict : dict of str to LayerHandle
+    bottom_names, top_names : dict of str to list of str
+        Blobs of each layer.
 
     Raises
     ------
@@ -104,83 +119,33 @@ class Net(BatchMethods, WatchMethods):
     def _top_ids(self, layer):
         return list(self.graph.nodes[layer].tops)
 
-    # -- whole-graph runs, for training ------------------------------------------------------------------------------
-
-    def clear_param_diffs(self):
-        """Sets the diffs of all parameters to 0."""
-        self._sync()
-        grads = [parameter.grad for parameter in self.learnable_params if parameter.grad is not None]
-        if grads:
-            torch._foreach_zero_(grads)
-
-    def forward_backward(self):
-        """One forward and backward through the whole graph at once; parameter diffs accumulate.
-
-        Returns
-        -------
-        float : the weighted sum of the losses
-            Blobs show the values of this run when they are looked at; their diffs are kept only when somebody watches.
-        """
-        if self.watchers:
-            return self._watched_forward_backward()
-        values = self._input_values()
-        loss = self.module.run(values, training=True)
-        self._pending = values
-        if not torch.is_tensor(loss):
-            return float(loss)
-        if loss.requires_grad:
-            loss.backward()
-        return loss.item()
-
-    def _watched_forward_backward(self):
-        last = len(self.graph.nodes) - 1
-        loss = self._forward(0, last)
-        self._backward(last, 0)
-        if self.watchers.debug is not None:
-            self.watchers.debug.after_all_backward()
-        return loss
-
-    @torch.no_grad()
-    def forward_loss(self):
-        """One forward without gradients: (dict of output blob name -> tensor, weighted loss as a float)."""
-        if self.watchers:
-            loss = self._forward(0, len(self.graph.nodes) - 1)
-            return {name: self.blobs[name].tensor for name in self.outputs}, loss
-        values = self._input_values()
-        loss = self.module.run(values, training=True)
-        self._pending = values
-        return {self.graph.blob_names[i]: values[i] for i in self.graph.outputs}, float(loss)
-
-    def _input_values(self):
-        self._pending = None                                     # worth nothing once the next run starts
-        self._sync()
-        values = [None] * len(self._blobs)
-        for i in self.graph.inputs:
-            values[i] = self._blobs[i].tensor
-        return values
-
-    def _take_pending(self):
-        """Copies what the last whole-graph run computed into the blobs, once somebody looks."""
-        values, self._pending = self._pending, None
-        for blob, value in zip(self._blobs, values or ()):
-            if value is not None and value is not blob.tensor:
-                blob.assign(value.detach())
-
     def _sync(self):
         """Takes over host copies that the user may have written into; there are none on the CPU."""
         if self.device.type != "cpu":
             for blob in [*self._blobs, *(blob for blobs in self.params.values() for blob in blobs)]:
                 blob.sync()
 
-    # -- pycaffe's runs, layer by layer on the blobs -----------------------------------------------------------------
-
     def forward(self, blobs=None, start=None, end=None, **inputs):
-        """Runs the net, or the layers `start` to `end`.
+        """Runs the net, or the layers `start` to `end`, both included.
+
+        Parameters
+        ----------
+        blobs : list of str, optional
+            Further blobs to return.
+        start, end : str, optional
+            Names of layers.
+        **inputs : array
+            Values of all input blobs, or of none: then those of before. Another batch size wants `reshape` first.
 
         Returns
         -------
-        dict of str to array
+        dict of str to float32 array
             The outputs (or the tops of `end`) and `blobs`: views, overwritten by the next forward.
+
+        Raises
+        ------
+        NetError
+            For a name or a shape that does not fit.
         """
         first = 0 if start is None else self._layer_index(start)
         last = len(self.graph.nodes) - 1 if end is None else self._layer_index(end)
@@ -192,10 +157,24 @@ class Net(BatchMethods, WatchMethods):
     def backward(self, diffs=None, start=None, end=None, **top_diffs):
         """Runs backward from `start` (the last layer) down to `end` (the first); parameter diffs accumulate.
 
+        Parameters
+        ----------
+        diffs : list of str, optional
+            Further blobs whose diffs to return.
+        start, end : str, optional
+            Names of layers.
+        **top_diffs : array
+            Diffs of all output blobs, or of none: then losses start from their loss weights.
+
         Returns
         -------
-        dict of str to array
+        dict of str to float32 array
             Diffs of the inputs (or of the bottoms of `end`) and of the blobs named in `diffs`.
+
+        Raises
+        ------
+        NetError
+            For a name or a shape that does not fit, or where no forward went before.
         """
         first = len(self.graph.nodes) - 1 if start is None else self._layer_index(start)
         last = 0 if end is None else self._layer_index(end)
@@ -232,7 +211,10 @@ class Net(BatchMethods, WatchMethods):
         return self._layer_names.index(name)
 
     def reshape(self):
-        """Gives every blob the shape that follows from the shapes of the input blobs."""
+        """Gives every blob the shape that follows from those of the input blobs.
+
+        A NetError where a layer refuses its own.
+        """
         self._take_pending()
         for index, node in enumerate(self.graph.nodes):
             if node.bottoms:
@@ -241,46 +223,22 @@ class Net(BatchMethods, WatchMethods):
         self._runner.fill_loss_diffs()
 
     def set_input_arrays(self, data, labels):
-        """Arrays for the MemoryData layer, which must be the first: data (n, c, h, w), labels (n,) or (n, 1, 1, 1)."""
+        """Arrays for the MemoryData layer, which must be the first layer.
+
+        Parameters
+        ----------
+        data : array (n, channels, height, width)
+        labels : array (n,) or (n, 1, 1, 1)
+
+        Raises
+        ------
+        NetError
+            Where there is no such layer, or the arrays do not fit it.
+        """
         layer = self.graph.nodes[0].layer if self.graph.nodes else None
         if not hasattr(layer, "set_arrays"):
             raise NetError("set_input_arrays needs a MemoryData layer as the first layer", file=self.graph.file)
         layer.set_arrays(data, labels)
-
-    # -- weights -----------------------------------------------------------------------------------------------------
-
-    def copy_from(self, weights):
-        """Copies weights by layer name from a .caffemodel, a .caffemodel.h5 or a NetParameter; see `copy_weights`."""
-        copy_weights(self.graph, *read_weights(weights))
-
-    load_hdf5 = copy_from
-
-    def share_with(self, other):
-        """Uses the values of the other net's parameters in layers of the same name; diffs stay apart."""
-        owners = {node.name: node.layer for node in reversed(other.graph.nodes)}
-        for node in self.graph.nodes:
-            if node.name not in owners:
-                continue
-            mine, theirs = (list(layer._parameters.values()) for layer in (node.layer, owners[node.name]))
-            if [p.shape for p in mine] != [p.shape for p in theirs]:
-                raise NetError(f"cannot share: shapes {[tuple(p.shape) for p in mine]} here, "
-                               f"{[tuple(p.shape) for p in theirs]} there", layer=node.name, file=self.graph.file)
-            for parameter, source in zip(mine, theirs):
-                parameter.data = source.data
-
-    def to_proto(self, write_diff=False):
-        """The net with its weights as a NetParameter, with Split layers, as Caffe snapshots it."""
-        self._sync()
-        return graph_to_proto(self.graph, write_diff)
-
-    def save(self, path, write_diff=False):
-        """Writes a .caffemodel, whole or not at all."""
-        write_message(path, self.to_proto(write_diff))
-
-    def save_hdf5(self, path, write_diff=False):
-        """Writes a .caffemodel.h5, whole or not at all."""
-        self._sync()
-        write_hdf5(os.fspath(path), self.graph, write_diff)
 
 
 def _arguments(args, phase, level, stages, weights):

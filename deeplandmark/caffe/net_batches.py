@@ -7,14 +7,27 @@ from deeplandmark.caffe.errors import NetError
 
 
 class BatchMethods:
-    """forward_all and forward_backward_all of a Net, whose batch size is that of its first input."""
+    """forward_all and forward_backward_all of a Net, whose batch size is that of its first blob (pycaffe.py)."""
 
     def forward_all(self, blobs=None, **inputs):
         """`forward` over arrays of any length, batch by batch; the last batch is filled up with zeros.
 
+        Parameters
+        ----------
+        blobs : list of str, optional
+            Further blobs to return.
+        **inputs : array (n, ...)
+            One for every input blob.
+
         Returns
         -------
-        dict of str to array, as many rows as the inputs
+        dict of str to array
+            Outputs and `blobs`, n rows each.
+
+        Raises
+        ------
+        NetError
+            For missing inputs, or rows of another shape.
         """
         collected = {name: [] for name in {*self.outputs, *(blobs or [])}}
         if not inputs or not self.inputs:
@@ -29,9 +42,21 @@ class BatchMethods:
 
         Without output diffs, those of the losses are used; without inputs, what the data layers give.
 
+        Parameters
+        ----------
+        blobs, diffs : list of str, optional
+            Further blobs whose values, or diffs, to return.
+        **arrays : array (n, ...)
+
         Returns
         -------
-        (dict, dict) : blobs and diffs, as many rows as the inputs
+        (dict of str to array, dict of str to array)
+            Outputs and `blobs`, diffs of the inputs and `diffs`, n rows each.
+
+        Raises
+        ------
+        NetError
+            For no arrays, or arrays of different lengths.
         """
         found = {name: [] for name in {*self.outputs, *(blobs or [])}}
         found_diffs = {name: [] for name in {*self.inputs, *(diffs or [])}}

@@ -5,7 +5,7 @@ EVENTS = ("before_forward", "after_forward", "before_backward", "after_backward"
 
 
 class Watchers:
-    """Callbacks of a net by event; each is called with the index of the layer."""
+    """Callbacks of a net by event (EVENTS); each is called with the index (int) of the layer."""
 
     def __init__(self):
         self._callbacks = {event: [] for event in EVENTS}
@@ -15,9 +15,11 @@ class Watchers:
         return self.debug is not None or any(self._callbacks.values())
 
     def add(self, event, callback):
+        """Adds a callable for an event, a str of EVENTS."""
         self._callbacks[event].append(callback)
 
     def call(self, event, index):
+        """Calls all callbacks of an event with the index of the layer."""
         if self.debug is not None and event.startswith("after"):
             getattr(self.debug, event)(index)
         for callback in self._callbacks[event]:
@@ -25,26 +27,36 @@ class Watchers:
 
 
 class WatchMethods:
-    """The methods of a Net that let others look on. A net that is watched runs layer by layer, which takes longer."""
+    """The methods of a Net that let others look on (pycaffe's callbacks).
+
+    A net that is watched runs layer by layer, which takes longer.
+    """
 
     def before_forward(self, callback):
-        """Calls `callback(layer index)` before each layer's forward."""
+        """Calls `callback(index)`, an int, before each layer's forward."""
         self.watchers.add("before_forward", callback)
 
     def after_forward(self, callback):
-        """Calls `callback(layer index)` after each layer's forward."""
+        """Calls `callback(index)`, an int, after each layer's forward."""
         self.watchers.add("after_forward", callback)
 
     def before_backward(self, callback):
-        """Calls `callback(layer index)` before each layer's backward."""
+        """Calls `callback(index)`, an int, before each layer's backward."""
         self.watchers.add("before_backward", callback)
 
     def after_backward(self, callback):
-        """Calls `callback(layer index)` after each layer's backward."""
+        """Calls `callback(index)`, an int, after each layer's backward."""
         self.watchers.add("after_backward", callback)
 
     def set_debug_info(self, on, log=None):
-        """Whether every forward and backward logs the mean magnitude of each blob (standard error by default)."""
+        """Whether every forward and backward logs the mean magnitude of each blob (net.cpp, debug_info).
+
+        Parameters
+        ----------
+        on : bool
+        log : Log, optional
+            By default one that writes to standard error.
+        """
         self.watchers.debug = DebugInfo(self, log or Log()) if on else None
 
 
@@ -55,7 +67,7 @@ class DebugInfo:
         self._net, self._log = net, log
 
     def after_forward(self, index):
-        """Tops and parameters of the layer that has just run."""
+        """Logs tops and parameters of the layer that has just run (net.cpp, ForwardDebugInfo)."""
         node = self._net.graph.nodes[index]
         for blob in node.tops:
             self._info(591, f"[Forward] Layer {node.name}, top blob {self._name(blob)} data: "
@@ -64,7 +76,7 @@ class DebugInfo:
             self._info(603, f"[Forward] Layer {node.name}, param blob {_display_name(node, i)} data: {_mean_abs(blob)}")
 
     def after_backward(self, index):
-        """Diffs of the bottoms and parameters that the layer's backward has just filled."""
+        """Logs diffs of the bottoms and parameters that the backward has just filled (net.cpp, BackwardDebugInfo)."""
         node = self._net.graph.nodes[index]
         if not node.needs_backward:
             return
@@ -77,7 +89,7 @@ class DebugInfo:
                 self._info(630, f"[Backward] Layer {node.name}, param blob {i} diff: {_mean_abs(parameter.grad)}")
 
     def after_all_backward(self):
-        """L1 and L2 norms over all parameters that are learned."""
+        """Logs L1 and L2 norms over all parameters that are learned, and over their diffs (net.cpp, Backward)."""
         params = self._net.learnable_params
         groups = ([p.detach() for p in params], [p.grad for p in params if p.grad is not None])
         l1 = [sum(t.abs().sum().item() for t in group) for group in groups]

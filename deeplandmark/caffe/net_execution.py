@@ -5,10 +5,16 @@ from deeplandmark.caffe.errors import NetError
 
 
 class BlobRunner:
-    """Forward and backward over the blobs of a net, any range of layers.
+    """Forward and backward over the blobs of a net, any range of layers (net.cpp, ForwardFromTo and BackwardFromTo).
 
     Each layer's forward is recorded by autograd on its own, so that backward can start from any diffs, and data that
     was assigned in between counts.
+
+    Parameters
+    ----------
+    graph : Graph
+    blobs : list of Blob, in the order of graph.blob_names
+    watchers : Watchers
     """
 
     def __init__(self, graph, blobs, watchers):
@@ -27,7 +33,13 @@ class BlobRunner:
         return float(loss)
 
     def backward(self, start, end):
-        """Runs layers start down to end, both included; parameter diffs accumulate, blob diffs are replaced."""
+        """Runs layers start down to end, both included; parameter diffs accumulate, blob diffs are replaced.
+
+        Raises
+        ------
+        NetError
+            For a layer whose forward has not run, or a label that would need a gradient.
+        """
         for index in range(start, end - 1, -1):
             node = self.graph.nodes[index]
             self.watchers.call("before_backward", index)
@@ -43,7 +55,10 @@ class BlobRunner:
                     self.blobs[blob].diff_tensor.fill_(weight)
 
     def check_shapes(self, index):
-        """Lets a layer refuse bottoms whose shapes changed; returns its top shapes or None."""
+        """The top shapes of a layer whose bottoms have new shapes, or None where they do not.
+
+        A NetError where the layer refuses them.
+        """
         node = self.graph.nodes[index]
         shapes = [tuple(self.blobs[i].tensor.shape) for i in node.bottoms]
         if shapes == self._shapes[index]:

@@ -14,20 +14,25 @@ from deeplandmark.caffe.proto import caffe_pb2
 
 
 def param_name_dict():
-    """Type name -> name of its message without `_param`: {'Convolution': 'convolution', 'InnerProduct': ...}."""
+    """dict of type name -> name of its message without `_param`: {'Convolution': 'convolution', ...}."""
     fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields
     return {field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")
             for field in fields if field.name.endswith("_param")}
 
 
 def to_proto(*tops):
-    """A NetParameter of all layers that the given Tops need; tops without a name get type and number: Convolution1."""
+    """A NetParameter of all layers that the given Tops need; tops without a name get type and number: Convolution1.
+
+    Raises
+    ------
+    NetError
+        For a setting that the layer's messages do not have, or that cannot hold the value.
+    """
     return _net(tops, {})
 
 
 def assign_proto(proto, name, value):
-    """Sets a field of a message from Python: dicts are messages, lists repeat, one value for a repeated field is a
-    list of one.
+    """Sets a field of a message from Python: dicts are messages, lists repeat, one value may stand for a list of one.
 
     Raises
     ------
@@ -77,13 +82,13 @@ def _plain(value):
 
 
 class Top:
-    """One output of a layer: `fn` is the Function, `n` the position among its tops."""
+    """One output of a layer (pycaffe's net_spec.Top): `fn` is the Function, `n` the position (int) among its tops."""
 
     def __init__(self, fn, n):
         self.fn, self.n = fn, n
 
     def to_proto(self):
-        """A NetParameter of all layers this Top needs."""
+        """A NetParameter of all layers this Top needs; errors as of the function `to_proto`."""
         return to_proto(self)
 
     def _update(self, params):
@@ -94,7 +99,21 @@ class Top:
 
 
 class Function:
-    """A layer to be: its type, its bottoms (Tops) and its settings."""
+    """A layer to be (pycaffe's net_spec.Function).
+
+    Parameters
+    ----------
+    type_name : str
+    inputs : sequence of Top
+        Its bottoms.
+    params : dict
+        Settings; `ntop` (int) and `in_place` (bool) are taken out.
+
+    Raises
+    ------
+    TypeError
+        For a bottom that is no Top.
+    """
 
     def __init__(self, type_name, inputs, params):
         for top in inputs:
@@ -152,7 +171,10 @@ class Function:
 
 
 class NetSpec:
-    """A net as attributes: `n.conv1 = L.Convolution(n.data, ...)` names the top and its layer."""
+    """A net as attributes: `n.conv1 = L.Convolution(n.data, ...)` names the top and its layer (pycaffe's NetSpec).
+
+    `n["conv1"]` is the same; an unknown attribute is an AttributeError that lists the tops.
+    """
 
     def __init__(self):
         super().__setattr__("tops", OrderedDict())
@@ -179,17 +201,25 @@ class NetSpec:
         del self.tops[name]
 
     def keys(self):
+        """Names of the tops as a list of str, in the order of assignment."""
         return list(self.tops)
 
     def vals(self):
+        """The Tops as a list, in the order of assignment."""
         return list(self.tops.values())
 
     def update(self, name, params):
-        """Further settings for the layer of a top."""
+        """Further settings (dict) for the layer of the top `name`."""
         self.tops[name]._update(params)
 
     def to_proto(self):
-        """A NetParameter of all layers in the order of assignment, each after the layers it needs."""
+        """A NetParameter of all layers in the order of assignment, each after the layers it needs.
+
+        Raises
+        ------
+        NetError
+            For a setting that the layer's messages do not have, or that cannot hold the value.
+        """
         return _net(self.tops.values(), {top: name for name, top in self.tops.items()})
 
 
@@ -201,7 +231,10 @@ def _net(tops, names):
 
 
 class Layers:
-    """`L.Type(*bottoms, **settings)`: a Top, a tuple of them for `ntop` above 1, the Function itself for `ntop=0`."""
+    """pycaffe's layers, `L.Type(*bottoms, **settings)`.
+
+    The result is a Top, a tuple of them for `ntop` above 1, the Function itself for `ntop=0`.
+    """
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -214,7 +247,7 @@ class Layers:
 
 
 class Parameters:
-    """`P.Pooling.MAX`: enum values by the name of their message without `Parameter`."""
+    """`P.Pooling.MAX`, pycaffe's params: enum values (int) by the name of their message without `Parameter`."""
 
     def __getattr__(self, name):
         message = getattr(caffe_pb2, f"{name}Parameter", None)

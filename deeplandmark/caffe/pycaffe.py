@@ -25,12 +25,12 @@ __all__ = ["AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "NCCL", "NesterovSol
 
 
 def init_log(level=0):
-    """Least severity that is logged from now on: 0 INFO, 1 WARNING, 2 ERROR (glog's minloglevel)."""
+    """Least severity (int) that is logged from now on: 0 INFO, 1 WARNING, 2 ERROR (glog's minloglevel)."""
     os.environ["GLOG_minloglevel"] = str(int(level))
 
 
 def log(message):
-    """Writes a line of severity INFO to the log."""
+    """Writes a line (str) of severity INFO to the log on standard error."""
     Log().info("pycaffe.py:1", message)
 
 
@@ -41,10 +41,11 @@ class Timer:
         self._start, self._seconds = None, 0.0
 
     def start(self):
+        """Begins to measure, anew where it was at it."""
         self._start = time.perf_counter()
 
     def stop(self):
-        """Ends the measurement; without a start there is none."""
+        """Ends the measurement; without a start nothing changes."""
         if self._start is not None:
             self._seconds, self._start = time.perf_counter() - self._start, None
 
@@ -56,39 +57,42 @@ class Timer:
 
 
 class NCCL:
-    """Training on several GPUs, which is not covered: refused when it is made, as by a Caffe built without NCCL."""
+    """Training on several GPUs is not covered: making one is a CaffeError, as with a Caffe built without NCCL."""
 
     def __init__(self, *_):
         raise CaffeError("training on several GPUs at once (NCCL) is not covered; use one GPU")
 
     @staticmethod
     def new_uid():
+        """A CaffeError, as making an NCCL is."""
         return NCCL()
 
 
 def has_nccl():
-    """Whether several GPUs can train one net: no."""
+    """Whether several GPUs can train one net: False."""
     return False
 
 
 def solver_count():
-    """Number of solvers that share the work, as set_solver_count told."""
+    """Number (int) of solvers that share the work, as set_solver_count told; 1 by default."""
     return MODE.solver_count
 
 
 def set_solver_count(count):
+    """Keeps the number that solver_count gives; nothing else."""
     MODE.solver_count = int(count)
 
 
 def solver_rank():
-    """Which of them this process is; 0 unless set_solver_rank told otherwise."""
+    """Which of them this process is, an int; 0 unless set_solver_rank told otherwise."""
     return MODE.solver_rank
 
 
 def set_solver_rank(rank):
+    """Keeps the number that solver_rank gives; nothing else."""
     MODE.solver_rank = int(rank)
 
 
 def set_multiprocess(multiprocess):
-    """Whether the solvers are processes of their own."""
+    """Keeps whether (bool) the solvers are processes of their own; nothing else."""
     MODE.multiprocess = bool(multiprocess)

@@ -9,7 +9,19 @@ def resize_image(im, new_dims, interp_order=1):
 
     pycaffe's two rules: with 1 or 3 channels pixels are areas (centres at +0.5) and what lies beyond the edge has the
     smallest value of the picture, as scikit-image's resize fills it; with other numbers of channels the corner pixels
-    keep their places, as in scipy's zoom. `interp_order` is 0 (nearest) or 1 (linear).
+    keep their places, as in scipy's zoom.
+
+    Parameters
+    ----------
+    im : array (h, w, k)
+    new_dims : (height, width)
+        Pixels.
+    interp_order : 0 (nearest) or 1 (linear)
+
+    Raises
+    ------
+    CaffeError
+        For another shape or order.
     """
     im = np.asarray(im)
     if im.ndim != 3 or 0 in im.shape:
@@ -48,7 +60,7 @@ def _resample(values, axis, size, order, by_area):
 
 
 class Transformer:
-    """Turns pictures (h, w, k) into inputs (k, h, w) of a net and back.
+    """Turns pictures (h, w, k) into inputs (k, h, w) of a net and back (pycaffe's io.Transformer).
 
     Parameters
     ----------
@@ -65,7 +77,19 @@ class Transformer:
         self.transpose, self.channel_swap, self.raw_scale, self.mean, self.input_scale = {}, {}, {}, {}, {}
 
     def preprocess(self, in_, data):
-        """Resize to the input's size, transpose, swap channels, raw scale, subtract mean, input scale; float32."""
+        """Resize to the input's size, transpose, swap channels, raw scale, subtract mean, input scale.
+
+        Parameters
+        ----------
+        in_ : str
+            Name of the input.
+        data : array (h, w, k)
+            Left as it is, unlike pycaffe's.
+
+        Returns
+        -------
+        float32 array (k, h, w)
+        """
         shape = self._shape(in_)
         result = np.asarray(data).astype(np.float32)             # a copy: the caller's picture stays
         if result.shape[:2] != shape[2:]:
@@ -83,7 +107,7 @@ class Transformer:
         return result
 
     def deprocess(self, in_, data):
-        """The picture of an input: `preprocess` backwards, without the resizing."""
+        """The picture of an input (k, h, w) as a float32 array: `preprocess` backwards, without the resizing."""
         self._shape(in_)
         result = np.array(data, dtype=np.float32).squeeze()
         if in_ in self.input_scale:
@@ -113,7 +137,7 @@ class Transformer:
         self.channel_swap[in_] = tuple(order)
 
     def set_raw_scale(self, in_, scale):
-        """Factor before the mean is subtracted: 255 for nets that were trained on 0..255."""
+        """Factor (float) before the mean is subtracted: 255 for nets that were trained on 0..255."""
         self._shape(in_)
         self.raw_scale[in_] = scale
 
@@ -136,7 +160,7 @@ class Transformer:
         self.mean[in_] = mean
 
     def set_input_scale(self, in_, scale):
-        """Factor after everything else."""
+        """Factor (float) after everything else."""
         self._shape(in_)
         self.input_scale[in_] = scale
 

@@ -5,7 +5,7 @@ from deeplandmark.caffe.blob import ParamBlob
 
 
 class Layer:
-    """What a `type: "Python"` layer derives from.
+    """What a `type: "Python"` layer derives from (pycaffe's caffe.Layer, python_layer.hpp).
 
     A subclass has four methods, called with lists of blobs: `setup(bottom, top)` once, `reshape(bottom, top)` before
     every forward, `forward(bottom, top)`, and `backward(top, propagate_down, bottom)`, which fills bottom[i].diff and
@@ -31,32 +31,32 @@ class Layer:
         self.blobs = BlobVec()
 
     def setup(self, bottom, top):
-        """Reads param_str, checks the blobs, adds parameters."""
+        """Reads param_str, checks the blobs, adds parameters; bottom and top are lists of Blob."""
 
     def reshape(self, bottom, top):
         """Gives every top its shape: `top[0].reshape(*bottom[0].data.shape)`."""
         raise NotImplementedError(f"{type(self).__name__} has no reshape(self, bottom, top)")
 
     def forward(self, bottom, top):
-        """Fills top[i].data from bottom[i].data."""
+        """Fills top[i].data from bottom[i].data, float32 arrays."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(self, bottom, top)")
 
     def backward(self, top, propagate_down, bottom):
-        """Fills bottom[i].diff from top[i].diff where propagate_down[i] says so."""
+        """Fills bottom[i].diff from top[i].diff, float32 arrays, where propagate_down[i] (bool) says so."""
         raise NotImplementedError(f"{type(self).__name__} has no backward(self, top, propagate_down, bottom)")
 
 
 class BlobVec(list):
-    """A list of blobs that a layer can add to."""
+    """A list of Blob that a layer can add to."""
 
     def add_blob(self, *shape):
-        """Adds a blob of zeros; extents as arguments or as one sequence."""
+        """Adds a float32 blob of zeros; its shape as ints or as one sequence."""
         shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
         self.append(UserBlob(torch.nn.Parameter(torch.zeros(tuple(map(int, shape))))))
 
 
 class UserBlob(ParamBlob):
-    """A parameter as its layer sees it: the values are those of the net, `diff` is this backward's share alone."""
+    """A parameter as its layer sees it: the values are the net's, `diff` (float32) is this backward's share alone."""
 
     def __init__(self, parameter, view=None):
         super().__init__(parameter, view)
@@ -64,11 +64,12 @@ class UserBlob(ParamBlob):
 
     @property
     def diff_tensor(self):
+        """This backward's share of the gradient, a tensor of the blob's shape; zeros until something is written."""
         if self.share is None or self.share.shape != self._shape or self.share.device != self.parameter.device:
             self.share = torch.zeros(self._shape, device=self.parameter.device)
         return self.share
 
     def settle(self):
-        """Takes over what the user's code wrote; the next look shows what the net has learned since."""
+        """Takes over what the user's code wrote into the arrays; the next look shows what the net has learned since."""
         self.sync()
         self._host.clear()

@@ -1,0 +1,54 @@
+"""The weights of a net: read, shared, written."""
+import os
+
+from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.files.model_file import copy_weights, graph_to_proto, read_weights, write_hdf5, write_message
+
+
+class WeightMethods:
+    """The methods of a Net that read, share and write weights (net.cpp, CopyTrainedLayersFrom, ToProto, ToHDF5)."""
+
+    def copy_from(self, weights):
+        """Copies weights by layer name from a .caffemodel, a .caffemodel.h5 or a NetParameter; see `copy_weights`.
+
+        Raises
+        ------
+        FileFormatError
+            For a file that cannot be read, or blobs of other shapes; nothing is copied then.
+        """
+        copy_weights(self.graph, *read_weights(weights))
+
+    load_hdf5 = copy_from
+
+    def share_with(self, other):
+        """Uses the values of the other Net's parameters in layers of the same name; diffs stay apart.
+
+        A NetError where shapes differ.
+        """
+        owners = {node.name: node.layer for node in reversed(other.graph.nodes)}
+        for node in self.graph.nodes:
+            if node.name not in owners:
+                continue
+            mine, theirs = (list(layer._parameters.values()) for layer in (node.layer, owners[node.name]))
+            if [p.shape for p in mine] != [p.shape for p in theirs]:
+                raise NetError(f"cannot share: shapes {[tuple(p.shape) for p in mine]} here, "
+                               f"{[tuple(p.shape) for p in theirs]} there", layer=node.name, file=self.graph.file)
+            for parameter, source in zip(mine, theirs):
+                parameter.data = source.data
+
+    def to_proto(self, write_diff=False):
+        """The net with its weights as a NetParameter, with Split layers, as Caffe snapshots it.
+
+        write_diff (bool) adds the diffs of the parameters.
+        """
+        self._sync()
+        return graph_to_proto(self.graph, write_diff)
+
+    def save(self, path, write_diff=False):
+        """Writes a .caffemodel, whole or not at all; an OSError where that cannot be."""
+        write_message(path, self.to_proto(write_diff))
+
+    def save_hdf5(self, path, write_diff=False):
+        """Writes a .caffemodel.h5, whole or not at all; an OSError where that cannot be."""
+        self._sync()
+        write_hdf5(os.fspath(path), self.graph, write_diff)
