@@ -14,6 +14,7 @@ import numpy as np
 from deeplandmark.cascade.settings import PAPER_SETTINGS
 from deeplandmark.faces.metrics import failure_rate
 from deeplandmark.networks.network import PREDICTION
+from deeplandmark.networks.windows import unit_in_box
 from deeplandmark.training.network_training import Folders, TrainingError
 from deeplandmark.training.templates import generate
 from deeplandmark.training.train_level import train_level
@@ -164,8 +165,7 @@ def _measure(ablation, model, train):
         net = Net(f"{model}/{network.full_name}.prototxt", f"{model}/{network.full_name}.caffemodel", TEST)
         answers = net.forward_all(data=data)[PREDICTION]
         difference = (answers - landmark).reshape(len(data), -1, 2)
-        frame = 1.0 if network.level == 1 else 2 * network.half_side
-        errors = np.linalg.norm(difference, axis=2) / PAPER_SETTINGS.encoding.scale * frame
+        errors = np.linalg.norm(difference, axis=2) * unit_in_box(network, PAPER_SETTINGS.encoding)
         points += [PAPER_SETTINGS.points.names[i] for i in network.points]
         mean += errors.mean(0).tolist()
         failure += failure_rate(errors).tolist()

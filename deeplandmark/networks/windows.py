@@ -29,6 +29,12 @@ def frames_of(network, boxes, windows):
     return boxes if network.level == 1 else windows
 
 
+def unit_in_box(network, encoding):
+    """What one unit of a network's target is, as a fraction of the width of a square face box."""
+    frame = 1.0 if network.level == 1 else 2 * network.half_side
+    return frame / encoding.scale
+
+
 def see(network, image, window, settings):
     """The network's input: float32 (channels, rows, columns), normalised.
 

@@ -3,6 +3,9 @@ import os
 from pathlib import Path
 
 from deeplandmark.caffe.files.prototxt import read_net
+from deeplandmark.caffe.graph.phase_rules import layer_is_included
+from deeplandmark.caffe.proto import caffe_pb2
+from deeplandmark.training.collapse import JUDGED
 
 _GENERATE, _PREPARE = "`deeplandmark generate", "`deeplandmark prepare"
 
@@ -22,6 +25,9 @@ def mismatch(network, prototxt, train):
     if answers and answers[-1] != network.num_output:
         return (f"{path} answers {answers[-1]} numbers, {network.full_name} finds {len(network.points)} points; run "
                 f"{_GENERATE}` with the same --points")
+    if not any(JUDGED in layer.top for layer in layers if layer_is_included(layer, caffe_pb2.TEST)):
+        return (f"{path} has no top {JUDGED!r} in phase TEST: the EuclideanLoss by which networks are found that "
+                "learn nothing")
     readers = {"HDF5Data": "hdf5_data_param", "HDF5PatchData": "hdf5_patch_data_param"}
     for layer in layers:
         if layer.type in readers:

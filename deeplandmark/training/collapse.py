@@ -6,6 +6,7 @@ from deeplandmark.caffe.solvers import Monitor
 
 COLLAPSED = 0.95        # of the constant's loss: such a network answers (nearly) the same whatever it sees
 EARLIEST = 500          # iterations before a network is judged
+JUDGED = "error"        # the test net's output that is looked at: EuclideanLoss, whatever the training loss is
 STUCK = 3.0             # times the median loss of its siblings, both relative to their constants
 
 
@@ -15,14 +16,14 @@ class Watch(Monitor):
     Parameters
     ----------
     constant_loss : float
-        Test loss of the best constant answer.
+        `error` of the best constant answer in the test net.
     tell : callable (iter)
         Called about once a second.
 
     Attributes
     ----------
     error : float or None
-        The last test loss as a fraction of constant_loss.
+        The last `error` of the test net as a fraction of constant_loss.
     reason : str or None
         Why the network was given up.
     """
@@ -33,11 +34,11 @@ class Watch(Monitor):
         self._next_call = 0.0
 
     def on_test(self, solver, iter, net_index, outputs):
-        loss = float(next(iter_value for iter_value in outputs.values()))
-        self.error = loss / self.constant_loss if self.constant_loss else 0.0
+        error = float(outputs[JUDGED])
+        self.error = error / self.constant_loss if self.constant_loss else 0.0
         if iter >= max(EARLIEST, solver.param.max_iter // 4) and not self.error < COLLAPSED:
-            self.reason = (f"collapsed: after {iter} iterations its test loss {loss:.4g} is that of a constant answer "
-                           f"({self.constant_loss:.4g})")
+            self.reason = (f"collapsed: after {iter} iterations its test error {error:.4g} is that of a constant "
+                           f"answer ({self.constant_loss:.4g})")
             solver.stop()
 
     def on_iteration(self, solver, iter, loss):
@@ -50,7 +51,7 @@ class Watch(Monitor):
 def stuck(errors):
     """Names of the networks whose error is far above that of their siblings.
 
-    errors : dict of name -> test loss as a fraction of the constant's
+    errors : dict of name -> test error as a fraction of the constant's
     """
     if len(errors) < 3:
         return []

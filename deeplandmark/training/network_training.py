@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplandmark.caffe.files.prototxt import read_solver
+from deeplandmark.caffe.files.prototxt import read_net, read_solver
+from deeplandmark.caffe.graph.phase_rules import layer_is_included
+from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.solvers.snapshot import latest_snapshot
 from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.check_before_training import mismatch
@@ -47,7 +49,7 @@ class State:
         0 at first; one more for each restart.
     done : bool
     error : float or None
-        Test loss after training, as a fraction of the loss of the best constant answer.
+        Of the test net after training, as a fraction of that of the best constant answer.
     """
     fingerprint: str
     attempt: int = 0
@@ -93,9 +95,10 @@ class NetworkTraining:
         return int(path.rsplit("_iter_", 1)[1].split(".")[0]) if path else 0
 
     def structure(self):
-        """Networks with equal structures train as one stack: the training net without names and sources."""
-        lines = Path(self.folders.prototxt, f"{self.name}_train.prototxt").read_text(encoding="utf-8").splitlines()
-        return "\n".join(line for line in lines if not line.startswith("name:") and "source:" not in line)
+        """Networks with equal structures train as one stack: the layers of phase TRAIN without their sources."""
+        net = read_net(f"{self.folders.prototxt}/{self.name}_train.prototxt")
+        layers = [str(layer) for layer in net.layer if layer_is_included(layer, caffe_pb2.TRAIN)]
+        return "\n".join(line for layer in layers for line in layer.splitlines() if "source:" not in line)
 
     def save_state(self):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -191,7 +194,7 @@ def stacks(trainings, jobs):
 
 
 def constant_loss(training):
-    """EuclideanLoss of the best constant answer on the held-back faces: what a collapsed network has."""
+    """`error` (EuclideanLoss) of the best constant answer on the held-back faces: what a collapsed network has."""
     import h5py  # only training needs it
     with h5py.File(Path(training.folders.train, training.name, "test.h5"), "r") as file:
         landmark = np.asarray(file["landmark"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.models.families import family_of
 from deeplandmark.networks.settings import patch_extent
+from deeplandmark.networks.windows import unit_in_box
 from deeplandmark.work.whole_file import write_text
 
 RECIPES = ("fast", "full")
@@ -54,9 +55,9 @@ def render(network, kind, *, folder, variant="paper", structure=None, recipe="fa
     values = dict(
         level=network.level, name=network.name, num_output=network.num_output, rows=network.size[0],
         columns=network.size[1], channels=network.channels, structure=f"{variant}_{structure or network.structure}",
-        recipe=recipe, effort=effort, frozen=frozen or family.frozen,
-        extent=patch_extent(network, family.encoding), normalisation=family.normalisation,
-        half_side=network.half_side, max_shift=family.shift.get(network.level), seed=seed,
+        recipe=recipe, effort=effort, seed=seed, frozen=frozen or family.frozen, normalisation=family.normalisation,
+        extent=patch_extent(network, family.encoding), box_widths=unit_in_box(network, family.encoding),
+        half_side=network.half_side, max_shift=family.shift.get(network.level),
         train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
         train_source=f"{train}/{network.full_name}/train.txt", test_source=f"{train}/{network.full_name}/test.txt",
         snapshot_prefix=f"{model}/{network.full_name}/")

@@ -32,7 +32,7 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
 
     Returns
     -------
-    dict of name -> test loss as a fraction of that of a constant answer, held-back faces
+    dict of name -> test error as a fraction of that of a constant answer, held-back faces
 
     Raises
     ------

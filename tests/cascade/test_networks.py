@@ -1,7 +1,9 @@
 """The table of networks and what the templates make of it, against Table 1 and Table 2 of the paper."""
+import math
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 from deeplandmark.caffe import TEST, TRAIN
@@ -117,18 +119,31 @@ def test_files_that_would_not_change_are_left_alone(tmp_path):
 
 
 def test_training_nets_have_both_phases(tmp_path, monkeypatch):
+    """In TEST also what the original calls its error, and the mean distance in % of the box's width: by loops."""
     import h5py
-    import numpy as np
     monkeypatch.chdir(tmp_path)
-    generate(frozen=True)
-    folder = tmp_path / "train" / "2_LE1"
-    folder.mkdir(parents=True)
-    with h5py.File(folder / "a.h5", "w") as file:
-        file["data"], file["landmark"] = np.zeros((9, 1, 15, 15), "f4"), np.zeros((9, 2), "f4")
-    for name in ("train.txt", "test.txt"):
-        (folder / name).write_text(str(folder / "a.h5"))
-    assert Net("prototxt/2_LE1_train.prototxt", TRAIN).outputs == ["loss"]
-    assert Net("prototxt/2_LE1_train.prototxt", TEST).outputs == ["error"]
+    rng = np.random.default_rng(4)
+    for variant, name, size, unit in (("paper", "2_LE2", (15, 15), 2 * 0.18 / 2), ("paper", "1_NM", (31, 39), 1 / 2),
+                                      ("original", "3_N1", (15, 15), 2 * 0.11), ("original", "1_F", (39, 39), 1)):
+        generate(frozen=True, variant=variant, levels=(int(name[0]),))
+        folder, k = tmp_path / "train" / name, {"1_NM": 3, "1_F": 5}.get(name, 1)
+        folder.mkdir(parents=True)
+        truth = rng.normal(size=(9, 2 * k)).astype("f4")
+        with h5py.File(folder / "a.h5", "w") as file:
+            file["data"], file["landmark"] = rng.normal(size=(9, 1, *size)).astype("f4"), truth
+        for list_name in ("train.txt", "test.txt"):
+            (folder / list_name).write_text(str(folder / "a.h5"))
+        assert Net(f"prototxt/{name}_train.prototxt", TRAIN).outputs == ["loss"]
+        net = Net(f"prototxt/{name}_train.prototxt", TEST)
+        found = net.forward()
+        assert list(found) == ["error", "error_percent", "loss"]
+        apart = [(a - b).reshape(k, 2) for a, b in zip(net.blobs["fc2"].data, net.blobs["landmark"].data)]
+        distances = [100 * unit * math.hypot(*point) for face in apart for point in face]
+        assert found["error_percent"] == pytest.approx(np.mean(distances), rel=1e-5)
+        assert found["error"] == pytest.approx(np.mean([(face ** 2).sum() / 2 for face in apart]), rel=1e-5)
+        steps = [abs(x) - 0.005 if abs(x) >= 0.01 else 50 * x * x for x in np.ravel(apart)]
+        expected = found["error"] if variant == "original" else 2 * k * np.mean(steps)
+        assert found["loss"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_command_finds_a_net_that_does_not_fit(tmp_path, capsys):

@@ -176,8 +176,12 @@ def test_missing_files_name_the_command_that_makes_them(workplace):
 
 def test_what_cannot_be_trained_is_one_line(workplace):
     edit("num_output: 2", "num_output: 3", "train")
+    other = Path("prototxt/2_N1_train.prototxt")
+    text = other.read_text().replace("num_output: 3", "num_output: 2")
+    other.write_text(text.replace('top: "error"', 'top: "wrong"'))
     for arguments, names, text in [
             ((), NAMES[:1], "prototxt/2_LE1_train.prototxt"), ((), ("2_X",), "level 2 has no network 2_X"),
+            ((), NAMES[2:], "prototxt/2_N1_train.prototxt has no top 'error' in phase TEST"),
             (("--device", "gpu"), NAMES, "device 'gpu' is unknown")]:
         process = train(*arguments, names=names)
         _, err = process.communicate(timeout=60)
@@ -209,9 +213,9 @@ def test_a_watch_judges_late_enough():
             self.stopped = True
 
     solver, watch = Solver(), Watch(constant_loss=0.1)
-    watch.on_test(solver, 500, 0, {"error": np.float32(0.1)})
+    watch.on_test(solver, 500, 0, {"a": np.float32(7), "error": np.float32(0.1), "loss": np.float32(9)})
     assert not solver.stopped
-    watch.on_test(solver, 1000, 0, {"error": np.float32(0.04)})
+    watch.on_test(solver, 1000, 0, {"a": np.float32(7), "error": np.float32(0.04), "loss": np.float32(9)})
     assert not solver.stopped and watch.error == pytest.approx(0.4)
     watch.on_test(solver, 2000, 0, {"error": np.float32("nan")})
     assert solver.stopped and "constant" in watch.reason
