@@ -18,7 +18,9 @@ VERSION = configparser.RawConfigParser()
 VERSION.read(ROOT / "setup.cfg")
 VERSION = VERSION["metadata"]["version"]
 # Modules all of whose public names have types.
-TYPED = ("deeplandmark.faces.alignment", "deeplandmark.faces.datasets.archive", "deeplandmark.faces.datasets.download")
+TYPED = ("deeplandmark.detectors.box_map", "deeplandmark.detectors.detections", "deeplandmark.faces.alignment",
+         "deeplandmark.faces.box", "deeplandmark.faces.datasets.archive", "deeplandmark.faces.datasets.download",
+         "deeplandmark.faces.picture", "deeplandmark.faces.picture_input")
 
 
 def test_every_public_name_is_there_and_shown():

@@ -6,7 +6,10 @@ fixed fraction of the detector's box; the fractions are medians over the trainin
 `deeplandmark fit_boxes`.
 """
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 # Detector: how far left, top, right and bottom edge move, in widths (left, right) and heights (top, bottom) of its box.
 BOX_MAPS = {
@@ -17,18 +20,18 @@ BOX_MAPS = {
 }
 
 
-def to_list_boxes(detector, boxes):
+def to_list_boxes(detector: str, boxes: ArrayLike) -> np.ndarray:
     """Boxes (n, 4) of the detector of that name as boxes of the training list's kind, float64 (n, 4)."""
     return move_edges(boxes, BOX_MAPS[detector])
 
 
-def move_edges(boxes, edge_shifts):
+def move_edges(boxes: ArrayLike, edge_shifts: ArrayLike) -> np.ndarray:
     """Boxes (n, 4) with left, top, right and bottom moved by fractions of their own sides, float64 (n, 4)."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     return boxes + np.asarray(edge_shifts) * _sides(boxes)
 
 
-def fit_edge_shifts(boxes, truth):
+def fit_edge_shifts(boxes: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The four fractions for `move_edges` that bring detected boxes (n, 4) to their faces' list boxes truth (n, 4).
 
     Returns (fractions (4,), what is left: float64 (n, 4), fractions of the list box's sides). Medians minimise the sum
@@ -41,13 +44,13 @@ def fit_edge_shifts(boxes, truth):
     return edge_shifts, (move_edges(boxes, edge_shifts) - truth) / _sides(truth)
 
 
-def boxes_of_points(points_px):
+def boxes_of_points(points_px: ArrayLike) -> np.ndarray:
     """The list's kind of box around facial points (n, k, 2), float64 (n, 4): for tracking, where the last picture's
     points say where the face is."""
     return to_list_boxes("points", squares_of_points(points_px))
 
 
-def squares_of_points(points_px):
+def squares_of_points(points_px: ArrayLike) -> np.ndarray:
     """Squares (n, 4) about the mean of the points (n, k, 2), with a side of 4 root mean square distances from it: they
     turn with the head only about their centre, so that a tilted head keeps its size."""
     points_px = np.asarray(points_px, np.float64)

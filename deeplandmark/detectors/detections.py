@@ -1,8 +1,11 @@
 """What a detector finds, and how boxes are compared."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class Detections(NamedTuple):
@@ -11,7 +14,7 @@ class Detections(NamedTuple):
     scores: np.ndarray  # (n,) float32, higher is surer, each detector's own measure; NaN for a box that was given
 
     @classmethod
-    def of(cls, boxes, scores):
+    def of(cls, boxes: ArrayLike, scores: ArrayLike) -> Detections:
         """From anything that numpy can turn into arrays, surest first; boxes without a score keep their order."""
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
         scores = np.asarray(scores, np.float32).reshape(-1)
@@ -19,7 +22,7 @@ class Detections(NamedTuple):
         return cls(boxes[order], scores[order])
 
 
-def largest(found, count):
+def largest(found: Detections, count: int | None) -> Detections:
     """The `count` faces of the largest boxes, in the order of `found`."""
     if count is None or len(found.boxes) <= count:
         return found
@@ -28,10 +31,10 @@ def largest(found, count):
     return Detections(found.boxes[chosen], found.scores[chosen])
 
 
-def one_per_face(found, most=0.5):
+def one_per_face(found: Detections, most: float = 0.5) -> Detections:
     """`Detections` without those of whose box, or of a surer one's, more than the fraction `most` lies in the other:
     faces do not lie inside faces."""
-    kept = []
+    kept: list[int] = []
     for i, box in enumerate(found.boxes):
         others = found.boxes[kept]
         shared, area = _shared_area(box, others)[0], np.minimum(_area(box.astype(np.float64)), _area(others))
@@ -40,7 +43,7 @@ def one_per_face(found, most=0.5):
     return Detections(found.boxes[kept], found.scores[kept])
 
 
-def intersection_over_union(boxes, others):
+def intersection_over_union(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
     """Overlap of each of boxes (n, 4) with each of others (m, 4): float64 (n, m), 0..1."""
     boxes, others = (np.asarray(each, np.float64).reshape(-1, 4) for each in (boxes, others))
     shared = _shared_area(boxes, others)

@@ -3,10 +3,15 @@
 Coordinates: the centre of the left top pixel is (0, 0), as in OpenCV. A matrix is (2, 3) float64 and takes x, y of the
 original to x, y of the result.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.points import FIVE_POINTS
@@ -78,7 +83,8 @@ def posed(face, augmentation, mirrored, points, rng):
     return Face(image, np.concatenate([middle - half, middle + half]), points_px)
 
 
-def mirror(image, landmark_px, bbox, mirror_pairs=FIVE_POINTS.pairs):
+def mirror(image: np.ndarray, landmark_px: ArrayLike, bbox: BBox,
+           mirror_pairs: Iterable[tuple[int, int]] = FIVE_POINTS.pairs) -> tuple[np.ndarray, np.ndarray, BBox]:
     """Left and right exchanged: (image, landmark_px (k, 2), bbox) of the mirrored picture.
 
     `mirror_pairs` lists the points that change places, so that "left" stays left in the picture.
@@ -88,7 +94,8 @@ def mirror(image, landmark_px, bbox, mirror_pairs=FIVE_POINTS.pairs):
     return cv2.flip(image, 1), mirror_points(landmark_px, width, mirror_pairs), mirrored_bbox
 
 
-def mirror_points(landmark_px, picture_width, mirror_pairs=FIVE_POINTS.pairs):
+def mirror_points(landmark_px: ArrayLike, picture_width: int,
+                  mirror_pairs: Iterable[tuple[int, int]] = FIVE_POINTS.pairs) -> np.ndarray:
     """Landmarks (..., k, 2) of the mirrored picture, float64."""
     mirrored = np.array(landmark_px, dtype=np.float64)
     mirrored[..., 0] = picture_width - 1 - mirrored[..., 0]
@@ -97,7 +104,7 @@ def mirror_points(landmark_px, picture_width, mirror_pairs=FIVE_POINTS.pairs):
     return mirrored
 
 
-def similarity(bbox, angle=0.0, scale=1.0, shift=(0.0, 0.0)):
+def similarity(bbox: BBox, angle: float = 0.0, scale: float = 1.0, shift: ArrayLike = (0.0, 0.0)) -> np.ndarray:
     """The matrix (2, 3) that turns the picture by `angle` degrees (counter-clockwise to the eye, as OpenCV) about the
     centre of the box, enlarges by `scale` about it, then shifts by that fraction of the box's width and height."""
     x, y = map(float, bbox.centre)
@@ -106,7 +113,7 @@ def similarity(bbox, angle=0.0, scale=1.0, shift=(0.0, 0.0)):
     return matrix
 
 
-def apply(matrix, points_px):
+def apply(matrix: np.ndarray, points_px: ArrayLike) -> np.ndarray:
     """Points (..., 2) taken through a matrix (2, 3): float64 (..., 2)."""
     return np.asarray(points_px, dtype=np.float64) @ matrix[:, :2].T + matrix[:, 2]
 

@@ -1,8 +1,11 @@
 """Face boxes: the frame in which landmarks are learnt and in which windows are given."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # A kind of box says how it frames a face. "list": as the lists of the paper's archive do, a square from the brows to
 # below the mouth. Every detector gives this kind (see detectors/box_map.py); a system names the one it was trained on.
@@ -23,53 +26,47 @@ class BBox:
     bottom: float
 
     @classmethod
-    def from_left_right_top_bottom(cls, left, right, top, bottom):
+    def from_left_right_top_bottom(cls, left: float, right: float, top: float, bottom: float) -> BBox:
         """The order in which the archive's lists write a box (not the order of the fields)."""
         return cls(float(left), float(top), float(right), float(bottom))
 
-    @classmethod
-    def from_points(cls, points_px):
-        """The tight box around points_px (k, 2)."""
-        points_px = np.asarray(points_px, dtype=np.float64)
-        return cls(*map(float, (*points_px.min(axis=0), *points_px.max(axis=0))))
-
     @property
-    def width(self):
+    def width(self) -> float:
         return self.right - self.left
 
     @property
-    def height(self):
+    def height(self) -> float:
         return self.bottom - self.top
 
     @property
-    def centre(self):
+    def centre(self) -> np.ndarray:
         """(2,) float64, pixels."""
         return np.array([(self.left + self.right) / 2, (self.top + self.bottom) / 2])
 
     @property
-    def has_area(self):
+    def has_area(self) -> bool:
         """True for finite edges with left < right and top < bottom."""
         return bool(np.isfinite(self.as_array()).all()) and self.width > 0 and self.height > 0
 
-    def as_array(self):
+    def as_array(self) -> np.ndarray:
         """(4,) float64: left, top, right, bottom."""
         return np.array([self.left, self.top, self.right, self.bottom], dtype=np.float64)
 
-    def project(self, points_px):
+    def project(self, points_px: ArrayLike) -> np.ndarray:
         """Pixels (..., 2) to fractions of this box (..., 2), float64. Raises ValueError for a box of no area."""
         return (np.asarray(points_px, dtype=np.float64) - self._origin()) / self._size()
 
-    def reproject(self, points_in_box):
+    def reproject(self, points_in_box: ArrayLike) -> np.ndarray:
         """Fractions of this box (..., 2) back to pixels (..., 2), float64. The inverse of `project`."""
         return np.asarray(points_in_box, dtype=np.float64) * self._size() + self._origin()
 
-    def square(self, scale=1.0):
+    def square(self, scale: float = 1.0) -> BBox:
         """The square with this box's centre and `scale` times its longer side."""
         x, y = map(float, self.centre)
         half = scale * max(self.width, self.height) / 2
         return BBox(x - half, y - half, x + half, y + half)
 
-    def overlaps(self, picture_width, picture_height):
+    def overlaps(self, picture_width: int, picture_height: int) -> bool:
         """True when some pixel of a picture of that size lies inside the box."""
         return self.right > 0 and self.bottom > 0 and self.left < picture_width and self.top < picture_height
 
@@ -82,7 +79,7 @@ class BBox:
         return np.array([self.width, self.height])
 
 
-def usable(boxes):
+def usable(boxes: ArrayLike) -> np.ndarray:
     """Which of boxes (n, 4), pixels, points can be looked for in: bool (n,).
 
     Edges lie less than a million pixels from the picture's corner, and sides have at least 1/16 of a pixel: float32, in
@@ -95,7 +92,7 @@ def usable(boxes):
     return (np.abs(boxes) < 1e6).all(axis=1) & (sides >= 1 / 16).all(axis=1)
 
 
-def face_boxes(boxes):
+def face_boxes(boxes: ArrayLike) -> np.ndarray:
     """Boxes of n faces as float64 (n, 4): left, top, right, bottom in pixels, of anything that numpy makes such an
     array of; n may be 0.
 
@@ -128,7 +125,7 @@ def _described(boxes, shape=None):
     return f"shape {shape}" + (": one face is [[left, top, right, bottom]]" if shape == (4,) else "")
 
 
-def centred_windows(boxes, points_px, half_side):
+def centred_windows(boxes: ArrayLike, points_px: ArrayLike, half_side: float) -> np.ndarray:
     """Windows around a point of n faces (levels 2 and 3; paper, Table 2).
 
     boxes (n, 4) as left, top, right, bottom and points_px (n, 2), pixels, to windows (n, 4) float64 in the same order.
@@ -140,13 +137,13 @@ def centred_windows(boxes, points_px, half_side):
     return np.concatenate([points_px - half_px, points_px + half_px], axis=1)
 
 
-def project(boxes, points_px):
+def project(boxes: ArrayLike, points_px: ArrayLike) -> np.ndarray:
     """`BBox.project` for many faces at once: boxes (n, 4), points_px (n, k, 2) pixels, to fractions (n, k, 2)."""
     boxes = np.asarray(boxes, dtype=np.float64)[:, None]
     return (np.asarray(points_px, dtype=np.float64) - boxes[..., :2]) / (boxes[..., 2:] - boxes[..., :2])
 
 
-def reproject(boxes, points_in_box):
+def reproject(boxes: ArrayLike, points_in_box: ArrayLike) -> np.ndarray:
     """`BBox.reproject` for many faces at once: boxes (n, 4), points_in_box (n, k, 2), to pixels (n, k, 2)."""
     boxes = np.asarray(boxes, dtype=np.float64)[:, None]
     return np.asarray(points_in_box, dtype=np.float64) * (boxes[..., 2:] - boxes[..., :2]) + boxes[..., :2]

@@ -1,5 +1,8 @@
 """Reading pictures with errors that say what is wrong."""
 
+from __future__ import annotations
+
+import os
 import re
 from pathlib import Path
 
@@ -15,24 +18,24 @@ _JPEG_MARKER = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd8])")
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 
 
-def read_grey(path):
+def read_grey(path: str | os.PathLike) -> np.ndarray:
     """The picture as `cv2.imread(path, 0)` gives it, uint8 (h, w). Raises PictureError naming the file when it is
     missing, cut short or no picture."""
     return _read(path, _decode, cv2.IMREAD_GRAYSCALE)
 
 
-def read_colour(path):
+def read_colour(path: str | os.PathLike) -> np.ndarray:
     """The picture as uint8 (h, w, 3), blue green red. Errors as `read_grey`."""
     return _read(path, _decode, cv2.IMREAD_COLOR)
 
 
-def read_upright(path):
+def read_upright(path: str | os.PathLike) -> np.ndarray:
     """A picture of any make as uint8 (h, w, 3), blue green red: turned as its EXIF orientation says, 16 bits brought
     down to 8, transparent parts over white. Errors as `read_grey`."""
     return _read(path, decode_upright)
 
 
-def decode_upright(data):
+def decode_upright(data: bytes) -> np.ndarray:
     """`read_upright` of a file's bytes. Raises PictureError when they are cut short or no picture."""
     image = _decode(data, cv2.IMREAD_COLOR)
     if data.startswith(_JPEG):
@@ -41,7 +44,7 @@ def decode_upright(data):
     return _transparent_over_white(whole, image) if whole.ndim == 3 and whole.shape[2] == 4 else image
 
 
-def write_picture(path, image):
+def write_picture(path: str | os.PathLike, image: np.ndarray) -> None:
     """Writes a picture; its suffix says of which kind. It appears under its name only when whole. Raises OSError naming
     the file when that does not work."""
     path = Path(path)
@@ -58,7 +61,7 @@ def write_picture(path, image):
         raise OSError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def over_white(image):
+def over_white(image: np.ndarray) -> np.ndarray:
     """A picture with opacity, uint8 (h, w, 4), laid over white: uint8 (h, w, 3)."""
     result = np.empty((*image.shape[:2], 3), np.uint8)
     for row, whole_row in zip(result, image):  # one by one: a large picture's floats would fill the memory
@@ -96,7 +99,7 @@ def _decode(data, flag):
     return image
 
 
-def is_truncated(data):
+def is_truncated(data: bytes) -> bool:
     """True when the bytes of a JPEG or PNG stop before its end marker.
 
     OpenCV only warns about these and fills the rest with grey, which would be trained on without anybody noticing.

@@ -3,9 +3,13 @@
 A further set is one more `Points` in SETS; a set of one's own is a points file (points_file.py). Left is always left in
 the picture.
 """
+
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -27,27 +31,27 @@ class Points:
     groups : tuple of (str, tuple of int)
         Parts of the face: contour, brows ... ; empty where the set has none.
     """
-    names: tuple
-    mirror: tuple
-    titles: tuple = ()
-    lines: tuple = ()
-    five: tuple = ()
-    groups: tuple = ()
+    names: tuple[str, ...]
+    mirror: tuple[int, ...]
+    titles: tuple[str, ...] = ()
+    lines: tuple[tuple[int, ...], ...] = ()
+    five: tuple[tuple[int, ...], ...] = ()
+    groups: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
     @property
-    def pairs(self):
+    def pairs(self) -> tuple[tuple[int, int], ...]:
         """((i, j), ...), i below j: the points that change places in a mirrored picture."""
         return tuple((i, j) for i, j in enumerate(self.mirror) if i < j)
 
     @property
-    def shown(self):
+    def shown(self) -> tuple[str, ...]:
         """The titles, or else the names."""
         return self.titles or self.names
 
-    def to_five(self, points_px):
+    def to_five(self, points_px: ArrayLike) -> np.ndarray:
         """The usual five of points (..., k, 2): float64 (..., 5, 2). Raises ValueError for a set that does not tell."""
         if not self.five:
             raise ValueError(f"the points {' '.join(self.names[:5])} ... do not say which of them make the usual five")

@@ -29,9 +29,6 @@ class Log:
         """One message of severity INFO; `source` is file:line in Caffe, such as `solver.cpp:239`."""
         self._write("I", 0, source, message)
 
-    def warning(self, source, message):
-        self._write("W", 1, source, message)
-
     def error(self, source, message):
         """A message of severity ERROR, which Caffe gives to some lines that tell of no error."""
         self._write("E", 2, source, message)
