@@ -35,7 +35,7 @@ __all__ = ["CaffeError", "FileFormatError", "Layer", "Net", "NetError", "NetModu
            "layers", "log", "to_torch", *_LAZY, *_SUBMODULES]
 
 
-def log(message):
+def log(message: str) -> None:
     """pycaffe's log: a line of severity INFO. The module of that name is reached by importing from it."""
     from deeplandmark.caffe.pycaffe import log as write
     write(message)

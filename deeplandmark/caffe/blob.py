@@ -1,7 +1,9 @@
 """pycaffe's Blob: NumPy views of values and differences that share memory with the net."""
 import math
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from deeplandmark.caffe.errors import NetError
@@ -41,32 +43,32 @@ class Blob:
         return self._diff
 
     @property
-    def data(self):
+    def data(self) -> np.ndarray:
         """The values, a float32 NumPy array of the blob's shape; writing into it changes the net."""
         return self._view("data")
 
     @data.setter
-    def data(self, values):
+    def data(self, values: npt.ArrayLike) -> None:
         self._view("data")[...] = values
 
     @property
-    def diff(self):
+    def diff(self) -> np.ndarray:
         """The differences (gradient), a float32 NumPy array of the blob's shape; writing into it changes the net."""
         return self._view("diff")
 
     @diff.setter
-    def diff(self, values):
+    def diff(self, values: npt.ArrayLike) -> None:
         self._view("diff")[...] = values
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Extents as a tuple of int."""
         if self._before_access:
             self._before_access()
         return tuple(self.tensor.shape)
 
     @property
-    def count(self):
+    def count(self) -> int:
         """Number of values, an int."""
         return math.prod(self.shape)
 
@@ -75,7 +77,7 @@ class Blob:
     height = property(lambda self: self._legacy(2))
     width = property(lambda self: self._legacy(3))
 
-    def reshape(self, *shape):
+    def reshape(self, *shape: int | Sequence[int]) -> None:
         """New extents, as ints or one sequence; values stay when the count stays, otherwise they are 0.
 
         Raises

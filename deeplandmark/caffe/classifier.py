@@ -1,7 +1,12 @@
 """pycaffe's Classifier: class probabilities of pictures, averaged over crops."""
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.files.model_file import Weights
+from deeplandmark.caffe.files.prototxt import Definition
 from deeplandmark.caffe.io import Transformer, resize_image
 from deeplandmark.caffe.io import oversample as ten_crops
 from deeplandmark.caffe.net import Net
@@ -25,14 +30,16 @@ class Classifier(Net):
         For files that cannot be used, or a net whose first input has not 4 axes.
     """
 
-    def __init__(self, model_file, pretrained_file, image_dims=None, mean=None, input_scale=None, raw_scale=None,
-                 channel_swap=None):
+    def __init__(self, model_file: Definition, pretrained_file: Weights,
+                 image_dims: Sequence[int] | np.ndarray | None = None, mean: npt.ArrayLike | None = None,
+                 input_scale: float | None = None, raw_scale: float | None = None,
+                 channel_swap: Sequence[int] | None = None) -> None:
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = picture_transformer(self, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
         self.image_dims = self.crop_dims if image_dims is None or len(image_dims) == 0 else image_dims
 
-    def predict(self, inputs, oversample=True):
+    def predict(self, inputs: Sequence[np.ndarray] | np.ndarray, oversample: bool = True) -> np.ndarray:
         """Probabilities of pictures.
 
         Parameters

@@ -2,9 +2,12 @@
 
 A map is (axis, scale, shift): an input coordinate x lands at scale * x + shift. (None, 1, 0) changes nothing.
 """
+from typing import Any
+
 import numpy as np
 
 from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.net_spec import Top
 from deeplandmark.caffe.net_spec import layers as L
 
 PASS_THROUGH_LAYERS = ["AbsVal", "BatchNorm", "Bias", "BNLL", "Dropout", "Eltwise", "ELU", "Log", "LRN", "Exp", "MVN",
@@ -84,7 +87,7 @@ def inverse(coord_map):
     return axis, 1 / scale, -shift / scale
 
 
-def coord_map_from_to(top_from, top_to):
+def coord_map_from_to(top_from: Top, top_to: Top) -> tuple[Any, Any, Any]:
     """The map (axis, scale, shift) that takes coordinates of `top_from` to `top_to`, over a blob that both come from.
 
     Raises
@@ -117,7 +120,7 @@ def _walk(top):
                 pass
 
 
-def crop(top_from, top_to):
+def crop(top_from: Top, top_to: Top) -> Top:
     """A Top of a Crop layer that cuts the Top `top_from` to the place and size of `top_to`.
 
     Raises

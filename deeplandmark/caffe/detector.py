@@ -1,8 +1,14 @@
 """pycaffe's Detector: class scores of windows of pictures."""
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
 import numpy as np
+import numpy.typing as npt
 
 from deeplandmark.caffe.classifier import picture_transformer
 from deeplandmark.caffe.errors import CaffeError
+from deeplandmark.caffe.files.model_file import Weights
+from deeplandmark.caffe.files.prototxt import Definition
 from deeplandmark.caffe.io import load_image, resize_image
 from deeplandmark.caffe.net import Net
 from deeplandmark.caffe.proto.caffe_pb2 import TEST
@@ -25,13 +31,14 @@ class Detector(Net):
         For files that cannot be used, a net whose first input has not 4 axes, or a context_pad that leaves nothing.
     """
 
-    def __init__(self, model_file, pretrained_file, mean=None, input_scale=None, raw_scale=None, channel_swap=None,
-                 context_pad=None):
+    def __init__(self, model_file: Definition, pretrained_file: Weights, mean: npt.ArrayLike | None = None,
+                 input_scale: float | None = None, raw_scale: float | None = None,
+                 channel_swap: Sequence[int] | None = None, context_pad: int | None = None) -> None:
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = picture_transformer(self, mean, input_scale, raw_scale, channel_swap)
         self.configure_crop(context_pad)
 
-    def configure_crop(self, context_pad):
+    def configure_crop(self, context_pad: int | None) -> None:
         """Chooses the surroundings in pixels, a CaffeError where they leave nothing of the window.
 
         What lies beyond a picture becomes the mean, so that the net sees 0 there.
@@ -48,7 +55,7 @@ class Detector(Net):
             swap = np.argsort(settings.channel_swap.get(name, range(shape[0])))
             self.crop_mean = mean[swap].transpose(1, 2, 0).astype(np.float32)
 
-    def detect_windows(self, images_windows):
+    def detect_windows(self, images_windows: Iterable[tuple[str, Iterable[Sequence[int]]]]) -> list[dict[str, Any]]:
         """Scores of windows.
 
         Parameters
@@ -78,12 +85,12 @@ class Detector(Net):
         return [{"window": window, "prediction": score, "filename": name} for (name, window), score in
                 zip(windows, scores)]
 
-    def detect_selective_search(self, image_fnames):
+    def detect_selective_search(self, image_fnames: Sequence[str]) -> NoReturn:
         """pycaffe's call of a MATLAB program for proposals: always a CaffeError; give windows to detect_windows."""
         raise CaffeError("selective search is a MATLAB program that is not part of this package; "
                          "give its windows to detect_windows")
 
-    def crop(self, im, window):
+    def crop(self, im: np.ndarray, window: Sequence[int]) -> np.ndarray:
         """The part of an image (h, w, k) in a window (ymin, xmin, ymax, xmax), with its surroundings if configured.
 
         A CaffeError for a window that is empty or reaches beyond the image.

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 
+from google.protobuf.message import Message
+
 from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.work.whole_file import write_bytes
@@ -62,7 +64,8 @@ class Drawing:
         return drawing_layout.to_svg(self) if format == "svg" else drawing_layout.to_png(self)
 
 
-def get_pydot_graph(caffe_net, rankdir="LR", label_edges=True, phase=None, display_lrm=False):
+def get_pydot_graph(caffe_net: Message, rankdir: str = "LR", label_edges: bool = True, phase: int | None = None,
+                    display_lrm: bool = False) -> Drawing:
     """The Drawing of a NetParameter; it has `to_string` and `create` like the graph pycaffe gets from pydot.
 
     Parameters
@@ -100,12 +103,14 @@ def get_pydot_graph(caffe_net, rankdir="LR", label_edges=True, phase=None, displ
     return drawing
 
 
-def draw_net(caffe_net, rankdir="LR", ext="png", phase=None, display_lrm=False):
+def draw_net(caffe_net: Message, rankdir: str = "LR", ext: str = "png", phase: int | None = None,
+             display_lrm: bool = False) -> bytes:
     """The picture of a NetParameter as bytes of a file with the extension `ext`; errors as of Drawing.create."""
     return get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm).create(format=ext)
 
 
-def draw_net_to_file(caffe_net, filename, rankdir="LR", phase=None, display_lrm=False):
+def draw_net_to_file(caffe_net: Message, filename: str | os.PathLike[str], rankdir: str = "LR",
+                     phase: int | None = None, display_lrm: bool = False) -> None:
     """Writes the picture, whole or not at all; the format is that of the file name's extension.
 
     Raises

@@ -4,8 +4,10 @@ No scikit-image or scipy is needed. What differs from pycaffe: interpolation ord
 pictures are decoded by OpenCV.
 """
 import os
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from google.protobuf.message import DecodeError, Message
 
 from deeplandmark.caffe.errors import CaffeError, FileFormatError
 from deeplandmark.caffe.files.blob_proto import blob_shape
@@ -19,7 +21,7 @@ __all__ = ["Transformer", "array_to_blobproto", "array_to_datum", "arraylist_to_
 _GREY = np.array([0.2125, 0.7154, 0.0721])                        # luminance of R, G, B, as scikit-image weighs them
 
 
-def blobproto_to_array(blob, return_diff=False):
+def blobproto_to_array(blob: Message, return_diff: bool = False) -> np.ndarray:
     """Data (or diff) of a BlobProto as a float64 array of its shape, 4 axes for a legacy one.
 
     Raises
@@ -31,7 +33,7 @@ def blobproto_to_array(blob, return_diff=False):
     return _shaped(values, blob_shape(blob), "BlobProto")
 
 
-def array_to_blobproto(arr, diff=None):
+def array_to_blobproto(arr: np.ndarray, diff: np.ndarray | None = None) -> Message:
     """A BlobProto with the shape and the values of an array, and the diff of another of the same shape.
 
     A CaffeError where the shapes differ.
@@ -46,7 +48,7 @@ def array_to_blobproto(arr, diff=None):
     return blob
 
 
-def arraylist_to_blobprotovector_str(arraylist):
+def arraylist_to_blobprotovector_str(arraylist: Iterable[np.ndarray]) -> bytes:
     """A list of arrays as the bytes of a BlobProtoVector."""
     return caffe_pb2.BlobProtoVector(blobs=map(array_to_blobproto, arraylist)).SerializeToString()
 
@@ -54,9 +56,8 @@ def arraylist_to_blobprotovector_str(arraylist):
 arraylist_to_blobprotovecor_str = arraylist_to_blobprotovector_str   # pycaffe spells it so
 
 
-def blobprotovector_str_to_arraylist(data):
+def blobprotovector_str_to_arraylist(data: bytes) -> list[np.ndarray]:
     """The float64 arrays of a BlobProtoVector given as bytes; a FileFormatError where they are none."""
-    from google.protobuf.message import DecodeError
     try:
         vector = caffe_pb2.BlobProtoVector.FromString(data)
     except DecodeError:
@@ -64,7 +65,7 @@ def blobprotovector_str_to_arraylist(data):
     return [blobproto_to_array(blob) for blob in vector.blobs]
 
 
-def array_to_datum(arr, label=None):
+def array_to_datum(arr: np.ndarray, label: int | None = None) -> Message:
     """A Datum of an array (channels, height, width): uint8 is stored as bytes, everything else as floats.
 
     Raises
@@ -85,7 +86,7 @@ def array_to_datum(arr, label=None):
     return datum
 
 
-def datum_to_array(datum):
+def datum_to_array(datum: Message) -> np.ndarray:
     """The array (channels, height, width) of a Datum: uint8 where it holds bytes, float64 where it holds floats.
 
     Raises
@@ -105,7 +106,7 @@ def _shaped(values, shape, what):
     return values.reshape(shape)
 
 
-def load_image(filename, color=True):
+def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarray:
     """A picture as float32 in 0..1: (h, w, 3) RGB, or (h, w, 1) of luminance with `color=False`; alpha is dropped.
 
     Raises
@@ -128,7 +129,7 @@ def load_image(filename, color=True):
     return picture.astype(np.float32)
 
 
-def oversample(images, crop_dims):
+def oversample(images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[int] | np.ndarray) -> np.ndarray:
     """The four corners and the centre of each picture, then the same mirrored.
 
     Parameters

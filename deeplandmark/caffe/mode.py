@@ -19,21 +19,21 @@ class Mode:
         """The torch.device of new nets: the CPU, or the GPU of number device_id."""
         return torch.device("cuda", self.device_id) if self.gpu else torch.device("cpu")
 
-    def set_cpu(self):
+    def set_cpu(self) -> None:
         """pycaffe's set_mode_cpu."""
         self.gpu = False
 
-    def set_gpu(self):
+    def set_gpu(self) -> None:
         """pycaffe's set_mode_gpu; a CaffeError where there is no GPU."""
         if not torch.cuda.is_available():
             raise CaffeError("no GPU can be used here: torch finds no CUDA device")
         self.gpu = True
 
-    def set_device(self, device_id):
+    def set_device(self, device_id: int) -> None:
         """pycaffe's set_device: the number (int) of the GPU of nets that are built from now on."""
         self.device_id = int(device_id)
 
-    def set_random_seed(self, seed):
+    def set_random_seed(self, seed: int) -> None:
         """pycaffe's set_random_seed: with the same int, fillers, masks and shuffling of nets built from now on are the
         same.
         """

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from deeplandmark.caffe.errors import NetError
-from deeplandmark.caffe.files.model_file import copy_weights, read_weights
-from deeplandmark.caffe.files.prototxt import read_source
+from deeplandmark.caffe.files.model_file import Weights, copy_weights, read_weights
+from deeplandmark.caffe.files.prototxt import Definition, read_source
 from deeplandmark.caffe.graph.build import AUTOMATIC, build_graph
 from deeplandmark.caffe.layers.base import Context
 from deeplandmark.caffe.mode import MODE
@@ -46,7 +46,7 @@ class NetModule(nn.Module):
         self._steps = [_step(graph, i, last_uses, training=False) for i in range(len(graph.nodes))]
         self._training_steps = [_step(graph, i, last_uses, training=True) for i in range(len(graph.nodes))]
 
-    def forward(self, **inputs):
+    def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """The net's outputs for given input blobs.
 
         Parameters
@@ -180,7 +180,7 @@ def build_module(source, phase, context):
     return NetModule(build_graph(source, phase, context))
 
 
-def to_torch(model_file, weights_file=None, phase=caffe_pb2.TEST):
+def to_torch(model_file: Definition, weights_file: Weights | None = None, phase: int = caffe_pb2.TEST) -> NetModule:
     """A torch module of a net definition.
 
     Parameters

@@ -3,13 +3,17 @@
 Its methods stand here and, by what they are for, in net_batches.py, net_callbacks.py, net_training.py, net_weights.py.
 """
 from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from deeplandmark.caffe.blob import ParamBlob, make_blobs
+from deeplandmark.caffe.blob import Blob, ParamBlob, make_blobs
 from deeplandmark.caffe.errors import NetError
-from deeplandmark.caffe.files.prototxt import read_source
+from deeplandmark.caffe.files.model_file import Weights
+from deeplandmark.caffe.files.prototxt import Definition, NetSource, read_source
 from deeplandmark.caffe.mode import MODE
 from deeplandmark.caffe.module import build_module, named_blobs, new_context
 from deeplandmark.caffe.net_batches import BatchMethods
@@ -68,7 +72,9 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
         For a definition or weights that cannot be used, naming file, line, layer and blob.
     """
 
-    def __init__(self, network_file, *args, phase=None, level=0, stages=(), weights=None, seed=None, device=None):
+    def __init__(self, network_file: Definition | NetSource, *args: Any, phase: int | None = None, level: int = 0,
+                 stages: Sequence[str] = (), weights: Weights | None = None, seed: int | None = None,
+                 device: str | torch.device | None = None) -> None:
         phase, level, stages, weights = _arguments(args, phase, level, stages, weights)
         self.phase = phase
         self.device = torch.device(device) if device is not None else MODE.device
@@ -95,8 +101,8 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
         self.bottom_names = OrderedDict((node.name, [names[i] for i in node.bottoms]) for node in graph.nodes)
         self.top_names = OrderedDict((node.name, [names[i] for i in node.tops]) for node in graph.nodes)
         self._inputs, self._outputs = list(graph.inputs), list(graph.outputs)
-        self.inputs = [names[i] for i in graph.inputs]
-        self.outputs = [names[i] for i in graph.outputs]
+        self.inputs: list[str] = [names[i] for i in graph.inputs]
+        self.outputs: list[str] = [names[i] for i in graph.outputs]
         weight_of = {blob: weight for node in graph.nodes for blob, weight in zip(node.tops, node.loss_weights)}
         self.output_loss_weights = [weight_of[i] for i in graph.outputs]
         self.blob_loss_weights = OrderedDict((name, weight_of[i]) for i, name in named_blobs(graph))
@@ -104,10 +110,11 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
     def _make_blobs(self):
         graph = self.graph
         self._blobs = make_blobs(graph.blob_shapes, self.device, self._take_pending)
-        self.blobs = OrderedDict((name, self._blobs[i]) for i, name in named_blobs(graph))
+        self.blobs: OrderedDict[str, Blob] = OrderedDict((name, self._blobs[i]) for i, name in named_blobs(graph))
         param_blobs = [[ParamBlob(parameter, view.shape) for parameter, view
                         in zip(node.layer._parameters.values(), node.layer.blobs)] for node in graph.nodes]
-        self.params = OrderedDict((node.name, blobs) for node, blobs in zip(graph.nodes, param_blobs) if blobs)
+        self.params: OrderedDict[str, list[Blob]] = OrderedDict(
+            (node.name, blobs) for node, blobs in zip(graph.nodes, param_blobs) if blobs)
         self.layers = [LayerHandle(node.layer, blobs) for node, blobs in zip(graph.nodes, param_blobs)]
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers))
         self._runner = BlobRunner(graph, self._blobs, self.watchers)
@@ -125,7 +132,8 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
             for blob in [*self._blobs, *(blob for blobs in self.params.values() for blob in blobs)]:
                 blob.sync()
 
-    def forward(self, blobs=None, start=None, end=None, **inputs):
+    def forward(self, blobs: Sequence[str] | None = None, start: str | None = None, end: str | None = None,
+                **inputs: npt.ArrayLike) -> dict[str, np.ndarray]:
         """Runs the net, or the layers `start` to `end`, both included.
 
         Parameters
@@ -154,7 +162,8 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
         self._forward(first, last)
         return {name: self.blobs[name].data for name in wanted}
 
-    def backward(self, diffs=None, start=None, end=None, **top_diffs):
+    def backward(self, diffs: Sequence[str] | None = None, start: str | None = None, end: str | None = None,
+                 **top_diffs: npt.ArrayLike) -> dict[str, np.ndarray]:
         """Runs backward from `start` (the last layer) down to `end` (the first); parameter diffs accumulate.
 
         Parameters
@@ -210,7 +219,7 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
             raise NetError(f"no layer {name!r} (layers: {', '.join(self._layer_names)})", file=self.graph.file)
         return self._layer_names.index(name)
 
-    def reshape(self):
+    def reshape(self) -> None:
         """Gives every blob the shape that follows from those of the input blobs.
 
         A NetError where a layer refuses its own.
@@ -222,7 +231,7 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
                     self._blobs[blob].resize(tuple(shape))
         self._runner.fill_loss_diffs()
 
-    def set_input_arrays(self, data, labels):
+    def set_input_arrays(self, data: npt.ArrayLike, labels: npt.ArrayLike) -> None:
         """Arrays for the MemoryData layer, which must be the first layer.
 
         Parameters

@@ -1,7 +1,9 @@
 """pycaffe's loops over arrays longer than a batch."""
+from collections.abc import Sequence
 from itertools import zip_longest
 
 import numpy as np
+import numpy.typing as npt
 
 from deeplandmark.caffe.errors import NetError
 
@@ -9,7 +11,7 @@ from deeplandmark.caffe.errors import NetError
 class BatchMethods:
     """forward_all and forward_backward_all of a Net, whose batch size is that of its first blob (pycaffe.py)."""
 
-    def forward_all(self, blobs=None, **inputs):
+    def forward_all(self, blobs: Sequence[str] | None = None, **inputs: npt.ArrayLike) -> dict[str, np.ndarray]:
         """`forward` over arrays of any length, batch by batch; the last batch is filled up with zeros.
 
         Parameters
@@ -37,7 +39,8 @@ class BatchMethods:
                 collected[name].extend(array.copy() if array.ndim else [array.copy()])
         return _without_padding(collected, inputs)
 
-    def forward_backward_all(self, blobs=None, diffs=None, **arrays):
+    def forward_backward_all(self, blobs: Sequence[str] | None = None, diffs: Sequence[str] | None = None,
+                             **arrays: npt.ArrayLike) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """`forward` and `backward` over arrays of any length: inputs and output diffs by name.
 
         Without output diffs, those of the losses are used; without inputs, what the data layers give.

@@ -1,4 +1,6 @@
 """Looking on while a net runs layer by layer: pycaffe's before_forward ... callbacks, and the lines of debug_info."""
+from collections.abc import Callable
+
 from deeplandmark.caffe.logs.log import Log
 
 EVENTS = ("before_forward", "after_forward", "before_backward", "after_backward")
@@ -32,23 +34,23 @@ class WatchMethods:
     A net that is watched runs layer by layer, which takes longer.
     """
 
-    def before_forward(self, callback):
+    def before_forward(self, callback: Callable[[int], object]) -> None:
         """Calls `callback(index)`, an int, before each layer's forward."""
         self.watchers.add("before_forward", callback)
 
-    def after_forward(self, callback):
+    def after_forward(self, callback: Callable[[int], object]) -> None:
         """Calls `callback(index)`, an int, after each layer's forward."""
         self.watchers.add("after_forward", callback)
 
-    def before_backward(self, callback):
+    def before_backward(self, callback: Callable[[int], object]) -> None:
         """Calls `callback(index)`, an int, before each layer's backward."""
         self.watchers.add("before_backward", callback)
 
-    def after_backward(self, callback):
+    def after_backward(self, callback: Callable[[int], object]) -> None:
         """Calls `callback(index)`, an int, after each layer's backward."""
         self.watchers.add("after_backward", callback)
 
-    def set_debug_info(self, on, log=None):
+    def set_debug_info(self, on: bool, log: Log | None = None) -> None:
         """Whether every forward and backward logs the mean magnitude of each blob (net.cpp, debug_info).
 
         Parameters

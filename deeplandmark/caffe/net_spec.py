@@ -5,9 +5,13 @@ name ends in `param` (convolution_param, param, transform_param) and settings of
 name) go where they belong, all others into the type's own message. `ntop=` asks for several tops, `in_place=True`
 writes into the bottom.
 """
+from __future__ import annotations
+
 from collections import Counter, OrderedDict
+from typing import Any
 
 import numpy as np
+from google.protobuf.message import Message
 
 from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.proto import caffe_pb2
@@ -20,7 +24,7 @@ def param_name_dict():
             for field in fields if field.name.endswith("_param")}
 
 
-def to_proto(*tops):
+def to_proto(*tops: Top) -> Message:
     """A NetParameter of all layers that the given Tops need; tops without a name get type and number: Convolution1.
 
     Raises
@@ -87,7 +91,7 @@ class Top:
     def __init__(self, fn, n):
         self.fn, self.n = fn, n
 
-    def to_proto(self):
+    def to_proto(self) -> Message:
         """A NetParameter of all layers this Top needs; errors as of the function `to_proto`."""
         return to_proto(self)
 
@@ -182,7 +186,7 @@ class NetSpec:
     def __setattr__(self, name, value):
         self.tops[name] = value
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         try:
             return self.tops[name]
         except KeyError:
@@ -194,25 +198,25 @@ class NetSpec:
     def __setitem__(self, name, value):
         self.tops[name] = value
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         return self.tops[name]
 
     def __delitem__(self, name):
         del self.tops[name]
 
-    def keys(self):
+    def keys(self) -> list[str]:
         """Names of the tops as a list of str, in the order of assignment."""
         return list(self.tops)
 
-    def vals(self):
+    def vals(self) -> list[Any]:
         """The Tops as a list, in the order of assignment."""
         return list(self.tops.values())
 
-    def update(self, name, params):
+    def update(self, name: str, params: dict[str, Any]) -> None:
         """Further settings (dict) for the layer of the top `name`."""
         self.tops[name]._update(params)
 
-    def to_proto(self):
+    def to_proto(self) -> Message:
         """A NetParameter of all layers in the order of assignment, each after the layers it needs.
 
         Raises

@@ -5,14 +5,14 @@ import torch
 class TrainingMethods:
     """The methods of a Net that run its whole graph (net.cpp, ForwardBackward and ClearParamDiffs)."""
 
-    def clear_param_diffs(self):
+    def clear_param_diffs(self) -> None:
         """Sets the diffs of all learnable parameters to 0 (net.cpp, ClearParamDiffs)."""
         self._sync()
         grads = [parameter.grad for parameter in self.learnable_params if parameter.grad is not None]
         if grads:
             torch._foreach_zero_(grads)
 
-    def forward_backward(self):
+    def forward_backward(self) -> float:
         """One forward and backward through the whole graph at once; parameter diffs accumulate.
 
         Returns
@@ -40,7 +40,7 @@ class TrainingMethods:
         return loss
 
     @torch.no_grad()
-    def forward_loss(self):
+    def forward_loss(self) -> tuple[dict[str, torch.Tensor], float]:
         """One forward without gradients: (dict of output blob name -> tensor, weighted loss as a float)."""
         if self.watchers:
             loss = self._forward(0, len(self.graph.nodes) - 1)

@@ -1,14 +1,25 @@
 """The weights of a net: read, shared, written."""
+from __future__ import annotations
+
 import os
 
+from google.protobuf.message import Message
+
 from deeplandmark.caffe.errors import NetError
-from deeplandmark.caffe.files.model_file import copy_weights, graph_to_proto, read_weights, write_hdf5, write_message
+from deeplandmark.caffe.files.model_file import (
+    Weights,
+    copy_weights,
+    graph_to_proto,
+    read_weights,
+    write_hdf5,
+    write_message,
+)
 
 
 class WeightMethods:
     """The methods of a Net that read, share and write weights (net.cpp, CopyTrainedLayersFrom, ToProto, ToHDF5)."""
 
-    def copy_from(self, weights):
+    def copy_from(self, weights: Weights) -> None:
         """Copies weights by layer name from a .caffemodel, a .caffemodel.h5 or a NetParameter; see `copy_weights`.
 
         Raises
@@ -20,7 +31,7 @@ class WeightMethods:
 
     load_hdf5 = copy_from
 
-    def share_with(self, other):
+    def share_with(self, other: WeightMethods) -> None:
         """Uses the values of the other Net's parameters in layers of the same name; diffs stay apart.
 
         A NetError where shapes differ.
@@ -36,7 +47,7 @@ class WeightMethods:
             for parameter, source in zip(mine, theirs):
                 parameter.data = source.data
 
-    def to_proto(self, write_diff=False):
+    def to_proto(self, write_diff: bool = False) -> Message:
         """The net with its weights as a NetParameter, with Split layers, as Caffe snapshots it.
 
         write_diff (bool) adds the diffs of the parameters.
@@ -44,11 +55,11 @@ class WeightMethods:
         self._sync()
         return graph_to_proto(self.graph, write_diff)
 
-    def save(self, path, write_diff=False):
+    def save(self, path: str | os.PathLike[str], write_diff: bool = False) -> None:
         """Writes a .caffemodel, whole or not at all; an OSError where that cannot be."""
         write_message(path, self.to_proto(write_diff))
 
-    def save_hdf5(self, path, write_diff=False):
+    def save_hdf5(self, path: str | os.PathLike[str], write_diff: bool = False) -> None:
         """Writes a .caffemodel.h5, whole or not at all; an OSError where that cannot be."""
         self._sync()
         write_hdf5(os.fspath(path), self.graph, write_diff)

@@ -24,12 +24,12 @@ __all__ = ["AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "NCCL", "NesterovSol
            "set_solver_rank", "solver_count", "solver_rank"]
 
 
-def init_log(level=0):
+def init_log(level: int = 0) -> None:
     """Least severity (int) that is logged from now on: 0 INFO, 1 WARNING, 2 ERROR (glog's minloglevel)."""
     os.environ["GLOG_minloglevel"] = str(int(level))
 
 
-def log(message):
+def log(message: str) -> None:
     """Writes a line (str) of severity INFO to the log on standard error."""
     Log().info("pycaffe.py:1", message)
 
@@ -40,17 +40,17 @@ class Timer:
     def __init__(self):
         self._start, self._seconds = None, 0.0
 
-    def start(self):
+    def start(self) -> None:
         """Begins to measure, anew where it was at it."""
         self._start = time.perf_counter()
 
-    def stop(self):
+    def stop(self) -> None:
         """Ends the measurement; without a start nothing changes."""
         if self._start is not None:
             self._seconds, self._start = time.perf_counter() - self._start, None
 
     @property
-    def ms(self):
+    def ms(self) -> float:
         """Milliseconds; a timer that still runs is stopped, as in Caffe."""
         self.stop()
         return 1e3 * self._seconds
@@ -68,31 +68,31 @@ class NCCL:
         return NCCL()
 
 
-def has_nccl():
+def has_nccl() -> bool:
     """Whether several GPUs can train one net: False."""
     return False
 
 
-def solver_count():
+def solver_count() -> int:
     """Number (int) of solvers that share the work, as set_solver_count told; 1 by default."""
     return MODE.solver_count
 
 
-def set_solver_count(count):
+def set_solver_count(count: int) -> None:
     """Keeps the number that solver_count gives; nothing else."""
     MODE.solver_count = int(count)
 
 
-def solver_rank():
+def solver_rank() -> int:
     """Which of them this process is, an int; 0 unless set_solver_rank told otherwise."""
     return MODE.solver_rank
 
 
-def set_solver_rank(rank):
+def set_solver_rank(rank: int) -> None:
     """Keeps the number that solver_rank gives; nothing else."""
     MODE.solver_rank = int(rank)
 
 
-def set_multiprocess(multiprocess):
+def set_multiprocess(multiprocess: bool) -> None:
     """Keeps whether (bool) the solvers are processes of their own; nothing else."""
     MODE.multiprocess = bool(multiprocess)

@@ -1,10 +1,13 @@
 """Pictures made ready for a net: pycaffe's Transformer and resize_image."""
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from deeplandmark.caffe.errors import CaffeError
 
 
-def resize_image(im, new_dims, interp_order=1):
+def resize_image(im: npt.ArrayLike, new_dims: Sequence[int] | np.ndarray, interp_order: int = 1) -> np.ndarray:
     """Resizes an array (h, w, k) to (new_dims[0], new_dims[1], k), float32.
 
     pycaffe's two rules: with 1 or 3 channels pixels are areas (centres at +0.5) and what lies beyond the edge has the
@@ -72,11 +75,11 @@ class Transformer:
         From every method, for a name that is not among the inputs or settings that do not suit its shape.
     """
 
-    def __init__(self, inputs):
+    def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
         self.inputs = {name: tuple(int(n) for n in shape) for name, shape in inputs.items()}
         self.transpose, self.channel_swap, self.raw_scale, self.mean, self.input_scale = {}, {}, {}, {}, {}
 
-    def preprocess(self, in_, data):
+    def preprocess(self, in_: str, data: npt.ArrayLike) -> np.ndarray:
         """Resize to the input's size, transpose, swap channels, raw scale, subtract mean, input scale.
 
         Parameters
@@ -106,7 +109,7 @@ class Transformer:
             result = result * np.float32(self.input_scale[in_])
         return result
 
-    def deprocess(self, in_, data):
+    def deprocess(self, in_: str, data: npt.ArrayLike) -> np.ndarray:
         """The picture of an input (k, h, w) as a float32 array: `preprocess` backwards, without the resizing."""
         self._shape(in_)
         result = np.array(data, dtype=np.float32).squeeze()
@@ -122,26 +125,26 @@ class Transformer:
             result = result.transpose(np.argsort(self.transpose[in_]))
         return result
 
-    def set_transpose(self, in_, order):
+    def set_transpose(self, in_: str, order: Sequence[int]) -> None:
         """Order of the axes: (2, 0, 1) makes (k, h, w) of (h, w, k)."""
         axes = len(self._shape(in_)) - 1
         if sorted(order) != list(range(axes)):
             raise CaffeError(f"transpose of {in_!r} must be an order of {axes} axes, found {tuple(order)}")
         self.transpose[in_] = tuple(order)
 
-    def set_channel_swap(self, in_, order):
+    def set_channel_swap(self, in_: str, order: Sequence[int]) -> None:
         """Order of the channels after the transpose: (2, 1, 0) makes BGR of RGB."""
         channels = self._shape(in_)[1]
         if len(order) != channels:
             raise CaffeError(f"channel swap of {in_!r} must name {channels} channels, found {tuple(order)}")
         self.channel_swap[in_] = tuple(order)
 
-    def set_raw_scale(self, in_, scale):
+    def set_raw_scale(self, in_: str, scale: float) -> None:
         """Factor (float) before the mean is subtracted: 255 for nets that were trained on 0..255."""
         self._shape(in_)
         self.raw_scale[in_] = scale
 
-    def set_mean(self, in_, mean):
+    def set_mean(self, in_: str, mean: npt.ArrayLike) -> None:
         """The mean to subtract: (k,) one for each channel, (h, w) or (k, h, w); another size is resized."""
         shape = self._shape(in_)[1:]
         mean = np.asarray(mean)
@@ -159,7 +162,7 @@ class Transformer:
                 raise CaffeError(f"mean of {in_!r} has shape {mean.shape}, the input {shape}")
         self.mean[in_] = mean
 
-    def set_input_scale(self, in_, scale):
+    def set_input_scale(self, in_: str, scale: float) -> None:
         """Factor (float) after everything else."""
         self._shape(in_)
         self.input_scale[in_] = scale

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import torch
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from deeplandmark.caffe.errors import FileFormatError, PrototxtError
 from deeplandmark.caffe.files import hdf5
@@ -17,6 +17,7 @@ from deeplandmark.caffe.files.wire import MalformedMessage, check_message
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.work.whole_file import WholeFile, write_bytes
 
+Weights = str | os.PathLike[str] | Message                       # a path, or a NetParameter
 _LARGEST = (1 << 31) - 1         # bytes of a binary message, as protobuf has it
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 

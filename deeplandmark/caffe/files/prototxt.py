@@ -5,6 +5,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
 from google.protobuf import text_format
+from google.protobuf.message import Message
 
 from deeplandmark.caffe.errors import PrototxtError
 from deeplandmark.caffe.files.plain import open_plain
@@ -15,6 +16,8 @@ from deeplandmark.caffe.proto import caffe_pb2
 _TOKEN = re.compile(r'#[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|[{}<>:]|[\w.+-]+|\n')
 _LARGEST = 2 << 20               # characters of a text; the deepest published nets have half a million
 _POSITION = re.compile(r"^\s*\d+:\d+\s*:\s*")
+
+Definition = str | os.PathLike[str] | Message                   # a path, prototxt text, or the message itself
 
 
 @dataclass
@@ -29,9 +32,9 @@ class NetSource:
         Path as given by the caller; None for a message or a bare text.
     lines : list of int or None, one per message.layer
     """
-    message: object
-    file: str = None
-    lines: list = field(default_factory=list)
+    message: Message
+    file: str | None = None
+    lines: list[int | None] = field(default_factory=list)
 
     def line(self, index):
         return self.lines[index] if index < len(self.lines) else None

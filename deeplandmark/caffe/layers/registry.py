@@ -20,7 +20,7 @@ def layer(type_name):
     return add
 
 
-def layer_type_list():
+def layer_type_list() -> list[str]:
     """Names of the known layer types as a sorted list of str, as pycaffe's layer_type_list."""
     return sorted(_LAYERS)
 

@@ -1,9 +1,13 @@
 """to_onnx: a net definition with its weights as one checked ONNX model."""
+import os
+
 import onnx
 from google.protobuf.message import EncodeError
 from onnx import TensorProto, helper
 
 from deeplandmark.caffe.errors import FileFormatError, NetError
+from deeplandmark.caffe.files.model_file import Weights
+from deeplandmark.caffe.files.prototxt import Definition
 from deeplandmark.caffe.module import to_torch
 from deeplandmark.caffe.onnx.batch_axes import CHOOSES_ROWS, find_batch_axes, is_source, trace
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder, UnknownExtents, Value
@@ -13,7 +17,9 @@ from deeplandmark.work.whole_file import write_bytes
 _IR_VERSION = 8                  # the one of opset 17
 
 
-def to_onnx(model_file, weights_file=None, onnx_file=None, batch_axes=None):
+def to_onnx(model_file: Definition, weights_file: Weights | None = None,
+            onnx_file: str | os.PathLike[str] | None = None,
+            batch_axes: dict[str, int] | None = None) -> onnx.ModelProto:
     """A net of the phase TEST as an ONNX model (opset 17, float32), checked by onnx.checker.
 
     Inputs and outputs keep their blobs' names; an output that shares its name with an input is called `<name>_out`.

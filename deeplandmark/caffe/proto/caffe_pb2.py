@@ -1,5 +1,6 @@
 """Caffe's message classes (NetParameter, BlobProto ...) and enum values (TRAIN, TEST), as pycaffe names them."""
 from importlib.resources import files
+from typing import Any
 
 from google.protobuf import descriptor_pool, message_factory
 
@@ -15,7 +16,13 @@ def _build():
 
 
 DESCRIPTOR = _build()
+TRAIN: int
+TEST: int
 globals().update({name: message_factory.GetMessageClass(message)
                   for name, message in DESCRIPTOR.message_types_by_name.items()})
 globals().update({value.name: value.number
                   for enum in DESCRIPTOR.enum_types_by_name.values() for value in enum.values})
+
+
+def __getattr__(name: str) -> Any:                               # type checkers cannot know the names made above
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

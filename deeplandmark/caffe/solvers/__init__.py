@@ -1,5 +1,8 @@
 """Solvers under pycaffe's names: `get_solver(file)` and one class for each update rule."""
 
+from typing import Any
+
+from deeplandmark.caffe.files.prototxt import Definition
 from deeplandmark.caffe.solvers import solver_parameter, updates
 from deeplandmark.caffe.solvers.monitor import Monitor
 from deeplandmark.caffe.solvers.snapshot import latest_snapshot
@@ -43,6 +46,6 @@ _SOLVERS = {cls.rule.type: cls for cls in (SGDSolver, NesterovSolver, AdaGradSol
                                            RMSPropSolver, AdaDeltaSolver, AdamSolver)}
 
 
-def get_solver(param, **options):
+def get_solver(param: Definition, **options: Any) -> Solver:
     """Solver of the `type` that a solver file (or SolverParameter) names; options as those of Solver."""
     return _SOLVERS[solver_parameter.read(param).type](param, **options)

@@ -7,6 +7,7 @@ import torch
 from google.protobuf import text_format
 
 from deeplandmark.caffe.errors import FileFormatError, SolverError
+from deeplandmark.caffe.files.prototxt import Definition
 from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.solvers import nets, solver_parameter, updates
 from deeplandmark.caffe.solvers.learning_rate import current_step, learning_rate
@@ -51,7 +52,7 @@ class Solver:
 
     rule = None  # update rule class; None: the one that `type` names
 
-    def __init__(self, param, device=None, log=None):
+    def __init__(self, param: Definition, device: str | None = None, log: Log | None = None) -> None:
         self.param = solver_parameter.read(param)
         self.log = log or Log()
         self.log.info("solver.cpp:45", "Initializing solver from parameters: \n"
@@ -70,7 +71,7 @@ class Solver:
 
     # ------------------------------------------------------------------ training
 
-    def solve(self, resume_file=None):
+    def solve(self, resume_file: str | None = None) -> None:
         """Train until max_iter, from a solverstate if one is given; snapshot, display and test at the end."""
         self.begin_solving(resume_file)
         self.step(self.param.max_iter - self.iter)
@@ -100,7 +101,7 @@ class Solver:
             self.test_all()
         self.log.info("solver.cpp:332", "Optimization Done.")
 
-    def step(self, iters):
+    def step(self, iters: int) -> None:
         """Do `iters` updates, with the tests, displays and snapshots that fall due."""
         try:
             self._step(self.iter + iters)
@@ -229,7 +230,7 @@ class Solver:
         p = self.param
         return p.snapshot_after_train and bool(p.snapshot_prefix) and not is_due(self.iter, p.snapshot)
 
-    def restore(self, state_file):
+    def restore(self, state_file: str) -> None:
         """Take up weights, history and iteration of a solverstate, ours or Caffe's.
 
         Data layers are not in it: HDF5Data starts again at row 0, as in Caffe.
@@ -262,7 +263,7 @@ class Solver:
         """Let a Monitor watch losses, tests and snapshots."""
         self._monitors.append(monitor)
 
-    def stop(self):
+    def stop(self) -> None:
         """End the run after the present iteration (or before its update, when called from a test)."""
         self.stop_requested = True
 
