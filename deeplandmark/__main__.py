@@ -17,6 +17,7 @@ VERBS = {
         "export": "write a cascade as one ONNX file",
         "calibrate": "fit how sure a cascade is of each point"},
     "Training": {
+        "plan": "show the steps of a training: the commands that ./bootstrap.sh runs",
         "find_data": "find the training pictures, or download them",
         "synthesize": "draw synthetic faces with exact points",
         "generate": "write the networks' prototxt files from the templates",

@@ -55,7 +55,7 @@ def _parser():
     add_variant_argument(parser)
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
     parser.add_argument("--effort", type=positive, default=1.0, metavar="X", help="factor on the number of iterations")
-    parser.add_argument("--levels", type=_levels, default=(1, 2, 3), metavar="1,2,3")
+    parser.add_argument("--levels", type=_levels, metavar="1,2,3", help="only networks of these (default: all)")
     add_points_argument(parser)
     parser.add_argument("--frozen", action="store_true", help="for samples made by `prepare --frozen`")
     parser.add_argument("--set", type=_variable, action="append", default=[], metavar="NAME=VALUE",

@@ -46,7 +46,7 @@ def _prepare(args):
               f"{{{','.join(network.full_name for network in plan.networks)}}}/ hold "
               + (f"{plan.copies} copies of each" if plan.frozen else "windows to cut patches of"))
     if args.show:
-        show_samples(plan, out, args.show)
+        show_samples(plan, out, args.show, args.variant)
         print(f"samples are drawn in {args.show}")
 
 

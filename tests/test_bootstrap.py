@@ -60,10 +60,10 @@ def test_the_main_job_killed_and_started_again(checkout):
 @pytest.mark.parametrize("arguments, status, message", [
     (["--help"], 0, "usage: ./bootstrap.sh"), (["--nonsense"], 2, "unknown option --nonsense"),
     (["--data"], 2, "--data needs a value"), (["--data", "nowhere.zip"], 1, "nowhere.zip"),
-    (["--data", "faces", "--variant", "other"], 2, "invalid choice"), (["--seed", "abc"], 2, "--seed abc: not a whole"),
-    (["--jobs", "0"], 2, "--jobs 0: not a whole number of at least 1"), (["--levels", "2,4"], 2, "--levels 2,4"),
-    (["--device", "gpu"], 2, "--device gpu"), (["--points"], 2, "--points needs a value"),
-    (["--data", "faces", "--points", "nowhere.json"], 2, "nowhere.json: cannot be read"),
+    (["--data", "faces", "--variant", "other"], 2, "invalid choice"), (["--seed", "abc"], 2, "--seed: 'abc' is not a whole"),
+    (["--jobs", "0"], 2, "--jobs: 0 is not at least 1"), (["--data", "faces", "--levels", "2,4"], 1, "the levels of this family are 1,2,3"),
+    (["--device", "gpu"], 2, "--device: gpu is neither"), (["--points"], 2, "--points needs a value"),
+    (["--data", "faces", "--points", "nowhere.json"], 1, "nowhere.json: cannot be read"),
     (["--data", "faces", "--levels", "2,3"], 1, "stands on level 1, which model-synthetic/ does not have")])
 def test_flags(checkout, arguments, status, message):
     process = bootstrap(checkout, *arguments)

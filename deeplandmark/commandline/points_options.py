@@ -6,10 +6,10 @@ from pathlib import Path
 
 from deeplandmark.faces.points import FIVE_POINTS, SETS, Points
 from deeplandmark.faces.points_file import read_points
-from deeplandmark.models.families import FAMILIES
+from deeplandmark.models.families import FAMILIES, USUAL
 
 # model-wide/, model-synthetic/ and so on are the folders of others.
-_TAKEN = ("synthetic", *(name for name in FAMILIES if name != "paper"))
+_TAKEN = ("synthetic", *(name for name in FAMILIES if name != USUAL))
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,24 @@ class OwnPoints:
 
 def add_points_argument(parser):
     """Adds --points; its OwnPoints is the attribute `own` of what is parsed."""
-    parser.add_argument("--points", dest="own", type=_own_points, default=OwnPoints(), metavar="FILE",
+    parser.add_argument("--points", dest="own", type=_argument, default=OwnPoints(), metavar="FILE",
                         help=f"set of points: {', '.join(SETS)}, or a points file of your own (docs/own_points.md); "
                         "default: the usual five")
 
 
-def _own_points(path):
+def points_of(path):
+    """The OwnPoints of a name in SETS or a points file. Raises ValueError naming what is wrong."""
     if path in SETS:
         return OwnPoints() if SETS[path] == FIVE_POINTS else OwnPoints(SETS[path], path)
     name = Path(path).stem
     if not re.fullmatch(r"[\w.-]+", name, re.ASCII) or name.startswith(_TAKEN):
-        raise argparse.ArgumentTypeError(f"{path}: its name becomes that of folders (model-NAME): letters, digits, . _ "
-                                         f"and -, not beginning with {' or '.join(_TAKEN)}")
+        raise ValueError(f"{path}: its name becomes that of folders (model-NAME): letters, digits, . _ and -, "
+                         f"not beginning with {' or '.join(_TAKEN)}")
+    return OwnPoints(read_points(path), name)
+
+
+def _argument(path):
     try:
-        return OwnPoints(read_points(path), name)
+        return points_of(path)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

@@ -3,6 +3,7 @@ from deeplandmark.cascade.families import FAMILIES as _CASCADE
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.points import FIVE_POINTS
 
+USUAL = "paper"                 # the family that is meant where none is named
 FAMILIES = {family.name: family for family in _CASCADE}
 _SETTINGS = {"cascade": CascadeSettings}
 
@@ -20,7 +21,7 @@ def family_of(name):
     return FAMILIES[name]
 
 
-def settings_of(name="paper", points=FIVE_POINTS):
+def settings_of(name=USUAL, points=FIVE_POINTS):
     """The settings that a model of a family is trained with, for the usual five points or others."""
     family = family_of(name)
     return _SETTINGS[family.system].of(family, points)

@@ -77,6 +77,11 @@ class Family:
     minutes: dict = field(default_factory=dict)
 
     @property
+    def onnx_file(self):
+        """The name of the exported model in a model folder of its system."""
+        return f"{self.system}.onnx"
+
+    @property
     def is_exportable(self):
         """Whether a model of this family can be written as one ONNX graph."""
         return self.cutting == "area"

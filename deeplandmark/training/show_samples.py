@@ -5,19 +5,20 @@ import numpy as np
 
 from deeplandmark.faces.draw import contact_sheet
 from deeplandmark.faces.picture import write_picture
+from deeplandmark.models.families import USUAL
 from deeplandmark.training.templates import render, template_folder
 
 
-def show_samples(plan, folder, sheet, each=12):
+def show_samples(plan, folder, sheet, variant=USUAL, each=12):
     """Draws the first training samples of every network of a level: one row of `each` a network.
 
-    Windows are cut as the training net of the templates cuts them, poses drawn.
+    Windows are cut as the training net of the family `variant` cuts them, poses drawn.
     """
     images, landmarks = [], []
     for network in plan.networks:
-        data, landmark = _frozen(plan, folder, network, each) if plan.frozen else _cut(plan, folder, network)
+        data, landmark = _frozen(plan, folder, network, each) if plan.frozen else _cut(plan, folder, network, variant)
         in_frame = plan.settings.encoding.decode(landmark[:each].reshape(len(landmark[:each]), -1, 2))
-        images += list(data[:each, 0])
+        images += list(data[:each].mean(axis=1))                  # colours as grey: the points are what counts
         landmarks += [points_in_patch(network, points) for points in in_frame]
     write_picture(sheet, contact_sheet(images, landmarks, columns=each, scale=4 if plan.level > 1 else 3))
 
@@ -32,10 +33,10 @@ def _frozen(plan, folder, network, each):
     return [np.concatenate(part) for part in zip(*parts)]
 
 
-def _cut(plan, folder, network):
+def _cut(plan, folder, network, variant):
     """The first batch of the training net's data layer."""
     from deeplandmark.caffe import TRAIN, Net  # only who looks waits for torch
-    text = render(network, "train", folder=template_folder(), train=str(folder), seed=plan.seed)
+    text = render(network, "train", folder=template_folder(), variant=variant, train=str(folder), seed=plan.seed)
     net = Net(text.replace("shuffle: true", "shuffle: false"), TRAIN)
     net.forward(end="data_train")
     return net.blobs["data"].data, net.blobs["landmark"].data

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from deeplandmark.faces.points import FIVE_POINTS
-from deeplandmark.models.families import family_of
+from deeplandmark.models.families import USUAL, family_of
 from deeplandmark.networks.settings import patch_extent
 from deeplandmark.networks.windows import unit_in_box
 from deeplandmark.work.whole_file import write_text
@@ -20,7 +20,7 @@ def template_folder():
     return installed if installed.is_dir() else package.parent / "prototxt"
 
 
-def render(network, kind, *, folder, variant="paper", structure=None, recipe="fast", effort=1.0, seed=1,
+def render(network, kind, *, folder, variant=USUAL, structure=None, recipe="fast", effort=1.0, seed=1,
            frozen=False, variables=None, prototxt="prototxt", train="train", model="model"):
     """Text of one prototxt.
 
@@ -92,8 +92,8 @@ def _place(error):
     return ", called from ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames)) or "templates"
 
 
-def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, points=FIVE_POINTS, **settings):
-    """Writes `{level}_{name}_{train,deploy,solver}.prototxt` of every network of some levels into a folder.
+def generate(out="prototxt", folder=None, levels=None, s0=None, points=FIVE_POINTS, **settings):
+    """Writes `{level}_{name}_{train,deploy,solver}.prototxt` of every network of some levels, or of all, into a folder.
 
     `s0` names another structure for F, `settings` are those of `render`. Returns the list of paths. Files whose text is
     the same are left alone.
@@ -109,8 +109,8 @@ def generate(out="prototxt", folder=None, levels=(1, 2, 3), s0=None, points=FIVE
             raise ValueError(f"no template has a variable {name} to be set (known: {', '.join(settable(folder))})")
     out.mkdir(parents=True, exist_ok=True)
     paths = []
-    for network in family_of(settings.get("variant", "paper")).networks(points):
-        if network.level not in levels:
+    for network in family_of(settings.get("variant", USUAL)).networks(points):
+        if levels and network.level not in levels:
             continue
         structure = s0 if network.structure == "s0" else None
         for kind in ("train", "deploy", "solver"):

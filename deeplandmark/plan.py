@@ -1,0 +1,89 @@
+"""Show the steps from pictures to a measured model: the commands that ./bootstrap.sh runs for a family.
+
+examples:
+  deeplandmark plan
+  deeplandmark plan --variant wide --recipe full --data dataset/train
+  deeplandmark plan --levels 2,3 --set rotation=20
+"""
+import argparse
+import re
+import shlex
+import sys
+
+from deeplandmark.commandline.arguments import positive, whole_number
+from deeplandmark.commandline.command import command
+from deeplandmark.commandline.points_options import OwnPoints, points_of
+from deeplandmark.commandline.variant_options import add_variant_argument
+from deeplandmark.training.steps import SYNTHETIC_EFFORT, folders_of, is_synthetic, steps
+from deeplandmark.training.templates import RECIPES
+
+
+@command
+def main(arguments=None):
+    """Returns the exit status."""
+    options = _parser().parse_args(arguments)
+    own = points_of(options.points) if options.points else OwnPoints()
+    if options.check:
+        return 0
+    folders = folders_of(options.variant, own.name, options.data)
+    if options.effort is None and is_synthetic(options.data):
+        options.effort = SYNTHETIC_EFFORT
+    found = steps(options, own.points, folders)
+    print(_shell(found, folders) if options.shell else "\n".join(_shown(step) for step in found))
+    return 0
+
+
+def _shown(step):
+    return f"{step.minutes:4g}  {shlex.join(['deeplandmark', *step.command])}"
+
+
+def _shell(found, folders):
+    """What bash evaluates: the folders' names, how many steps there are, and each of them as a call of `step`."""
+    lines = [f"model={shlex.quote(folders.model)} log={shlex.quote(folders.log)} result={shlex.quote(folders.result)}",
+             f"steps={len(found)} todo={sum(step.minutes for step in found)}"]
+    return "\n".join([*lines, *(shlex.join(["step", step.name, str(step.minutes), *step.command]) for step in found)])
+
+
+def _levels(text):
+    if not re.fullmatch(r"[1-9](,[1-9])*", text):
+        raise argparse.ArgumentTypeError(f"{text} is not a list of levels such as 2,3")
+    return tuple(sorted({int(word) for word in text.split(",")}))
+
+
+def _device(text):
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", text):
+        raise argparse.ArgumentTypeError(f"{text} is neither cpu nor cuda nor cuda:N")
+    return text
+
+
+def _setting(text):
+    if "=" not in text:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, found {text}")
+    return text
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="deeplandmark plan", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="dataset/train", metavar="FOLDER", help="of the pictures' lists")
+    add_variant_argument(parser)
+    parser.add_argument("--points", metavar="FILE", help="set of points, as of `deeplandmark generate`")
+    parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
+    parser.add_argument("--levels", type=_levels, metavar="1,2,3", help="levels to train (default: all)")
+    parser.add_argument("--set", action="append", default=[], type=_setting, metavar="NAME=VALUE",
+                        help="a variable of the templates (repeatable)")
+    parser.add_argument("--effort", type=positive, metavar="X", help="factor on the number of iterations (default: 1; "
+                        f"{SYNTHETIC_EFFORT:g} for synthetic faces)")
+    parser.add_argument("--jobs", type=whole_number(1), metavar="N", help="processes that train at a time")
+    parser.add_argument("--device", default="cpu", type=_device, help="cpu (default), cuda or cuda:N")
+    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--copies", type=whole_number(1), metavar="N", help="samples of each face with frozen patches")
+    parser.add_argument("--seed", type=whole_number(), default=1)
+    parser.add_argument("--end-with", type=whole_number(1), metavar="PID", help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--shell", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
