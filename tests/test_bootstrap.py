@@ -60,8 +60,9 @@ def test_the_main_job_killed_and_started_again(checkout):
 @pytest.mark.parametrize("arguments, status, message", [
     (["--help"], 0, "usage: ./bootstrap.sh"), (["--nonsense"], 2, "unknown option --nonsense"),
     (["--data"], 2, "--data needs a value"), (["--data", "nowhere.zip"], 1, "nowhere.zip"),
-    (["--data", "faces", "--variant", "other"], 2, "invalid choice"), (["--seed", "abc"], 2, "--seed: 'abc' is not a whole"),
-    (["--jobs", "0"], 2, "--jobs: 0 is not at least 1"), (["--data", "faces", "--levels", "2,4"], 1, "the levels of this family are 1,2,3"),
+    (["--data", "faces", "--variant", "other"], 2, "invalid choice"),
+    (["--seed", "abc"], 2, "--seed: 'abc' is not a whole"), (["--jobs", "0"], 2, "--jobs: 0 is not at least 1"),
+    (["--data", "faces", "--levels", "2,4"], 1, "the levels of this family are 1,2,3"),
     (["--device", "gpu"], 2, "--device: gpu is neither"), (["--points"], 2, "--points needs a value"),
     (["--data", "faces", "--points", "nowhere.json"], 1, "nowhere.json: cannot be read"),
     (["--data", "faces", "--levels", "2,3"], 1, "stands on level 1, which model-synthetic/ does not have")])
@@ -69,6 +70,40 @@ def test_flags(checkout, arguments, status, message):
     process = bootstrap(checkout, *arguments)
     out, err = process.communicate(timeout=60)
     assert (process.returncode != 0) == (status != 0) and message in out + err, err
+
+
+OWN_ROW = """
+MINE = Family("mine", "cascade", lambda points: (
+    Network(1, "small", "net", tuple(range(len(points))), (20, 24), window=(0, 1, 0, 1)),), "one small network",
+    variables={1: {"rotation": 7}}, encoding=Encoding(0.5, 1.0))
+FAMILIES += (MINE,)
+"""
+OWN_TEMPLATES = {
+    "mine_net": """{%- import "macros.prototxt.template" as net -%}
+{{ net.C("conv1", "data", s=5, n=4) }}
+{{ net.max_pooling("pool1", "conv1", s=4) }}
+{{ net.F("fc2", "pool1", n=num_output) }}
+""",
+    "mine_solver": """net: "{{ train_prototxt }}" test_iter: 1 test_interval: 5 base_lr: 0.01 lr_policy: "fixed"
+max_iter: 10 display: 5 snapshot: 10 snapshot_prefix: "{{ snapshot_prefix }}" random_seed: {{ seed }}
+"""}
+
+
+def test_a_family_of_ones_own_is_a_row_and_its_templates(checkout):
+    """Nothing else is touched: bootstrap.sh asks the code for its steps, trains it for ten iterations, measures it."""
+    rows = checkout / "deeplandmark" / "cascade" / "families.py"
+    rows.write_text(rows.read_text() + "\nfrom deeplandmark.networks.network import Network\n" + OWN_ROW)
+    for name, text in OWN_TEMPLATES.items():
+        (checkout / "prototxt" / "cascade" / f"{name}.prototxt.template").write_text(text)
+    process = bootstrap(checkout, "--data", "faces", "--variant", "mine", "--effort", "1")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "[7/7] evaluate" in err and "this cascade, level 1" in out
+    assert (checkout / "model-synthetic-mine" / "1_small" / "_iter_10.solverstate").exists()
+    assert "rotation: 7\n" in (checkout / "prototxt" / "1_small_train.prototxt").read_text()
+    described = json.loads((checkout / "model-synthetic-mine" / "cascade.json").read_text())
+    assert [network["size"] for network in described["networks"]] == [[20, 24]]
+    assert described["encoding"] == {"centre": 0.5, "scale": 1.0}
 
 
 @pytest.mark.skipif(shutil.which("flock") is None, reason="needs flock (util-linux)")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deeplandmark.cascade.model_folder import MARK, ONNX_FILE, default_model, fingerprint
+from deeplandmark.cascade.model_folder import ONNX_FILE, default_model, fingerprint, has_networks
 from deeplandmark.cascade.onnx_engine import OnnxEngine
 from deeplandmark.faces.box import LIST_KIND, face_boxes
 from deeplandmark.faces.many_pictures import locate_in_order, usable_together
@@ -195,7 +195,7 @@ def _engine_of(path, backend, threads):
     if backend != "torch" and exported.exists():
         engine = OnnxEngine(exported, threads)
         # A folder may hold the exported cascade and nothing else.
-        if not (path / MARK).exists() or engine.fingerprint == fingerprint(path):
+        if not has_networks(path) or engine.fingerprint == fingerprint(path):
             return engine, "onnx"
         _stale(f"{exported} was made of other networks than the folder holds; `deeplandmark export --model "
                f"{path} {exported}` makes it anew", backend)

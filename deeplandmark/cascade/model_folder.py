@@ -4,7 +4,6 @@ from pathlib import Path
 
 import deeplandmark
 
-MARK = "1_F.prototxt"       # every model folder, ours and the original's, has network F
 ONNX_FILE = "cascade.onnx"  # the whole folder as one graph, made by `deeplandmark export`
 
 
@@ -22,10 +21,15 @@ def default_model():
     """
     published = Path(deeplandmark.__file__).parent / "published"
     for folder in (published, Path("model")):
-        if (folder / MARK).is_file():
+        if has_networks(folder):
             return folder
-    raise NoModelError(f"no model: neither the package's published weights nor model/{MARK} is there; "
+    raise NoModelError("no model: neither the package's published weights nor model/1_F.prototxt is there; "
                        "give one with --model, or train one with ./bootstrap.sh")
+
+
+def has_networks(folder):
+    """Whether a folder holds networks of level 1, as every model folder does, ours and the original's."""
+    return any(Path(folder).glob("1_*.prototxt"))
 
 
 def fingerprint(folder):

@@ -12,7 +12,7 @@ from deeplandmark.caffe.module import to_torch
 from deeplandmark.cascade.confidence.confidence import point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_blob, hidden_odds, weights_in_use
 from deeplandmark.cascade.level_1_share import blended
-from deeplandmark.cascade.model_folder import MARK
+from deeplandmark.cascade.model_folder import has_networks
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.box import reproject
 from deeplandmark.networks.network import PREDICTION
@@ -109,8 +109,8 @@ def load_modules(folder, settings=None):
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
-    if not folder.joinpath(MARK).exists():
-        raise ValueError(f"{folder} is not a model folder: it has no {MARK}")
+    if not has_networks(folder):
+        raise ValueError(f"{folder} is not a model folder: it has no 1_F.prototxt, nor another network of level 1")
     settings = settings or CascadeSettings.load(folder)
     modules = {network: _load_network(network, folder) for network in _present(settings, folder)}
     _check_hidden(settings, modules, folder)

@@ -79,6 +79,6 @@ def _fine(image, window, size):
 def _widened(window, size, margin):
     """A window (4,) with at least `margin` (2,) pixels more on each side, in whole cells: (window, size in cells)."""
     cell = (window[2:] - window[:2]) / size[::-1]
-    more = np.ceil(margin / cell)
+    more = np.ceil(margin / cell - 1e-6)                         # rounding must not make one face's a cell wider
     return (np.concatenate([window[:2] - more * cell, window[2:] + more * cell]),
             tuple(int(n) for n in np.add(size, 2 * more[::-1])))

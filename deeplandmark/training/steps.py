@@ -86,8 +86,8 @@ def steps(options, points=FIVE_POINTS, folders=None):
 def _level_steps(level, options, folders, shared, family):
     """Samples, training, and the graph by which the next level starts sooner than by torch."""
     start = [] if family.frozen else ["--start-from", folders.model]
-    prepare = ["prepare", level, "--data", options.data, "--out", folders.train, *shared, "--seed", options.seed, *start,
-               *_flag("--copies", options.copies), *_flag("--jobs", options.jobs)]
+    prepare = ["prepare", level, "--data", options.data, "--out", folders.train, *shared, "--seed", options.seed,
+               *start, *_flag("--copies", options.copies), *_flag("--jobs", options.jobs)]
     train = ["train", level, *shared, "--device", options.device, "--precision", options.precision, "--train",
              folders.train, "--model", folders.model, "--log", folders.log, *_flag("--jobs", options.jobs),
              *_flag("--end-with", options.end_with)]

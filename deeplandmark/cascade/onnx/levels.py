@@ -110,7 +110,7 @@ class CascadeNodes:
         mean = sees / sees.sum(0)
         parts = [mean, np.eye(len(sees)) - mean @ sees.T]
         if before is None:
-            parts.append(sees * np.concatenate([[[n.name == "F"]] * len(n.points) for n in networks]))
+            parts.append(sees * np.concatenate([[[n == self.settings.networks[0]]] * len(n.points) for n in networks]))
         scale, shift = self._decoding(networks)
         found = answers[0] if len(answers) == 1 else b.node("Concat", *answers, axis=1)
         found = b.node("MatMul", b.constant((scale * np.hstack(parts)).T), found)                       # (n, ., 2)

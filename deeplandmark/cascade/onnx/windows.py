@@ -55,7 +55,7 @@ class Places:
     @property
     def windows(self):
         """(slots, P, 4): x0 y0 x1 y1 in fractions of the box, from its corner (level 1) or from the point."""
-        return np.array([[_window(network) for network in slot] for slot in self.slots])
+        return np.array([[_window(network) for network in slot] for slot in self.slots], np.float64)
 
 
 def _window(network):
