@@ -16,8 +16,9 @@ from pathlib import Path
 
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.faces.datasets.archive import open_archive
-from deeplandmark.faces.datasets.picture_list import held_back, read_list, too_many_bad, training_part
+from deeplandmark.faces.datasets.held_back import held_back, training_part
 from deeplandmark.faces.errors import ListError
 from deeplandmark.work.whole_file import write_bytes
 
@@ -51,13 +52,17 @@ def calibrate(args):
     # Without what was fitted before: it may belong to other networks.
     settings, modules = load_modules(args.model, replace(CascadeSettings.load(args.model), confidence=None))
     engine, export = TorchEngine(settings, modules), _exporter(args.model)
-    faces = _faces(args.data, len(settings.points))
+    faces = _faces(args.data, settings.points)
     held = held_back(faces)
-    observations, share = fit_blend(observe(engine, held, args.copies, args.seed), settings.level_1_share)
+    observed = observe(engine, held, args.copies, args.seed)
+    name_skipped("calibrate", observed.problems)
+    observations, share = fit_blend(observed, settings.level_1_share)
     prediction = None
     if observations.hidden and len(engine.levels) == len(LEVELS):
         engine = TorchEngine(replace(settings, level_1_share=share), modules)
-        prediction = fit_error(observe(engine, training_part(faces), TRAINING_COPIES, args.seed))
+        observed = observe(engine, training_part(faces), TRAINING_COPIES, args.seed)
+        name_skipped("calibrate", observed.problems)
+        prediction = fit_error(observed)
     fitted = replace(settings, level_1_share=share,
                      confidence=fit_confidence(observations, settings.points.mirror, prediction))
     _save(fitted, description, export)
@@ -99,9 +104,7 @@ def _save(settings, file, export):
 
 def _faces(data, points):
     """All faces of the training list, of which some are held back."""
-    problems = []
-    faces = read_list(open_archive(data).train_list, points, problems)
-    too_many_bad(problems, len(faces) + len(problems))
+    faces = faces_of_list("calibrate", open_archive(data).train_list, points)
     if not held_back(faces):
         raise ListError(f"{data}: a training list of {len(faces)} faces holds none back")
     return faces

@@ -7,11 +7,10 @@ from pathlib import Path
 from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command
+from deeplandmark.commandline.face_lists import name_skipped
 from deeplandmark.faces.datasets.archive import TEST_LIST, open_archive
-from deeplandmark.faces.datasets.imglab import read_imglab
-from deeplandmark.faces.datasets.picture_list import read_list, too_many_bad
+from deeplandmark.faces.datasets.read_faces import read_faces
 from deeplandmark.faces.errors import ListError
-from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.measuring.evaluation import evaluate, spread
 from deeplandmark.measuring.report import save_json, save_report
 from deeplandmark.measuring.report_table import table
@@ -53,10 +52,11 @@ def _run(options):
     _make_folders(options)
     model = options.model or default_model()
     cascade = _load(model)                                       # it says how many points the list has
-    list_path, annotations, problems = _read_faces(options, len(cascade.settings.points))
-    result = evaluate(cascade, annotations, problems)
-    for problem in result.problems:
-        print(f"evaluate: skipped {problem}", file=sys.stderr)
+    list_path = Path(options.list) if options.list else _default_list(options)
+    faces, problems = read_faces(list_path, cascade.settings.points, options.images)
+    name_skipped("evaluate", problems)
+    result = evaluate(cascade, faces if options.limit is None else spread(faces, options.limit), problems)
+    name_skipped("evaluate", result.problems[len(problems):])
     title = f"model {model}, list {list_path.name}"
     print(table(result, title), end="")
     if options.json:
@@ -81,22 +81,6 @@ def _make_folders(options):
 def _load(model):
     from deeplandmark.cascade.cascade import Cascade  # late: --help needs no cascade
     return Cascade.load(model)
-
-
-def _read_faces(options, points):
-    """(path of the list, annotations, problems), cut to --limit."""
-    list_path = Path(options.list) if options.list else _default_list(options)
-    problems = []
-    if list_path.suffix.lower() == ".xml":
-        if points != len(FIVE_POINTS):
-            raise ListError(f"{list_path}: imglab's points are read as the usual five, the model finds {points}")
-        annotations = read_imglab(list_path, problems, options.images)
-    else:
-        annotations = read_list(list_path, points, problems, options.images)
-    too_many_bad(problems, len(annotations) + len(problems))
-    if options.limit is None:
-        return list_path, annotations, problems
-    return list_path, spread(annotations, options.limit), []
 
 
 def _default_list(options):

@@ -13,9 +13,10 @@ import numpy as np
 
 from deeplandmark.commandline.arguments import fraction, whole_number
 from deeplandmark.commandline.command import command
+from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.detectors import load_detector
-from deeplandmark.faces import BBox, open_archive, read_colour, read_list, too_many_bad
-from deeplandmark.faces.datasets.picture_list import held_back
+from deeplandmark.faces import BBox, open_archive, read_colour
+from deeplandmark.faces.datasets.held_back import held_back
 from deeplandmark.faces.draw import contact_sheet
 from deeplandmark.faces.picture import write_picture
 from deeplandmark.measuring.detection import FOUND, evaluate_detected
@@ -33,12 +34,11 @@ def main(arguments=None):
 def _run(options):
     from deeplandmark.cascade.cascade import Cascade  # late: --help and a wrong folder need no networks
     detector = load_detector(options.detector, options.min_face)
-    annotations, problems = _read_faces(options)
+    annotations = _read_faces(options)
     cascade = Cascade.load(options.model)
     cv2.setNumThreads(1)
     result = evaluate_detected(cascade, detector, annotations, options.threads)
-    for problem in (*problems, *result.problems):
-        print(f"evaluate_detection: skipped {problem}", file=sys.stderr)
+    name_skipped("evaluate_detection", result.problems)
     print(report(result))
     unmatched = result.unmatched()
     if options.sheet and unmatched:
@@ -62,12 +62,11 @@ def report(result):
 
 
 def _read_faces(options):
-    """(annotations, cut to --limit; problems of their list)."""
-    archive, problems = open_archive(options.data), []
-    faces = read_list(archive.train_list if options.held_back else archive.test_list, problems=problems)
-    too_many_bad(problems, len(faces) + len(problems))
+    """Annotations, cut to --limit."""
+    archive = open_archive(options.data)
+    faces = faces_of_list("evaluate_detection", archive.train_list if options.held_back else archive.test_list)
     faces = held_back(faces) if options.held_back else faces
-    return faces if options.limit is None else spread(faces, options.limit), problems
+    return faces if options.limit is None else spread(faces, options.limit)
 
 
 def _sheet(unmatched, side=180):

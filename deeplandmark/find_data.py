@@ -13,10 +13,12 @@ from pathlib import Path
 
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.commandline.face_lists import name_skipped
 from deeplandmark.commandline.points_options import add_points_argument
 from deeplandmark.faces.datasets.archive import OFFICIAL_PICTURES, check_archive, open_archive
 from deeplandmark.faces.datasets.download import OFFICIAL_URL, download
 from deeplandmark.faces.errors import ArchiveError
+from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.faces.synthetic.generate import generate
 
 
@@ -34,7 +36,7 @@ def find(args):
     dataset = Path(args.dataset)
     given = args.data or os.environ.get("DEEPLANDMARK_DATA")
     if given:                                                    # a folder for each zip: two never mix
-        return _opened(given, dataset / Path(given).stem, points=len(args.own.points))
+        return _opened(given, dataset / Path(given).stem, points=args.own.points)
     if args.own.name:
         raise ArchiveError("--points needs pictures of your own: give them with --data PATH")
     downloaded = (dataset / "train.zip").is_file()               # the last run may have been killed while unpacking it
@@ -53,9 +55,10 @@ def find(args):
     return generate(dataset / "synthetic", train=args.synthetic_train, test=args.synthetic_test, seed=args.seed)
 
 
-def _opened(path, unpack_to, pictures=None, points=5):
+def _opened(path, unpack_to, pictures=None, points=FIVE_POINTS):
     archive = open_archive(path, unpack_to)
     found = check_archive(archive, pictures, points)
+    name_skipped("find_data", found.problems)
     if found.named and len(found.missing) == found.named:
         raise ArchiveError(f"{archive.folder}: not one of the {found.named} pictures in its lists is there")
     _say(f"{found.named} pictures are named in the lists of {archive.folder}, {len(found.missing)} of them are missing")

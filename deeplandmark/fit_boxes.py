@@ -15,10 +15,13 @@ import numpy as np
 
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command
+from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.detectors import load_detector
 from deeplandmark.detectors.box_map import fit_edge_shifts, squares_of_points
-from deeplandmark.faces import PictureError, open_archive, read_colour, read_list, too_many_bad
-from deeplandmark.faces.datasets.picture_list import Problem, training_part
+from deeplandmark.faces import open_archive
+from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
+from deeplandmark.faces.datasets.bad_lines import BadLines
+from deeplandmark.faces.datasets.held_back import training_part
 from deeplandmark.work.progress import Progress
 
 # A found box is of the labelled face when their centres lie no further apart than this, in widths of the label.
@@ -33,28 +36,29 @@ def main(arguments=None):
 
 
 def paired_boxes(detector, faces, threads):
-    """Boxes (n, 4) as the detector frames them and the list's (n, 4), of those faces that it finds.
+    """(boxes (n, 4) as the detector frames them, the list's (n, 4)) of those faces that it finds, and the `Problem` of
+    each picture that cannot be read.
 
     Raises
     ------
     ListError
-        If more than 1 % of the pictures cannot be read.
+        If too many cannot be read (see `BadLines`).
     """
+    bad = BadLines(len(faces))
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(threads) as pool:
         found = pool.map(partial(_nearest, detector), faces)
-        pairs = [pair for pair in Progress("pictures", len(faces), "finding faces").over(found) if pair is not None]
-    too_many_bad([pair for pair in pairs if isinstance(pair, Problem)], len(faces))
-    pairs = [pair for pair in pairs if not isinstance(pair, Problem)]
-    return np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
+        found = Progress("pictures", len(faces), "finding faces").over(found)
+        pairs = [pair for pair in found if not bad.takes(pair) and pair is not None]
+    return (np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])), bad.problems
 
 
 def _nearest(detector, face):
     """(found box, the list's box), None where the face is not found, a Problem where its picture cannot be read."""
-    try:
-        boxes = detector.find(read_colour(face.path)).boxes.astype(np.float64)
-    except PictureError as error:
-        return Problem(face.line, str(error))
+    image = face_or_problem(face, channels=3)
+    if isinstance(image, Problem):
+        return image
+    boxes = detector.find(image).boxes.astype(np.float64)
     if not len(boxes):
         return None
     distance = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - face.bbox.centre).max(axis=1)
@@ -63,20 +67,14 @@ def _nearest(detector, face):
 
 
 def _run(args):
-    faces = _read_faces(args.data)
+    faces = training_part(faces_of_list("fit_boxes", open_archive(args.data).train_list))
     truth = np.array([face.bbox.as_array() for face in faces])
     _print("points", squares_of_points(np.array([face.landmark_px for face in faces])), truth, len(faces))
     detector = load_detector(args.detector)
     chosen = faces[::-(-len(faces) // args.limit)]
-    _print(detector.name, *paired_boxes(detector, chosen, args.threads), len(chosen))
-
-
-def _read_faces(data):
-    """The faces of the training list that networks are trained on."""
-    problems = []
-    faces = read_list(open_archive(data).train_list, problems=problems)
-    too_many_bad(problems, len(faces) + len(problems))
-    return training_part(faces)
+    pairs, problems = paired_boxes(detector, chosen, args.threads)
+    name_skipped("fit_boxes", problems)
+    _print(detector.name, *pairs, len(chosen))
 
 
 def _print(name, boxes, truth, total):

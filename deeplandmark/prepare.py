@@ -13,6 +13,7 @@ from pathlib import Path
 
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.commandline.face_lists import name_skipped
 from deeplandmark.commandline.points_options import add_points_argument
 from deeplandmark.commandline.variant_options import add_variant_argument
 from deeplandmark.faces.datasets.archive import open_archive
@@ -40,8 +41,7 @@ def _prepare(args):
         print(f"level {args.level}: the HDF5 files in {out}/ are up to date")
     else:
         used, problems = result
-        for problem in problems:
-            print(f"skipped: {problem}", file=sys.stderr)
+        name_skipped("prepare", problems)
         print(f"level {args.level}: {used} faces, {len(problems)} bad lines skipped; {out}/"
               f"{{{','.join(network.full_name for network in plan.networks)}}}/ hold "
               + (f"{plan.copies} copies of each" if plan.frozen else "windows to cut patches of"))

@@ -31,7 +31,7 @@ def main(arguments=None):
 
 
 def _show(folder, sheet_path, most=48):
-    faces = read_list(folder / LISTS[0], problems=[])[:most] or read_list(folder / LISTS[1], problems=[])[:most]
+    faces = read_list(folder / LISTS[0])[:most] or read_list(folder / LISTS[1])[:most]
     sheet = contact_sheet([read_colour(face.path) for face in faces], [face.landmark_px for face in faces],
                           boxes=[face.bbox for face in faces])
     write_picture(sheet_path, sheet)

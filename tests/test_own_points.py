@@ -11,8 +11,8 @@ import pytest
 
 from deeplandmark import Cascade
 from deeplandmark.__main__ import main
+from deeplandmark.faces import Annotation, read_list, write_list
 from deeplandmark.faces.box import BBox
-from deeplandmark.faces.datasets.picture_list import Annotation, read_list, write_list
 from deeplandmark.training.templates import template_folder
 
 MIDDLES = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.75]])       # of the points, fractions of the box

@@ -7,10 +7,9 @@ from functools import partial
 import numpy as np
 
 from deeplandmark.detectors import intersection_over_union
-from deeplandmark.faces.datasets.picture_list import Problem, too_many_bad
-from deeplandmark.faces.errors import PictureError
+from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
+from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.metrics import detection_error
-from deeplandmark.faces.picture import read_colour
 from deeplandmark.work.in_order import in_order
 from deeplandmark.work.progress import Progress
 
@@ -78,27 +77,22 @@ def evaluate_detected(cascade, detector, annotations, threads):
     Raises
     ------
     ListError
-        If there are no faces, or as soon as more than 1 % of the pictures cannot be read.
+        If there are no faces, or too many pictures cannot be read (see `BadLines`).
     """
-    too_many_bad((), len(annotations))
-    problems, used = [], []
+    bad, used = BadLines(len(annotations)), []
     results = in_order(partial(_look, cascade, detector), annotations, threads)
     for result in Progress("pictures", len(annotations), "finding faces").over(results):
-        if isinstance(result, Problem):
-            problems.append(result)
-            too_many_bad(problems, len(annotations))
-        else:
+        if not bad.takes(result):
             used.append(result)
     faces, boxes, overlap, given, detected, seconds = zip(*used)
-    return DetectedFaces(faces, boxes, overlap, np.array(given), np.array(detected), sum(seconds), tuple(problems))
+    return DetectedFaces(faces, boxes, overlap, np.array(given), np.array(detected), sum(seconds), tuple(bad.problems))
 
 
 def _look(cascade, detector, face):
     """(face, boxes, overlap, given, detected, seconds); a Problem where its picture cannot be read."""
-    try:
-        image = read_colour(face.path)
-    except PictureError as error:
-        return Problem(face.line, f"{face.list_file}:{face.line}: {error}")
+    image = face_or_problem(face, channels=3)
+    if isinstance(image, Problem):
+        return image
     start = time.thread_time()
     boxes = detector.detect(image).boxes
     seconds = time.thread_time() - start

@@ -6,8 +6,9 @@ from os.path import commonpath
 import numpy as np
 
 from deeplandmark.cascade.confidence.confidence import WITHIN, face_confidence
-from deeplandmark.faces.datasets.picture_list import Problem, read_face, too_many_bad
-from deeplandmark.faces.errors import ListError, PictureError
+from deeplandmark.faces.datasets.annotation import face_or_problem
+from deeplandmark.faces.datasets.bad_lines import BadLines
+from deeplandmark.faces.errors import ListError
 from deeplandmark.faces.metrics import detection_error, interocular_error, rejection_curve, reliability
 from deeplandmark.faces.points import FIVE_POINTS, Points
 from deeplandmark.faces.poses import pose_subsets
@@ -140,7 +141,7 @@ def evaluate(cascade, annotations, problems=()):
     cascade : Cascade
     annotations : list of Annotation
     problems : list of Problem
-        Lines of the list that could not be read; they count among the bad ones.
+        Lines of the list that could not be read, to be told of with the pictures that cannot.
 
     Returns
     -------
@@ -149,24 +150,21 @@ def evaluate(cascade, annotations, problems=()):
     Raises
     ------
     ListError
-        As soon as more than 1 % of the lines are bad, or when no face is left; and when a predicted point is not
-        finite, naming the line.
+        When too many pictures cannot be read (see `BadLines`), or there are no faces; and when a predicted point is
+        not finite, naming the line.
     """
-    annotations, problems = list(annotations), list(problems)
-    total = len(annotations) + len(problems)
-    too_many_bad(problems, total)
+    annotations = list(annotations)
+    bad = BadLines(len(annotations))
     used, found, seconds = [], [], 0.0
-    pictures = in_order(_read, annotations, jobs=1, ahead=_AHEAD)
+    pictures = in_order(face_or_problem, annotations, jobs=1, ahead=_AHEAD)
     for face, image in Progress("faces", len(annotations), "evaluating").over(zip(annotations, pictures)):
-        if isinstance(image, Problem):
-            problems.append(image)
-            too_many_bad(problems, total)
+        if bad.takes(image):
             continue
         faces, took = _locate(cascade, face, image, warm_up=not used)
         used.append(face)
         found.append(faces)
         seconds += took
-    return _collect(used, found, seconds, problems, cascade.settings.points)
+    return _collect(used, found, seconds, (*problems, *bad.problems), cascade.settings.points)
 
 
 def spread(annotations, limit):
@@ -190,17 +188,7 @@ def _locate(cascade, face, image, warm_up):
 
 
 def _collect(used, found, seconds, problems, points):
-    if not used:
-        raise ListError("the list holds no face that can be used")
     first = None if found[0].first is None else np.concatenate([faces.first for faces in found])
     confidence = None if found[0].confidence is None else np.concatenate([faces.confidence for faces in found])
     return Evaluation(tuple(used), np.concatenate([faces.levels for faces in found]), first, confidence,
-                      1000 * seconds / len(used), tuple(problems), points)
-
-
-def _read(face):
-    """The grey picture, or a Problem."""
-    try:
-        return read_face(face)
-    except PictureError as error:
-        return Problem(face.line, str(error))
+                      1000 * seconds / len(used), problems, points)

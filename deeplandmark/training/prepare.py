@@ -19,8 +19,10 @@ import cv2
 import numpy as np
 
 from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, posed
-from deeplandmark.faces.datasets.picture_list import Problem, is_held_back, read_face, read_list, too_many_bad
-from deeplandmark.faces.errors import PictureError
+from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
+from deeplandmark.faces.datasets.bad_lines import BadLines
+from deeplandmark.faces.datasets.held_back import is_held_back
+from deeplandmark.faces.datasets.read_faces import read_faces
 from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.hdf5_writer import HDF5Writer
 from deeplandmark.training.samples import sample, start_points, wide_sample
@@ -115,27 +117,24 @@ def prepare(plan, train_list, out="train", jobs=None, force=False):
     Raises
     ------
     ListError
-        If more than 1 % of the lines are bad.
+        If too many lines are bad, or pictures (see `BadLines`).
     """
     out, train_list = Path(out), Path(train_list)
     fingerprint = plan.fingerprint(train_list)
     if not force and prepared(out, plan.level) == fingerprint:
         return None
     marker_file(out, plan.level).unlink(missing_ok=True)
-    problems = []
-    faces = read_list(train_list, len(plan.settings.points), problems)
-    too_many_bad(problems, len(faces) + len(problems))
-    total = len(faces) + len(problems)
-    used = _write_all(plan, faces, out, problems, jobs)
-    too_many_bad(problems, total)
+    faces, problems = read_faces(train_list, plan.settings.points)
+    bad = BadLines(len(faces))
+    _write_all(plan, faces, out, bad, jobs)
+    used = len(faces) - len(bad.problems)
     for network in plan.networks:
         _finish(out / network.full_name, plan.files())
     write_marker(out, plan.level, {"fingerprint": fingerprint, "faces": used, **asdict(plan)})
-    return used, problems
+    return used, problems + bad.problems
 
 
-def _write_all(plan, faces, out, problems, jobs):
-    used = 0
+def _write_all(plan, faces, out, bad, jobs):
     with ExitStack() as stack:
         writers = {}
         for network in plan.networks:
@@ -146,14 +145,11 @@ def _write_all(plan, faces, out, problems, jobs):
         chunks = [range(i, min(i + CHUNK, len(faces))) for i in range(0, len(faces), CHUNK)]
         results = chain.from_iterable(_in_parallel(partial(_make_chunk, plan), chunks, faces, jobs))
         for result in Progress("faces", len(faces), f"level {plan.level}").over(results):
-            if isinstance(result, Problem):
-                problems.append(result)
+            if bad.takes(result):
                 continue
-            used += 1
             for file, samples in result:
                 for network, values in zip(plan.networks, samples):
                     writers[network][file].add(values)
-    return used
 
 
 def _finish(folder, names):
@@ -175,17 +171,14 @@ def _in_parallel(make, chunks, faces, jobs):
 
 def _make_chunk(plan, faces):
     """For each (index, Annotation): a list of (file, samples of all networks), or the Problem."""
-    found = []
-    for index, annotation in faces:
-        try:
-            found.append(_make(plan, index, annotation))
-        except PictureError as error:
-            found.append(Problem(annotation.line, str(error)))
-    return found
+    return [_make(plan, index, annotation) for index, annotation in faces]
 
 
 def _make(plan, index, annotation):
-    face = Face(read_face(annotation, plan.settings.channels), annotation.bbox.as_array(), annotation.landmark_px)
+    image = face_or_problem(annotation, plan.settings.channels)
+    if isinstance(image, Problem):
+        return image
+    face = Face(image, annotation.bbox.as_array(), annotation.landmark_px)
     # A generator for each face: what is drawn does not depend on who draws, or on what the others drew.
     rng = np.random.default_rng([plan.seed, plan.level, index])
     if is_held_back(index):

@@ -15,8 +15,7 @@ from deeplandmark.cascade.confidence.confidence import point_confidence, sigmoid
 from deeplandmark.cascade.model_folder import default_model
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
-from deeplandmark.faces import ListError, read_list
-from deeplandmark.faces.datasets.picture_list import read_face
+from deeplandmark.faces import ListError, read_face, read_list
 from deeplandmark.faces.metrics import reliability
 from deeplandmark.measuring.evaluation import evaluate, spread
 from tests.helpers.fake_cascade import faces_of, synthetic_list
@@ -95,11 +94,12 @@ def test_pictures_that_cannot_be_read(folder):
     faces = faces_of(folder / "trainImageList.txt")
     missing = replace(faces[0], path=folder / "missing.png")
     engine = engine_of(folder / "model")
-    with pytest.raises(ListError, match="1 of 2 lines are bad.*missing.png"):
-        observe(engine, [faces[1], missing], copies=1)
+    with pytest.raises(ListError, match="4 of 6 lines are bad.*missing.png"):
+        observe(engine, [faces[1], missing, missing, faces[0], missing, missing], copies=1)
     with pytest.raises(ListError, match="no faces"):
         observe(engine, [])
-    assert len(observe(engine, faces[:1] * 100 + [missing], copies=1).width) == 100
+    found = observe(engine, faces[:1] * 4 + [missing] * 3, copies=1)
+    assert len(found.width) == 4 and len(found.problems) == 3 and "missing.png" in str(found.problems[0])
 
 
 def test_the_command(folder, capsys):

@@ -7,7 +7,7 @@ import pytest
 
 from deeplandmark import evaluate as command
 from deeplandmark.cascade import model_folder
-from deeplandmark.faces import ListError, Problem
+from deeplandmark.faces import ListError
 from deeplandmark.measuring import evaluation
 from deeplandmark.measuring.evaluation import evaluate, spread
 from tests.helpers.fake_cascade import FakeCascade, faces_of, repeated_list, synthetic_list
@@ -42,11 +42,26 @@ def test_more_than_one_per_cent_bad_stops_early(tmp_path):
     faces = faces_of(repeated_list(tmp_path, 60))
     (tmp_path / "1.png").unlink()
     cascade = FakeCascade(faces)
-    with pytest.raises(ListError, match="lines are bad.*testImageList.txt:2: .*no such picture"):
+    with pytest.raises(ListError, match="already 4 of 60 lines are bad.*testImageList.txt:2: .*no such picture"):
         evaluate(cascade, faces)
-    assert cascade.calls < 5
-    with pytest.raises(ListError, match="2 of 62 lines are bad"):
-        evaluate(cascade, faces, [Problem(1, "first"), Problem(2, "second")])
+    assert cascade.calls < 6
+    (tmp_path / "0.png").unlink()
+    with pytest.raises(ListError, match="60 of 60 lines are bad.*testImageList.txt:1: .*no such picture"):
+        evaluate(cascade, faces)
+
+
+def test_bad_lines_are_named_whatever_the_limit(tmp_path, fake_load, capsys):
+    list_path = repeated_list(tmp_path, 60)
+    lines = list_path.read_text().splitlines()
+    lines[5], lines[44] = lines[5] + " 7", lines[44].replace("0.png", "missing.png")
+    list_path.write_text("\n".join(lines))
+    fake_load(list_path)
+    for limit, skipped in ((["--limit", "3"], ["6"]), ([], ["6", "45"])):
+        assert command.main(["--model", "m", "--data", str(tmp_path), *limit]) == 0
+        printed = capsys.readouterr()
+        assert [line.split(":")[2] for line in printed.err.splitlines()] == skipped
+        assert printed.err.startswith("evaluate: skipped testImageList.txt:6: expected path")
+        assert f"{len(skipped)} bad lines of the list skipped" in printed.out
 
 
 def test_an_empty_list_and_a_point_that_is_not_finite(tmp_path):
@@ -64,7 +79,7 @@ def test_after_an_error_no_more_pictures_are_read(tmp_path, monkeypatch):
         read.append(face)
         time.sleep(0.1 if len(read) > 1 else 0)
         return np.zeros((9, 9), np.uint8)
-    monkeypatch.setattr(evaluation, "_read", slow)
+    monkeypatch.setattr(evaluation, "face_or_problem", slow)
     try:
         evaluate(FakeCascade(faces, (np.nan,)), faces)
     except ListError:

@@ -12,8 +12,8 @@ from deeplandmark import prepare as command
 from deeplandmark.caffe import TRAIN, Net
 from deeplandmark.cascade.cascade import Cascade
 from deeplandmark.cascade.settings import PAPER_SETTINGS
+from deeplandmark.faces import read_face, read_list
 from deeplandmark.faces.augment import Augmentation, Face
-from deeplandmark.faces.datasets.picture_list import read_face, read_list
 from deeplandmark.faces.errors import ListError
 from deeplandmark.training.prepare import Plan, prepare
 from deeplandmark.training.samples import sample
@@ -136,7 +136,11 @@ def test_bad_lines_and_pictures_are_named_counted_and_skipped(tmp_path):
     lines[20] = lines[20].replace("0.png", "cut.png")
     lines[21] = lines[21].replace("1.png", "text.png")
     path.write_text("\n".join(lines))
-    with pytest.raises(ListError, match="4 of 300 lines are bad"):
+    used, problems = prepare(plan(copies=1), path, tmp_path / "out", jobs=1)   # a line of 300, three pictures of 299
+    assert used == 296 and [problem.line for problem in problems] == [7, 10, 21, 22]
+    lines[23] = lines[23].replace("1.png", "text.png")
+    path.write_text("\n".join(lines))
+    with pytest.raises(ListError, match=r"already 4 of 299 lines are bad \(at most 3 may be\).*testImageList.txt:10: "):
         prepare(plan(copies=1), path, tmp_path / "out", jobs=1)
     assert not (tmp_path / "out" / "prepared_2.json").exists()    # half-made files are not taken for whole ones
 

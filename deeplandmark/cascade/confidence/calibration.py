@@ -15,8 +15,8 @@ from deeplandmark.cascade.confidence.confidence import EPSILON, WITHIN, Weights,
 from deeplandmark.cascade.level_1_share import blended, fit_share, unblended
 from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, posed
-from deeplandmark.faces.datasets.picture_list import Problem, read_face, too_many_bad
-from deeplandmark.faces.errors import PictureError
+from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
+from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.metrics import detection_error
 from deeplandmark.work.in_order import in_chunks, in_order
 from deeplandmark.work.progress import Progress
@@ -43,12 +43,15 @@ class Observations:
         Of the boxes, pixels.
     hidden : dict of Network to (m, D)
         Their hidden layers.
+    problems : tuple of Problem
+        Of the pictures that could not be read.
     """
     levels: np.ndarray
     spread: np.ndarray
     truth: np.ndarray
     width: np.ndarray
     hidden: dict = field(default_factory=dict)
+    problems: tuple = ()
 
     def features(self, count):
         """(m, k, 2 count - 1), of the first `count` levels."""
@@ -156,40 +159,29 @@ def observe(engine, annotations, copies=COPIES, seed=0):
     Raises
     ------
     ListError
-        If there are no faces, or more than 1 % of the pictures cannot be read.
+        If there are no faces, or too many pictures cannot be read (see `BadLines`).
     """
-    too_many_bad((), len(annotations))
+    bad = BadLines(len(annotations))
     views = in_order(partial(_views, engine.settings.points, copies, seed), enumerate(annotations), ahead=1)
-    readable = _readable(Progress("faces", len(annotations), "calibrating").over(views), len(annotations))
+    views = Progress("faces", len(annotations), "calibrating").over(views)
+    readable = (found for found in views if not bad.takes(found))
     found = [_observed(engine, chunk) for chunk in in_chunks(readable, -(-_TOGETHER // copies), _pixels, _PIXELS)]
     hidden = {network: np.concatenate([part.hidden[network] for part in found]) for network in found[0].hidden}
     return Observations(*(np.concatenate([getattr(part, name) for part in found])
-                          for name in ("levels", "spread", "truth", "width")), hidden)
+                          for name in ("levels", "spread", "truth", "width")), hidden, tuple(bad.problems))
 
 
 def _views(points, copies, seed, item):
     """[(picture, box (4,), true points (k, 2))] of (index, face); a Problem where its picture cannot be read."""
     index, face = item
-    try:
-        image = read_face(face)
-    except PictureError as error:
-        return Problem(face.line, str(error))
+    image = face_or_problem(face)
+    if isinstance(image, Problem):
+        return image
     face = Face(image, face.bbox.as_array(), face.landmark_px)
     # A generator for each view: what is drawn does not depend on which thread draws.
     views = [posed(face, POSES if copy else NO_AUGMENTATION, copy % 2 == 1, points,
                    np.random.default_rng([seed, index, copy])) for copy in range(copies)]
     return [(view.image, view.box, view.points_px) for view in views]
-
-
-def _readable(views_of_faces, total):
-    """Those views that are no Problem; a ListError when too many are."""
-    problems = []
-    for views in views_of_faces:
-        if isinstance(views, Problem):
-            problems.append(views)
-            too_many_bad(problems, total)
-        else:
-            yield views
 
 
 def _pixels(views):

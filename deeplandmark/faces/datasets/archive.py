@@ -8,8 +8,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from deeplandmark.faces.datasets.picture_list import read_list
+from deeplandmark.faces.datasets.annotation import Problem
+from deeplandmark.faces.datasets.read_faces import read_faces
 from deeplandmark.faces.errors import ArchiveError, ListError
+from deeplandmark.faces.points import FIVE_POINTS, Points
 from deeplandmark.work.progress import Progress
 from deeplandmark.work.whole_file import WholeFile
 
@@ -36,6 +38,7 @@ class Completeness:
     """What `check_archive` found."""
     named: int                   # different pictures named by the lists
     missing: tuple[Path, ...]    # Paths of those that are not there
+    problems: tuple[Problem, ...] = ()     # bad lines of the lists
 
     def __str__(self) -> str:
         if not self.missing:
@@ -60,14 +63,20 @@ def open_archive(path: str | os.PathLike, unpack_to: str | os.PathLike | None = 
     return Archive(_folder_with_lists(unpack_to))
 
 
-def check_archive(archive: Archive, pictures: int | None = None, points: int = 5) -> Completeness:
+def check_archive(archive: Archive, pictures: int | None = None, points: Points = FIVE_POINTS) -> Completeness:
     """A `Completeness`: how many different pictures the lists name, and which are not there.
 
-    Bad lines are left to whoever reads the lists for use. With `pictures` (e.g. OFFICIAL_PICTURES) raises ArchiveError
-    unless exactly so many are named and all are there. `points` is the number of landmarks a line holds.
+    Raises ArchiveError when a list cannot be read or has too many bad lines and, with `pictures` (e.g.
+    OFFICIAL_PICTURES), unless exactly so many are named and all are there. `points` are those that a line holds.
     """
-    named = {face.path for name in (archive.train_list, archive.test_list) for face in _read(name, points)}
-    found = Completeness(len(named), tuple(sorted(path for path in named if not path.is_file())))
+    named: set[Path] = set()
+    problems: list[Problem] = []
+    for list_path in (archive.train_list, archive.test_list):
+        faces, bad = _read(list_path, points)
+        named.update(face.path for face in faces)
+        problems += bad
+    missing = tuple(sorted(path for path in named if not path.is_file()))
+    found = Completeness(len(named), missing, tuple(problems))
     if pictures is not None and (found.missing or found.named != pictures):
         raise ArchiveError(f"{archive.folder}: expected {pictures} pictures; {found}")
     return found
@@ -114,6 +123,6 @@ def _folder_with_lists(folder):
 
 def _read(list_path, points):
     try:
-        return read_list(list_path, points, problems=[])
+        return read_faces(list_path, points)
     except ListError as error:
         raise ArchiveError(str(error)) from None

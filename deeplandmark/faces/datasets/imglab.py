@@ -1,4 +1,4 @@
-"""Faces of dlib's imglab XML with the 68 points of iBUG, read as five points and the cascade's kind of box.
+"""Faces of dlib's imglab XML with the 68 points of iBUG, read as those or as the usual five, in the cascade's boxes.
 
 A file names pictures, boxes in them and 68 parts a box, all in pixels:
 
@@ -18,27 +18,36 @@ from xml.parsers import expat
 import numpy as np
 
 from deeplandmark.faces.box import BBox
-from deeplandmark.faces.datasets.picture_list import Annotation, Problem
+from deeplandmark.faces.datasets.annotation import Annotation, Problem
 from deeplandmark.faces.errors import ListError
-from deeplandmark.faces.points import IBUG_68
+from deeplandmark.faces.points import FIVE_POINTS, IBUG_68
 
 # In (width + height) / 2 of the tight box: the side of the square, and how far its middle lies above the box's.
 SIDE, UP = 0.89, 0.08
 
 
-def read_imglab(list_path, problems=None, folder=None):
-    """All faces of an imglab XML file, in its order: a list of `Annotation` with five points and `cascade_box`.
+def is_imglab(path, beginning):
+    """Whether a file, of which the first bytes are given, is XML."""
+    return path.suffix.lower() == ".xml" or beginning.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
-    Pictures are looked for in `folder`, by default the file's own. Boxes marked `ignore` are left out. A face that
-    cannot be used is appended to the list `problems` as a `Problem`; without `problems` it raises ListError, as does a
-    file that cannot be read.
+
+def read_imglab(list_path, points=FIVE_POINTS, problems=None, folder=None):
+    """All faces of an imglab XML file, in its order: a list of `Annotation` with `cascade_box`.
+
+    `points` says which points they get: IBUG_68, or the usual five made of them; another set is a ListError. Pictures
+    are looked for in `folder`, by default the file's own. Boxes marked `ignore` are left out. A face that cannot be
+    used is appended to the list `problems` as a `Problem`; without `problems` it raises ListError, as does a file that
+    cannot be read.
     """
     list_path = Path(list_path)
+    if points.names not in (FIVE_POINTS.names, IBUG_68.names):
+        raise ListError(f"{list_path}: imglab's points are read as the {len(IBUG_68)} of iBUG or as the usual five, "
+                        f"the model finds {len(points)} others")
     folder = list_path.parent if folder is None else Path(folder)
     annotations = []
     for picture, box, line, parts in _boxes(list_path):
         try:
-            annotations.append(_annotation(folder, picture, box, parts, list_path.name, line))
+            annotations.append(_annotation(folder, points, picture, box, parts, list_path.name, line))
         except ListError as error:
             if problems is None:
                 raise
@@ -82,7 +91,7 @@ def _elements(list_path):
     return found
 
 
-def _annotation(folder, picture, box, parts, list_file, line):
+def _annotation(folder, points, picture, box, parts, list_file, line):
     place = f"{list_file}:{line}"
     if not picture:
         raise ListError(f"{place}: a box outside <image file='...'>")
@@ -92,11 +101,12 @@ def _annotation(folder, picture, box, parts, list_file, line):
         raise ListError(f"{place}: expected {len(IBUG_68)} parts 00 to {names[-1]}, found {len(parts)} without "
                         f"{missing[0]}")
     left, top, width, height = _numbers(box, ("left", "top", "width", "height"), place)
-    points = np.array([_numbers(parts[name], ("x", "y"), place) for name in names])
+    found = np.array([_numbers(parts[name], ("x", "y"), place) for name in names])
     if not (width > 0 and height > 0):
         raise ListError(f"{place}: a box of {width:g} x {height:g} has no area")
+    landmark_px = found if len(points) == len(IBUG_68) else IBUG_68.to_five(found)
     bbox = cascade_box(BBox(left, top, left + width, top + height))
-    return Annotation(folder / picture.replace("\\", "/"), bbox, IBUG_68.to_five(points), list_file, line)
+    return Annotation(folder / picture.replace("\\", "/"), bbox, landmark_px, list_file, line)
 
 
 def _numbers(attributes, names, place):

@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deeplandmark.faces.datasets.picture_list import Annotation, write_list
+from deeplandmark.faces.datasets.annotation import Annotation
+from deeplandmark.faces.datasets.picture_list import write_list
 from deeplandmark.faces.synthetic.face import draw_face
 from deeplandmark.work.cores import cores, deaf_to_interrupts
 from deeplandmark.work.progress import Progress

@@ -47,7 +47,7 @@ def test_pictures_elsewhere_and_ignored_boxes(tmp_path):
 ])
 def test_bad_faces_are_named_and_skipped(tmp_path, bad, text):
     path, problems = file_of(tmp_path, bad, face()), []
-    assert len(read_imglab(path, problems)) == 1
+    assert len(read_imglab(path, problems=problems)) == 1
     (problem,) = problems
     assert problem.line == 3 and str(problem).startswith("faces.xml:3: ") and text in str(problem)
     with pytest.raises(ListError, match="faces.xml:3"):

@@ -8,15 +8,13 @@ from deeplandmark.faces import (
     BBox,
     ListError,
     PictureError,
-    Problem,
     check_picture,
     read_face,
     read_grey,
     read_list,
-    too_many_bad,
     write_list,
 )
-from deeplandmark.faces.datasets.picture_list import held_back, training_part
+from deeplandmark.faces.datasets.held_back import held_back, training_part
 from deeplandmark.faces.picture import is_truncated
 
 GOOD = r"lfw\a.jpg 10 50 20 60 1 2 3 4 5 6 7 8 9 10.5"
@@ -81,15 +79,6 @@ def test_written_and_read_again(tmp_path):
     again = read_list(tmp_path / "again.txt")
     assert [f.path for f in again] == [f.path for f in faces] and again[0].bbox == faces[0].bbox
     np.testing.assert_array_equal(again[0].landmark_px, faces[0].landmark_px)
-
-
-def test_more_than_one_per_cent(tmp_path):
-    problems = [Problem(7, "list.txt:7: wrong")] * 2
-    too_many_bad(problems, 200)
-    with pytest.raises(ListError, match=r"2 of 199 lines are bad \(at most 1% may be\); the first: list.txt:7: wrong"):
-        too_many_bad(problems, 199)
-    with pytest.raises(ListError, match="no faces"):
-        too_many_bad([], 0)
 
 
 def test_pictures_are_read_as_opencv_reads_them(tmp_path):

@@ -1,0 +1,18 @@
+"""How every command reads a list of faces and says what is bad in it."""
+import sys
+
+from deeplandmark.faces.datasets.read_faces import read_faces
+from deeplandmark.faces.points import FIVE_POINTS
+
+
+def faces_of_list(command, path, points=FIVE_POINTS, folder=None):
+    """The faces of a list (see `read_faces`); its bad lines are named."""
+    faces, problems = read_faces(path, points, folder)
+    name_skipped(command, problems)
+    return faces
+
+
+def name_skipped(command, problems):
+    """A line on stderr for each Problem: a line of a list, or its picture, that a command passed over."""
+    for problem in problems:
+        print(f"{command}: skipped {problem}", file=sys.stderr)
