@@ -34,9 +34,7 @@ class Mode:
         self.device_id = int(device_id)
 
     def set_random_seed(self, seed: int) -> None:
-        """pycaffe's set_random_seed: with the same int, fillers, masks and shuffling of nets built from now on are the
-        same.
-        """
+        """pycaffe's set_random_seed: after the same int, nets built draw the same fillers, masks and orders."""
         self.generator.manual_seed(int(seed))
 
 

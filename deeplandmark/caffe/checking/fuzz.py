@@ -1,7 +1,7 @@
-"""Reads mutated definitions and weights: whatever they hold, the answer is a net or a CaffeError, soon and in little
-memory.
+"""Reads mutated definitions and weights: whatever they hold, the answer is a net or a CaffeError.
 
-Every input follows from the seed and its number alone. The command is `deeplandmark caffe fuzz`.
+It comes soon and in little memory. Every input follows from the seed and its number alone. The command is `deeplandmark
+caffe fuzz`.
 """
 import multiprocessing
 import os
@@ -30,7 +30,7 @@ _FEW = 200_000               # values of a net that is also run, forward and bac
 
 @dataclass
 class Finding:
-    """An input that did not end as it should."""
+    """An input (its number, kind and bytes) that did not end as it should, and the reason, a str."""
     number: int
     kind: str
     reason: str
@@ -67,7 +67,10 @@ def run_input(kind, text, data, folder):
 
 
 def fuzz(count, seed, first=0, on_input=lambda number: None):
-    """Runs inputs first .. first + count - 1 in this process; yields a Finding for each that did not end well."""
+    """Runs inputs first .. first + count - 1 in this process; yields a Finding for each that did not end well.
+
+    `on_input` is called with the number (int) of each input before it runs.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for number in range(first, first + count):
             on_input(number)

@@ -29,7 +29,7 @@ def tolerances(type_name):
 
 
 def recorded_types(folder):
-    """Layer types with recorded numbers; `Net` stands for small whole nets."""
+    """Layer types with recorded numbers, a sorted list of str; `Net` stands for small whole nets."""
     return sorted(path.stem for path in Path(folder).glob("*.npz"))
 
 
@@ -53,7 +53,7 @@ def cases(folder, type_name):
 
 @contextlib.contextmanager
 def workplace(folder):
-    """A copy of the folder's `files` as working directory, so that nets can write without touching the record."""
+    """A copy of the folder's `files` as working directory inside the block: nets can write there."""
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as place:
         os.mkdir(os.path.join(place, "files"))
@@ -67,7 +67,7 @@ def workplace(folder):
 
 
 def build(case):
-    """The Net of a case with its parameters and memory data; run it in a workplace."""
+    """The Net of a case (dict) with its parameters and memory data; run it in a workplace."""
     net = Net(case["prototxt"], getattr(caffe_pb2, case["phase"]), level=case.get("level", 0),
               stages=case.get("stages", ()))
     for key, values in case["arrays"]["param"].items():
@@ -79,7 +79,7 @@ def build(case):
 
 
 def param(net, key):
-    """The blob of a key `layer|index`."""
+    """The Blob of a key `layer|index`."""
     layer, index = key.rsplit("|", 1)
     return net.params[layer][int(index)]
 

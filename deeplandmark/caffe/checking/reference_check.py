@@ -16,7 +16,8 @@ from deeplandmark.caffe.layers import layer_type_list
 class Result:
     """What one case gave: errors of the forward and the backward pass (None where there is none) and their limits.
 
-    For solvers these are the worst errors of losses and of weights; for fillers one error, in units of its tolerance.
+    For layers errors are relative (see reference_cases); for solvers the worst errors of losses and of weights; for
+    fillers one error, in units of its tolerance.
     """
     type: str
     case: str
@@ -28,12 +29,12 @@ class Result:
 
     @property
     def ok(self):
-        """Whether every error lies within its limit; a missing type is no error."""
+        """Whether (bool) every error lies within its limit; a missing type is no error."""
         return not self.refusal and self.forward <= self.limits[0] and (self.backward or 0.0) <= self.limits[1]
 
 
 def check_layers(folder):
-    """Yields a Result for every case of layers and small nets in a folder."""
+    """Yields a Result for every case of layers and small nets in a folder (Path)."""
     for type_name in reference_cases.recorded_types(folder):
         for case in reference_cases.cases(folder, type_name):
             with reference_cases.workplace(folder):
@@ -42,7 +43,7 @@ def check_layers(folder):
 
 
 def check_fillers(folder):
-    """Yields a Result for every filler in a folder."""
+    """Yields a Result for every filler in a folder (Path)."""
     for case in reference_runs.filler_cases(folder):
         result = Result(f"filler {case['type']}", case["case"], limits=(1.0, 0.0))
         yield _guarded(result, None, lambda case=case: (reference_runs.filler_error(folder, case), None))
@@ -103,7 +104,7 @@ def check(folder):
 
 
 def table(results):
-    """Lines of the table: one for each type, with the worst errors of its cases."""
+    """Lines (str) of the table: one for each type, with the worst errors of its cases."""
     types = {}
     for result in results:
         types.setdefault(result.type, []).append(result)

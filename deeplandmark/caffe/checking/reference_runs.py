@@ -21,7 +21,10 @@ EXACT_FILLER, RATE, LOSS, WEIGHT = 1e-6, 1e-6, 1e-4, 5e-5       # relative; weig
 
 
 class Recorder(Monitor):
-    """Keeps everything that a run shows; rates are read on their way to the update rule."""
+    """A Monitor that keeps everything a run shows, as lists of float: losses, displayed, tests (lists), rates.
+
+    Rates are read on their way to the update rule.
+    """
 
     def __init__(self, solver):
         self.losses, self.displayed, self.tests, self.rates = [], [], [], []
@@ -40,11 +43,15 @@ class Recorder(Monitor):
 
 
 def filler_cases(folder):
+    """The recorded fillers of a folder (Path), a list of dict."""
     return json.loads(Path(folder, "index.json").read_text(encoding="utf-8"))["fillers"]
 
 
 def filler_error(folder, case):
-    """Error of one filled blob in units of its tolerance: of 1e-6 where Caffe is exact, else of the sampling error."""
+    """Error (float) of one filled blob in units of its tolerance.
+
+    That is 1e-6 where Caffe is exact, else the sampling error of mean, deviation and share of zeros.
+    """
     filler = text_format.Parse(case["filler"], caffe_pb2.FillerParameter())
     blob = fill(filler, case["shape"], torch.Generator().manual_seed(1)).numpy()
     if case.get("exact"):
@@ -59,12 +66,13 @@ def filler_error(folder, case):
 
 
 def solver_cases(folder):
+    """The recorded runs of a folder (Path), a list of dict."""
     return json.loads(Path(folder, "index.json").read_text(encoding="utf-8"))["cases"]
 
 
 @contextlib.contextmanager
 def solver_workplace(folder):
-    """A writable copy of the solvers folder as working directory."""
+    """A writable copy of the solvers folder as working directory inside the block; gives its path, a str."""
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as place:
         copy = os.path.join(place, "solvers")

@@ -11,12 +11,12 @@ _LEGACY = ("num", "channels", "height", "width")
 
 
 def has_legacy_shape(blob):
-    """Whether a BlobProto has the num/channels/height/width of files written before BlobShape existed."""
+    """Whether (bool) a BlobProto has the num/channels/height/width of files written before BlobShape existed."""
     return any(blob.HasField(name) for name in _LEGACY)
 
 
 def blob_shape(blob):
-    """Shape of a BlobProto, a tuple; 4 axes for a legacy one."""
+    """Shape of a BlobProto, a tuple of int; 4 axes for a legacy one (blob.cpp, FromProto)."""
     if has_legacy_shape(blob):
         return tuple(getattr(blob, name) for name in _LEGACY)
     return tuple(blob.shape.dim)

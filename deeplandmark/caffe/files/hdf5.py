@@ -97,7 +97,7 @@ def read_array(data):
 
 
 def read_text(data):
-    """The text of a dataset that holds one string, such as the name of a file."""
+    """The str of a dataset that holds one string, such as the name of a file; a FileFormatError for anything else."""
     if data.shape != () or data.chunks or data.external or data.is_virtual or data.dtype.itemsize > _MAX_TEXT:
         raise FileFormatError(f"{data.file.filename}: dataset {data.name!r} is not a short text")
     text = data[()]

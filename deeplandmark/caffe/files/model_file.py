@@ -44,7 +44,7 @@ def read_weights(weights):
 
 
 def read_caffemodel(path):
-    """The upgraded NetParameter of a binary .caffemodel."""
+    """The upgraded NetParameter of a binary .caffemodel; a FileFormatError for a file that cannot be read."""
     try:
         return upgrade_net(read_message(path, caffe_pb2.NetParameter()))
     except PrototxtError as error:
@@ -88,12 +88,12 @@ def _mapped(path):
 
 
 def write_message(path, message):
-    """Writes a message as a binary file, whole or not at all."""
+    """Writes a message as a binary file, whole or not at all; an OSError where that cannot be."""
     write_bytes(path, message.SerializeToString())
 
 
 def read_binaryproto(path):
-    """The float32 array of a .binaryproto file, such as a mean image."""
+    """The float32 array of a .binaryproto file, such as a mean image; a FileFormatError where it cannot be read."""
     return blob_to_array(read_message(path, caffe_pb2.BlobProto()), os.fspath(path))
 
 
@@ -162,7 +162,10 @@ def _is_proto(blob):
 
 
 def graph_to_proto(graph, write_diff=False):
-    """The NetParameter Caffe would snapshot: the filtered layers with Split layers, and the blobs of each."""
+    """The NetParameter Caffe would snapshot (net.cpp, ToProto): the filtered layers with Split layers and blobs.
+
+    write_diff (bool) adds their diffs.
+    """
     net = caffe_pb2.NetParameter()
     if graph.name:
         net.name = graph.name
@@ -202,7 +205,7 @@ def _arrays(node, with_diff):
 
 @dataclass
 class StoredArray:
-    """A blob in an HDF5 file, read only when it fits the net."""
+    """A blob in an HDF5 file, read only when it fits the net: its file, the dataset's name, its shape (tuple)."""
     path: str
     name: str
     shape: tuple

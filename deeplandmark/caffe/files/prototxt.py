@@ -37,6 +37,7 @@ class NetSource:
     lines: list[int | None] = field(default_factory=list)
 
     def line(self, index):
+        """Line (int) of message.layer[index], or None."""
         return self.lines[index] if index < len(self.lines) else None
 
 
@@ -66,12 +67,18 @@ def read_source(net):
 
 
 def read_net(net):
-    """The upgraded NetParameter of a path, a text or a message; errors as in `read_source`."""
+    """The upgraded NetParameter of a path, a text or a message; a PrototxtError as of `read_source`."""
     return read_source(net).message
 
 
 def read_solver(solver):
-    """The SolverParameter of a path, a text or a message, with the old `solver_type` turned into `type`."""
+    """The SolverParameter of a path, a text or a message, with the old `solver_type` turned into `type`.
+
+    Raises
+    ------
+    PrototxtError
+        `FILE:LINE: reason` for text that does not follow the schema.
+    """
     if isinstance(solver, caffe_pb2.SolverParameter):
         message = caffe_pb2.SolverParameter()
         message.CopyFrom(solver)

@@ -38,7 +38,10 @@ def upgrade_net(net):
 
 
 def upgrade_solver(solver):
-    """Turns the enum `solver_type` of a SolverParameter into `type`, in place, and returns it."""
+    """Turns the enum `solver_type` of a SolverParameter into `type`, in place, and returns it.
+
+    A PrototxtError where both are given.
+    """
     if solver.HasField("solver_type"):
         if solver.HasField("type"):
             raise PrototxtError("a solver has either 'type' or the old 'solver_type', not both")
@@ -50,7 +53,7 @@ def upgrade_solver(solver):
 
 
 def v1_type_name(number):
-    """Today's type string of a V1 layer type, '' for NONE."""
+    """Today's type string of a V1 layer type (int), '' for NONE (upgrade_proto.cpp, UpgradeV1LayerType)."""
     name = caffe_pb2.V1LayerParameter.LayerType.Name(number)
     if name == "NONE":
         return ""

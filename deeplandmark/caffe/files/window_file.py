@@ -24,8 +24,10 @@ class WindowFileError(ValueError):
 
 
 def read_window_file(path, fg_threshold, bg_threshold):
-    """The pictures and windows of a file: words `# index`, path, channels, height, width, number of windows, and for
-    each window `label overlap left top right bottom`.
+    """The pictures and windows of a window file (window_data_layer.cpp).
+
+    Its words are, for each picture, `# index`, path, channels, height, width, number of windows, and for each window
+    `label overlap left top right bottom`.
 
     Returns
     -------

@@ -39,10 +39,12 @@ class Node:
 
     @property
     def name(self):
+        """Of the layer, a str."""
         return self.layer.name
 
     @property
     def type(self):
+        """Caffe's type string of the layer."""
         return self.layer.param.type
 
 

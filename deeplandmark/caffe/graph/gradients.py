@@ -4,7 +4,8 @@
 def find_needs(graph, force_backward):
     """Fills Node.needs_backward and Node.bottom_needs, Graph.blob_needs, and requires_grad of the parameters.
 
-    A layer runs backward when it or something before it learns, and something behind it is a loss.
+    A layer runs backward when it or something before it learns, and something behind it is a loss (net.cpp, Net::Init).
+    force_backward (bool) runs all of them.
     """
     wanted = set()                                               # ids of parameters that get a gradient
     graph.blob_needs = [False] * len(graph.blob_names)

@@ -21,7 +21,7 @@ def layer_is_included(layer, phase, level=0, stages=()):
 
 
 def meets_rule(rule, phase, level=0, stages=()):
-    """Whether every condition of a NetStateRule holds; an empty rule is always met."""
+    """Whether every condition of a NetStateRule holds (net.cpp, StateMeetsRule); an empty rule is always met."""
     return not (rule.HasField("phase") and rule.phase != phase
                 or rule.HasField("min_level") and level < rule.min_level
                 or rule.HasField("max_level") and level > rule.max_level

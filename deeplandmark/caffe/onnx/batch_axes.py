@@ -7,12 +7,12 @@ CHOOSES_ROWS = ("Filter",)      # the number of rows of their tops depends on va
 
 
 def is_source(node):
-    """Whether the tops of a layer become inputs of the model: Input and data layers."""
+    """Whether (bool) the tops of a Node become inputs of the model: Input and data layers."""
     return not node.bottoms and node.type not in exported_types()
 
 
 def find_batch_axes(graph):
-    """The axis of every input that is the batch: {name: axis}.
+    """The axis of every input that is the batch: dict of name to int.
 
     The batch is axis 0 of the first input, and of every input that has the same size there. In nets with recurrent
     layers, whose number of steps T cannot change, it is axis 1 of inputs (T, N, ...), (1, N, ...) and axis 0 of others.

@@ -31,17 +31,17 @@ class GraphBuilder:
         self._taken, self._known, self._prefix = set(), {}, ""
 
     def inner(self):
-        """A builder for a graph inside a node; none of its names is one of ours."""
+        """A GraphBuilder for a graph inside a node; none of its names is one of ours."""
         inner = GraphBuilder()
         inner._taken, inner._prefix, inner.tops = self._taken, self._prefix, self.tops
         return inner
 
     def begin_layer(self, name, tops):
-        """Everything made from now on is named after this layer."""
+        """Everything made from now on is named after this layer; `tops` is the list of its tops' shapes."""
         self._prefix, self.tops = name or "layer", tops
 
     def reserve(self, name):
-        """`name`, or where it is empty or taken a longer one; it is taken from now on."""
+        """`name` (str), or where it is empty or taken a longer one; it is taken from now on."""
         name = found = name or "value"
         count = 1
         while found in self._taken:
@@ -89,7 +89,7 @@ class GraphBuilder:
         return self.node("Shape", value, start=axis, end=axis + 1)
 
     def rename(self, old, new, first_node):
-        """Gives a value another name in the nodes from `first_node` on, which make it."""
+        """Gives a value another name (str) in the nodes from `first_node` (int) on, which make it."""
         for node in self.nodes[first_node:]:
             for names in (node.input, node.output):
                 for i, name in enumerate(names):

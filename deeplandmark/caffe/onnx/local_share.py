@@ -7,7 +7,10 @@ from deeplandmark.caffe.onnx.registry import exporter
 
 @exporter("LocallySharedConvolution")
 def locally_shared_convolution(b, layer, x):
-    """One Conv whose groups are the regions: each sees its rows and columns with their halo of kernel - 1."""
+    """One Conv whose groups are the regions: each sees its rows and columns with their halo of kernel - 1.
+
+    (N, m, H, W) is cut into (N, p*q*m, rows, columns) and put together again.
+    """
     weights = [b.blob(layer, i) for i in range(len(layer.blobs))]
     kernel = [layer.kernel] * 2
     if layer.p == layer.q == 1:

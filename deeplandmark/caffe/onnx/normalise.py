@@ -8,7 +8,7 @@ from deeplandmark.caffe.onnx.registry import exporter
 
 @exporter("LRN")
 def lrn(b, layer, x):
-    """Across channels it is ONNX's LRN. Within them the mean of squares is an average pool, cells outside being 0."""
+    """Across channels it is ONNX's LRN. Within them the mean of squares is an AveragePool, cells outside being 0."""
     if layer.across:
         size = min(layer.size, 2 * x.shape[1] - 1)               # a wider one would only see more zeros
         return b.node("LRN", x, size=size, alpha=layer.alpha * size / layer.size, beta=layer.beta, bias=layer.k)
@@ -24,7 +24,7 @@ def lrn(b, layer, x):
 
 @exporter("MVN")
 def mvn(b, layer, x):
-    """eps is added to the deviation, not under the root."""
+    """ReduceMean and arithmetic on (N, C, ...): eps is added to the deviation, not under the root."""
     axes = list(range(layer.axes_kept, len(x.shape)))
     if not axes:                                                 # rows of one value: their mean is the value itself
         centred = b.node("Sub", x, x)
@@ -52,4 +52,5 @@ def batch_norm(b, layer, x):
 
 @exporter("Softmax")
 def softmax(b, layer, x):
+    """Softmax along the layer's axis."""
     return b.node("Softmax", x, axis=layer.dim)

@@ -15,6 +15,7 @@ def inner_product(b, layer, x):
 
 @exporter("Eltwise")
 def eltwise(b, layer, *bottoms):
+    """Max, or Mul or Add of one bottom after the other; coeff are float32 factors."""
     p = layer.param.eltwise_param
     if layer.operation == p.MAX:
         return b.node("Max", *bottoms)
@@ -28,6 +29,7 @@ def eltwise(b, layer, *bottoms):
 
 @exporter("Scale")
 def scale(b, layer, x, other=None):
+    """Mul, and Add of the bias, both with axes of size 1 behind their shape."""
     y = b.node("Mul", x, _spread(b, layer, x, 0, other))
     if layer.bias_term:
         y = b.node("Add", y, _spread(b, layer, x, len(layer.blobs) - 1))
@@ -36,6 +38,7 @@ def scale(b, layer, x, other=None):
 
 @exporter("Bias")
 def bias(b, layer, x, other=None):
+    """Add, of a bias with axes of size 1 behind its shape."""
     return b.node("Add", x, _spread(b, layer, x, 0, other))
 
 
@@ -48,12 +51,13 @@ def _spread(b, layer, x, index, other=None):
 
 @exporter("Parameter")
 def parameter(b, layer):
+    """The layer's blob as a float32 constant."""
     return b.blob(layer, 0)
 
 
 @exporter("DummyData")
 def dummy_data(b, layer):
-    """Tops with a constant filler; others are random and cannot be exported."""
+    """Tops with a constant filler as constants; a NetError where one is random."""
     if any(kept is None for kept in layer.kept):
         layer.fail("type 'DummyData' cannot be exported to ONNX where a filler is random")
     return [b.constant(kept.numpy()) for kept in layer.kept]

@@ -10,6 +10,7 @@ _TINY = float(np.finfo(np.float32).tiny)
 
 @exporter("Pooling")
 def pooling(b, layer, x):
+    """MaxPool or AveragePool over (N, C, H, W), rounded up as Caffe rounds; STOCHASTIC as it is in TEST."""
     return _pool(b, layer, x, b.tops)
 
 

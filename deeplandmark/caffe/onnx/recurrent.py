@@ -7,6 +7,7 @@ from deeplandmark.caffe.onnx.registry import exporter
 
 @exporter("LSTM")
 def lstm(b, layer, x, cont, *others):
+    """T steps of gates (1, N, 4D) in the order i f o g, written out one behind the other."""
     def step(row, go_on, states, weights):
         h, c = states
         gates = b.node("Add", row, b.node("MatMul", b.node("Mul", h, go_on), weights[0]))
@@ -17,6 +18,7 @@ def lstm(b, layer, x, cont, *others):
 
 @exporter("RNN")
 def rnn(b, layer, x, cont, *others):
+    """T steps of h (1, N, D), written out one behind the other."""
     bias = b.blob(layer, len(layer.blobs) - 1)
 
     def step(row, go_on, states, weights):
@@ -28,6 +30,7 @@ def rnn(b, layer, x, cont, *others):
 
 @exporter("LSTMUnit")
 def lstm_unit(b, layer, c, gates, cont):
+    """The next c and h (1, N, D) of c, gates (1, N, 4D) and cont (1, N)."""
     return _cell(b, c, gates, b.reshape(cont, (*cont.shape, 1)))
 
 

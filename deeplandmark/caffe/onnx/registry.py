@@ -18,7 +18,10 @@ def exporter(*type_names):
 
 
 def exported_types():
-    """Names of the layer types that can be exported, sorted; data layers besides become inputs of the model."""
+    """Names of the layer types that can be exported, a sorted list of str.
+
+    Data layers besides become inputs of the model.
+    """
     return sorted(_EXPORTERS)
 
 

@@ -9,11 +9,13 @@ from deeplandmark.caffe.onnx.registry import exporter
 
 @exporter("Flatten", "Reshape")
 def reshape(b, layer, x):
+    """Reshape to the shape of the top."""
     return b.reshape(x, b.tops[0])
 
 
 @exporter("Concat")
 def concat(b, layer, *bottoms):
+    """Concat along the layer's axis."""
     return b.node("Concat", *bottoms, axis=layer.dim)
 
 
@@ -46,6 +48,7 @@ def crop(b, layer, x, size):
 
 @exporter("Tile")
 def tile(b, layer, x):
+    """Tile: `tiles` times along the layer's axis."""
     repeats = np.ones(len(x.shape), np.int64)
     repeats[layer.dim] = layer.tiles
     return b.node("Tile", x, b.constant(repeats))
@@ -59,4 +62,5 @@ def split(b, layer, x):
 
 @exporter("Silence")
 def silence(b, layer, *bottoms):
+    """No node and no top, an empty list."""
     return []

@@ -13,32 +13,32 @@ __all__ = ["AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "Monitor", "Nesterov
 
 
 class SGDSolver(Solver):
-    """Stochastic gradient descent with momentum."""
+    """Stochastic gradient descent with momentum (sgd_solver.cpp); the rule is updates.SGD."""
     rule = updates.SGD
 
 
 class NesterovSolver(Solver):
-    """Nesterov's accelerated gradient."""
+    """Nesterov's accelerated gradient (nesterov_solver.cpp); the rule is updates.Nesterov."""
     rule = updates.Nesterov
 
 
 class AdaGradSolver(Solver):
-    """AdaGrad: the rate shrinks with the sum of squared gradients."""
+    """AdaGrad: the rate shrinks with the sum of squared gradients (adagrad_solver.cpp); the rule is updates.AdaGrad."""
     rule = updates.AdaGrad
 
 
 class RMSPropSolver(Solver):
-    """RMSProp: the rate shrinks with a running mean of squared gradients."""
+    """RMSProp: the rate shrinks with a running mean of squared gradients (rmsprop_solver.cpp); updates.RMSProp."""
     rule = updates.RMSProp
 
 
 class AdaDeltaSolver(Solver):
-    """AdaDelta: steps in the proportion of past steps to past gradients."""
+    """AdaDelta: steps in the proportion of past steps to past gradients (adadelta_solver.cpp); updates.AdaDelta."""
     rule = updates.AdaDelta
 
 
 class AdamSolver(Solver):
-    """Adam: running means of gradients and of their squares."""
+    """Adam: running means of gradients and of their squares (adam_solver.cpp); the rule is updates.Adam."""
     rule = updates.Adam
 
 
@@ -47,5 +47,17 @@ _SOLVERS = {cls.rule.type: cls for cls in (SGDSolver, NesterovSolver, AdaGradSol
 
 
 def get_solver(param: Definition, **options: Any) -> Solver:
-    """Solver of the `type` that a solver file (or SolverParameter) names; options as those of Solver."""
+    """The solver of the `type` that a solver file (or SolverParameter) names, as pycaffe's get_solver.
+
+    Parameters
+    ----------
+    param : path, prototxt text or SolverParameter
+    **options
+        `device` and `log`, as of Solver.
+
+    Raises
+    ------
+    CaffeError
+        For a definition that cannot be used, or whose nets cannot.
+    """
     return _SOLVERS[solver_parameter.read(param).type](param, **options)

@@ -50,15 +50,19 @@ class SolverGroup:
 
     @property
     def active(self):
-        """Solvers that are still training."""
+        """The Solvers that are still training, a list."""
         return [solver for solver in self.solvers if solver not in self.failures and not solver.stop_requested]
 
     @property
     def iter(self):
+        """Updates done so far, an int."""
         return max((solver.iter for solver in self.active), default=self.solvers[0].iter)
 
     def solve(self):
-        """Train all to max_iter, with snapshot, display and test at the end as `Solver.solve`."""
+        """Trains all to max_iter, with snapshot, display and test at the end as `Solver.solve`.
+
+        A solver whose loss is not finite leaves the group, its NotFiniteError in `failures`.
+        """
         for solver in self.solvers:
             solver.begin_solving()
         while self.active and self.iter < self.param.max_iter:
@@ -87,7 +91,7 @@ class SolverGroup:
                 solver.snapshot()
 
     def train_step(self, rate):
-        """One update of all nets at a learning rate. Returns the losses before it, tensor (G,)."""
+        """One update of all nets at a learning rate (float). Returns the losses before it, a tensor (G,)."""
         self.stack.clear_param_diffs()
         losses = self.stack.forward_backward()
         for _ in range(self.param.iter_size - 1):

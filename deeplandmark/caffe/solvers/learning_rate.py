@@ -60,7 +60,7 @@ _NEEDS_GAMMA = ("step", "exp", "inv", "multistep", "sigmoid")
 
 
 def check_policy(param):
-    """Raise SolverError when a SolverParameter's lr_policy is unknown or lacks what its formula needs."""
+    """A SolverError when a SolverParameter's lr_policy is unknown or lacks what its formula needs."""
     if param.lr_policy not in POLICIES:
         raise SolverError(f"unknown lr_policy {param.lr_policy!r} (known: {', '.join(POLICIES)})")
     if param.lr_policy in _NEEDS_STEPSIZE and param.stepsize <= 0:
@@ -72,9 +72,9 @@ def check_policy(param):
 
 
 def current_step(param, iter, step):
-    """`current_step` at `iter`, given its value before: the exponent of gamma in `step` and `multistep`.
+    """`current_step` (int) at `iter`, given its value before: the exponent of gamma in `step` and `multistep`.
 
-    `multistep` waits for one stepvalue after the other, as Caffe does, so their order matters.
+    `multistep` waits for one stepvalue after the other, as Caffe does, so their order matters (sgd_solver.cpp).
     """
     if param.lr_policy == "step":
         return iter // param.stepsize

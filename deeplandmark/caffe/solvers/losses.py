@@ -11,7 +11,7 @@ CHECK_EVERY = 20  # iterations between two looks at losses that are still tensor
 
 
 class NotFiniteError(SolverError):
-    """A training loss that is not finite: `iter` and `loss` say which."""
+    """A training loss that is not finite, a SolverError: `iter` (int) and `loss` (float) say which."""
 
     def __init__(self, iter, loss):
         super().__init__(f"iteration {iter}: the training loss is {loss:g}"
@@ -27,12 +27,16 @@ class LossWindow:
         self._unchecked = []
 
     def restart(self):
-        """Forget the losses so far: Caffe smooths anew whenever it begins to step."""
+        """Forgets the losses so far: Caffe smooths anew whenever it begins to step. NotFiniteError as of `check`."""
         self.check()
         self._recent.clear()
 
     def add(self, iter, loss):
-        """Take the loss of iteration `iter`. NotFiniteError as soon as one is found that is not finite."""
+        """Takes the loss (float, or tensor of one value) of iteration `iter`.
+
+        NotFiniteError as soon as one is found that is not finite: at once for a float, for tensors every CHECK_EVERY
+        losses.
+        """
         self._recent.append(loss)
         self._unchecked.append((iter, loss))
         if not isinstance(loss, torch.Tensor) or len(self._unchecked) >= CHECK_EVERY:
@@ -44,7 +48,7 @@ class LossWindow:
         return sum(float(loss) for loss in self._recent) / max(1, len(self._recent))
 
     def check(self):
-        """Raise NotFiniteError naming the first iteration whose loss is not finite."""
+        """NotFiniteError for the first iteration whose loss is not finite."""
         unchecked, self._unchecked = self._unchecked, []
         for iter, loss in unchecked:
             if not math.isfinite(loss):

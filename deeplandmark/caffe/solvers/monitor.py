@@ -2,14 +2,16 @@
 
 
 class Monitor:
-    """Override what is of interest; each method may call `solver.stop()` or raise.
+    """Looks on at a Solver: override what is of interest; each method may call `solver.stop()` or raise.
 
     A run stopped early snapshots as Caffe does at a stop, and `solve()` returns.
     """
 
     def on_iteration(self, solver, iter, loss):
-        """After the update of iteration `iter`. `loss` is a float or a tensor of one value, as the net gives it;
-        turning a tensor into a number waits for the device."""
+        """After the update of iteration `iter`; `loss` is a float or a tensor of one value, as the net gives it.
+
+        Turning a tensor into a number waits for the device.
+        """
 
     def on_display(self, solver, iter, loss):
         """At every `display` iterations; `loss` (float) is smoothed over average_loss."""
@@ -18,4 +20,4 @@ class Monitor:
         """After a test net ran; `outputs` maps each of its outputs to the mean array over test_iter batches."""
 
     def on_snapshot(self, solver, iter, state_path):
-        """After a snapshot was written."""
+        """After a snapshot was written; `state_path` (str) is its solverstate."""

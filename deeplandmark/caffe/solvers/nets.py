@@ -7,14 +7,20 @@ from deeplandmark.caffe.proto import caffe_pb2
 
 
 def train_net(param, device, log):
-    """Net in phase TRAIN from whichever of net, net_param, train_net, train_net_param is given, weights loaded."""
+    """The Net in phase TRAIN of a SolverParameter, weights loaded (solver.cpp, InitTrainNet).
+
+    It comes from whichever of net, net_param, train_net, train_net_param is given.
+    """
     field = next(f for f in ("train_net_param", "train_net", "net_param", "net") if param.HasField(f))
     log.info("solver.cpp:102", _creating("training net", field, param))
     return _build(getattr(param, field), caffe_pb2.TRAIN, param.train_state, param, device, log)
 
 
 def test_nets(param, device, log):
-    """Nets in phase TEST, one for each test_iter: test_net_param first, then test_net, then the train net's source."""
+    """The Nets in phase TEST, one for each test_iter (solver.cpp, InitTestNets).
+
+    test_net_param come first, then test_net, then the train net's source.
+    """
     sources = [("test_net_param", source) for source in param.test_net_param]
     sources += [("test_net file", source) for source in param.test_net]
     generic = ("net_param", param.net_param) if param.HasField("net_param") else ("net file", param.net)

@@ -9,9 +9,10 @@ from deeplandmark.caffe.logs.log import loss_note
 
 
 class Stopwatch:
-    """Iterations a second since the last display."""
+    """Iterations a second since the last display; `restart` comes first."""
 
     def restart(self, iter):
+        """Begins to measure at iteration `iter` (int)."""
         self._iter, self._start = iter, time.monotonic()
 
     def lap(self, iter):
@@ -25,7 +26,14 @@ class Stopwatch:
 def log_display(log, solver, loss, outputs=None):
     """`Iteration 10 (833.333 iter/s, 0.012s/10 iters), loss = 0.0997` and the outputs of the training net.
 
-    `outputs`: their values by name, where they are not in the net's blobs.
+    Parameters
+    ----------
+    log : Log
+    solver : Solver
+    loss : float
+        Smoothed over average_loss.
+    outputs : dict of str to tensor or array, optional
+        Where they are not in the net's blobs.
     """
     rate, seconds = solver.stopwatch.lap(solver.iter)
     log.info("solver.cpp:239", f"Iteration {solver.iter} ({rate:g} iter/s, {seconds:g}s/{solver.param.display} iters),"
@@ -35,7 +43,10 @@ def log_display(log, solver, loss, outputs=None):
 
 
 def log_test(log, net, means):
-    """`Test net output #0: loss = ...`: `means` maps each output to its mean over the test batches."""
+    """`Test net output #0: loss = ...` for each output of a Net.
+
+    `means` (dict of str to array) has their means over the test batches.
+    """
     _log_outputs(log, "solver.cpp:414", "Test", net, means)
 
 

@@ -2,7 +2,7 @@
 
 import signal
 
-from deeplandmark.caffe.solvers.solver import SNAPSHOT, STOP
+from deeplandmark.caffe.solvers.callbacks import SNAPSHOT, STOP
 
 EFFECTS = {"snapshot": SNAPSHOT, "stop": STOP, "none": None}
 

@@ -23,7 +23,19 @@ _STATE_NAME = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")
 
 @dataclass
 class SolverSnapshot:
-    """What a solverstate holds: updates done, the model's path, lr_policy's current_step, history arrays."""
+    """What a solverstate holds (SolverState in caffe.proto).
+
+    Attributes
+    ----------
+    iter : int
+        Updates done.
+    learned_net : str
+        Path of the model.
+    current_step : int
+        Of lr_policy step and multistep.
+    history : list of float32 arrays
+        In the order of the update rule's `history`.
+    """
 
     iter: int
     learned_net: str
@@ -32,13 +44,13 @@ class SolverSnapshot:
 
 
 def snapshot_paths(prefix, iter, hdf5=False):
-    """(model, state) paths of a snapshot taken after `iter` updates."""
+    """(model, state) paths, str, of a snapshot taken after `iter` updates."""
     suffix = ".h5" if hdf5 else ""
     return f"{prefix}_iter_{iter}.caffemodel{suffix}", f"{prefix}_iter_{iter}.solverstate{suffix}"
 
 
 def write_state(path, state):
-    """Write a SolverSnapshot atomically, as HDF5 where the path ends in `.h5`, as binary proto otherwise."""
+    """Writes a SolverSnapshot, whole or not at all, as HDF5 where the path ends in `.h5`, as binary proto otherwise."""
     if path.endswith(".h5"):
         with WholeFile(path) as temporary:
             _write_hdf5(temporary, state)
@@ -60,7 +72,7 @@ def read_state(path):
 
 
 def model_of(state_path, state):
-    """Path of the model that a SolverSnapshot names, relative to the working directory as in Caffe.
+    """Path (str) of the model that a SolverSnapshot names, relative to the working directory as in Caffe.
 
     Where that is missing (a folder was moved, or another working directory), the file of that name beside the
     solverstate is taken. None when there is neither.
@@ -70,7 +82,7 @@ def model_of(state_path, state):
 
 
 def latest_snapshot(prefix):
-    """Path of the newest solverstate of a prefix whose model is there and which can be read; None without one."""
+    """Path (str) of the newest solverstate of a prefix whose model is there and which can be read; None without one."""
     return next((path for _, path in snapshots(prefix) if _is_complete(path)), None)
 
 
@@ -129,7 +141,7 @@ def _read_hdf5(path):
 
 
 def check_history(state_path, state, history):
-    """Raise SolverError unless a SolverSnapshot's history fits the solver's list of history tensors."""
+    """A SolverError unless a SolverSnapshot's history fits the solver's list of history tensors."""
     if len(state.history) != len(history):
         raise SolverError(f"{state_path}: {len(state.history)} history blobs, the solver has {len(history)}"
                           " (another net or another solver type?)")

@@ -10,6 +10,7 @@ from deeplandmark.caffe.errors import FileFormatError, SolverError
 from deeplandmark.caffe.files.prototxt import Definition
 from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.solvers import nets, solver_parameter, updates
+from deeplandmark.caffe.solvers.callbacks import CallbackMethods
 from deeplandmark.caffe.solvers.learning_rate import current_step, learning_rate
 from deeplandmark.caffe.solvers.losses import LossWindow, NotFiniteError
 from deeplandmark.caffe.solvers.report import Stopwatch, log_display, log_test
@@ -22,10 +23,8 @@ from deeplandmark.caffe.solvers.snapshot import (
     write_state,
 )
 
-SNAPSHOT, STOP = "snapshot", "stop"  # what an action function may ask for
 
-
-class Solver:
+class Solver(CallbackMethods):
     """Trains the net that a solver prototxt names.
 
     Parameters
@@ -72,13 +71,24 @@ class Solver:
     # ------------------------------------------------------------------ training
 
     def solve(self, resume_file: str | None = None) -> None:
-        """Train until max_iter, from a solverstate if one is given; snapshot, display and test at the end."""
+        """Trains until max_iter; snapshot, display and test at the end (solver.cpp, Solve).
+
+        Parameters
+        ----------
+        resume_file : path, optional
+            A solverstate to go on from.
+
+        Raises
+        ------
+        SolverError
+            When the loss is not finite, or the solverstate does not fit.
+        """
         self.begin_solving(resume_file)
         self.step(self.param.max_iter - self.iter)
         self.finish_solving()
 
     def begin_solving(self, resume_file=None):
-        """What `solve` does before its first step."""
+        """What `solve` does before its first step; errors as of `restore`."""
         self.log.info("solver.cpp:289", f"Solving {self.net.graph.name}")
         self.log.info("solver.cpp:290", f"Learning Rate Policy: {self.param.lr_policy}")
         if resume_file:
@@ -88,7 +98,7 @@ class Solver:
         self.stopwatch.restart(self.iter)
 
     def finish_solving(self):
-        """What `solve` does after its last step: snapshot, display and test."""
+        """What `solve` does after its last step: snapshot, display, test. SolverError when the loss is not finite."""
         if self._is_final_snapshot_due():
             self.snapshot()
         if self.stop_requested:
@@ -102,7 +112,10 @@ class Solver:
         self.log.info("solver.cpp:332", "Optimization Done.")
 
     def step(self, iters: int) -> None:
-        """Do `iters` updates, with the tests, displays and snapshots that fall due."""
+        """Does `iters` updates, with the tests, displays and snapshots that fall due (solver.cpp, Step).
+
+        A NotFiniteError (SolverError) when the loss is not finite.
+        """
         try:
             self._step(self.iter + iters)
         except NotFiniteError as error:
@@ -139,7 +152,7 @@ class Solver:
             self.update.show_updates()                           # pycaffe's scripts find the update in the diffs
 
     def apply_update(self):
-        """Turn the accumulated diffs into new weights at the learning rate of this iteration."""
+        """Turns the accumulated diffs into new weights at this iteration's rate (sgd_solver.cpp, ApplyUpdate)."""
         step = current_step(self.param, self.iter, self._current_step)
         if self.param.lr_policy == "multistep" and step != self._current_step:
             self.log.info("sgd_solver.cpp:50", f"MultiStep Status: Iteration {self.iter}, step = {step}")
@@ -149,7 +162,7 @@ class Solver:
         self.update.apply(rate, self.iter)
 
     def log_rate(self, rate):
-        """The learning rate of this iteration, where a display is due."""
+        """Logs the learning rate (float) of this iteration, where a display is due."""
         if is_due(self.iter, self.param.display):
             self.log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {rate:g}")
 
@@ -162,12 +175,12 @@ class Solver:
         return loss / iter_size if iter_size > 1 else loss
 
     def take_loss(self, iter, loss):
-        """A loss that a SolverGroup computed for this solver. NotFiniteError when it is not finite."""
+        """Takes a loss that a SolverGroup computed for this solver; NotFiniteError when it is not finite."""
         self._losses.add(iter, loss)
         self._tell("on_iteration", iter, loss)
 
     def display(self, outputs=None):
-        """Log the smoothed loss, the outputs of the training net (its blobs, unless given)."""
+        """Logs the smoothed loss and the outputs of the training net: its blobs, or `outputs` (dict of tensors)."""
         loss = self._losses.mean()
         log_display(self.log, self, loss, outputs)
         self._tell("on_display", self.iter, loss)
@@ -175,7 +188,7 @@ class Solver:
     # ------------------------------------------------------------------ testing
 
     def test_all(self):
-        """Run every test net for its test_iter batches. A requested stop ends it early."""
+        """Runs every test net for its test_iter batches (solver.cpp, TestAll); a requested stop ends it early."""
         for i, net in enumerate(self.test_nets):
             if self.stop_requested:
                 break
@@ -201,14 +214,18 @@ class Solver:
         self._tell("on_test", self.iter, index, means)
 
     def is_test_due(self):
+        """Whether (bool) this iteration begins with a test."""
         return is_due(self.iter, self.param.test_interval) and (self.iter > 0 or self.param.test_initialization)
 
     # ------------------------------------------------------------------ snapshots
 
     def snapshot(self):
-        """Write model and solver state for the present iteration; returns the path of the solverstate.
+        """Writes model and solver state for the present iteration; returns the path (str) of the solverstate.
 
-        SolverError, and no file, when the weights are not finite.
+        Raises
+        ------
+        SolverError
+            And no file is written, when the weights are not finite.
         """
         self._losses.check()
         if not all(bool(torch.isfinite(p).all()) for p in self.net.learnable_params):
@@ -231,9 +248,16 @@ class Solver:
         return p.snapshot_after_train and bool(p.snapshot_prefix) and not is_due(self.iter, p.snapshot)
 
     def restore(self, state_file: str) -> None:
-        """Take up weights, history and iteration of a solverstate, ours or Caffe's.
+        """Takes up weights, history and iteration of a solverstate, ours or Caffe's.
 
         Data layers are not in it: HDF5Data starts again at row 0, as in Caffe.
+
+        Raises
+        ------
+        FileFormatError
+            When the solverstate or its model cannot be read.
+        SolverError
+            When its history is that of another net or solver type.
         """
         state_file = os.fspath(state_file)
         state = read_state(state_file)
@@ -250,42 +274,8 @@ class Solver:
         self.iter, self._current_step = state.iter, state.current_step
 
     def share_weights(self, net):
-        """pycaffe's: another net uses the values of the training net's parameters, in layers of the same name."""
+        """pycaffe's: another Net uses the values of the training net's parameters, in layers of the same name."""
         net.share_with(self.net)
-
-    # ------------------------------------------------------------------ watching and stopping
-
-    def add_callback(self, on_start, on_gradients_ready=None):
-        """pycaffe's: call `on_start()` before each forward, `on_gradients_ready()` before each update."""
-        self._callbacks.append({"on_start": on_start, "on_gradients_ready": on_gradients_ready})
-
-    def add_monitor(self, monitor):
-        """Let a Monitor watch losses, tests and snapshots."""
-        self._monitors.append(monitor)
-
-    def stop(self) -> None:
-        """End the run after the present iteration (or before its update, when called from a test)."""
-        self.stop_requested = True
-
-    def set_action_function(self, function):
-        """`function()` is asked between iterations and between test batches: SNAPSHOT, STOP or None."""
-        self._requested_action = function
-
-    def _act_on_requests(self):
-        while (action := self._requested_action()) is not None:
-            if action == SNAPSHOT:
-                self.snapshot()
-            elif action == STOP:
-                self.stop_requested = True
-
-    def _call(self, name):
-        for callback in self._callbacks:
-            if callback[name]:
-                callback[name]()
-
-    def _tell(self, event, *arguments):
-        for monitor in self._monitors:
-            getattr(monitor, event)(self, *arguments)
 
     def _update_rule(self):
         rule = self.rule or updates.RULES[self.param.type]
@@ -295,4 +285,5 @@ class Solver:
 
 
 def is_due(iter, interval):
+    """Whether iteration `iter` is a multiple of `interval`; an interval of 0 is never due."""
     return interval > 0 and iter % interval == 0

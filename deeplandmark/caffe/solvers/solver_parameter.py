@@ -11,7 +11,7 @@ _TRAIN_NET_FIELDS = ("net", "net_param", "train_net", "train_net_param")
 
 
 def read(source):
-    """SolverParameter ready for use, from a solver file or from a message (which stays as it is).
+    """The SolverParameter ready for use, from a solver file or from a message (which stays as it is).
 
     Raises
     ------

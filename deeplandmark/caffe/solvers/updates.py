@@ -53,11 +53,11 @@ class SGD:
         self.history = [blob for moment in self._moments for blob in self._blobs(moment)]
 
     def check(self, param):
-        """Raise SolverError when a field of the SolverParameter does not suit the rule."""
+        """A SolverError when a field of the SolverParameter does not suit the rule."""
 
     @torch.no_grad()
     def apply(self, rate, iter):
-        """Do the update that takes `iter` to `iter + 1` at learning rate `rate`."""
+        """Does the update that takes `iter` to `iter + 1` at learning rate `rate` (sgd_solver.cpp, ApplyUpdate)."""
         if not self.params:
             return
         diff = flatten(self._diffs())
@@ -70,13 +70,22 @@ class SGD:
 
     @torch.no_grad()
     def show_updates(self):
-        """Writes the last update into the parameters' diffs, where Caffe computes it in the first place."""
+        """Writes the last update into the parameters' diffs (.grad), where Caffe computes it in the first place."""
         if self._last is not None:
             for parameter, update in zip(self.params, self._blobs(self._last)):
                 parameter.grad.copy_(update)
 
     def compute(self, diff, rate, iter):
-        """Vector to be subtracted from the weights, given the vector of diffs, which may be overwritten."""
+        """What is subtracted from the weights, a flat tensor of all blobs (sgd_solver.cpp, ComputeUpdateValue).
+
+        Parameters
+        ----------
+        diff : tensor
+            Flat, of all blobs, clipped and regularised; may be overwritten.
+        rate : float
+        iter : int
+            Updates done so far.
+        """
         history, = self._moments
         return history.mul_(self.param.momentum).addcmul_(diff, self._lr_mult, value=rate)
 

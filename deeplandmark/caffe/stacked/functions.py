@@ -138,7 +138,7 @@ def _as_volume(x):
 
 
 class Tanh(torch.autograd.Function):
-    """tanh x = 2 sigmoid(2x) - 1, which on the CPU takes half the time of torch.tanh."""
+    """tanh x = 2 sigmoid(2x) - 1 of any shape, float32 or bfloat16: on the CPU it takes half the time of torch.tanh."""
 
     @staticmethod
     def forward(ctx, x):

@@ -51,9 +51,11 @@ class StackedNets:
 
     @property
     def refusal(self):
+        """Why passes are not replayed although they were to be recorded, a str; None where they are, or need not be."""
         return getattr(self._pass, "refusal", None)
 
     def clear_param_diffs(self):
+        """Sets the diffs of all parameters, and so those of the nets, to 0."""
         torch._foreach_zero_(self._grads)
 
     def forward_backward(self):
@@ -75,7 +77,7 @@ class StackedNets:
         return total.detach()
 
     def read_data(self):
-        """What the data layers give next, as lists of stacked blobs."""
+        """What the data layers give next, as lists of stacked tensors (G, ..., N), one list a layer."""
         return [run([]) for run, _ in self._sources]
 
     def outputs_of(self, index):

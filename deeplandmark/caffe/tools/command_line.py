@@ -37,7 +37,10 @@ _EXAMPLES = """examples:
 
 
 def main(arguments=None):
-    """Run the verb or tool named first; returns the exit status. An error is one line on standard error, status 1."""
+    """Run the verb or tool named first; returns the exit status.
+
+    An error is one line on standard error and status 1.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments and arguments[0] in TOOLS:
         name = arguments[0]
@@ -71,7 +74,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def program_parser():
-    """The flags of `caffe`; each may be spelled `-flag value`, `-flag=value`, `--flag value` or `--flag=value`."""
+    """The ArgumentParser of the flags of `caffe` (tools/caffe.cpp).
+
+    Each may be spelled `-flag value`, `-flag=value`, `--flag value` or `--flag=value`.
+    """
     parser = _Parser(prog="deeplandmark caffe", allow_abbrev=False, usage="%(prog)s verb [flags], or tool ...",
                      formatter_class=argparse.RawDescriptionHelpFormatter, description=_verbs_and_tools(),
                      epilog=_EXAMPLES)
