@@ -1,11 +1,14 @@
-"""The One-Euro filter: a low-pass that opens with speed, so that a still face does not tremble and a moving one does
-not lag (Casiez, Roussel, Vogel: 1 Euro Filter, CHI 2012)."""
+"""The One-Euro filter: a low-pass that opens with speed (Casiez, Roussel, Vogel: 1 Euro Filter, CHI 2012).
+
+So a still face does not tremble and a moving one does not lag.
+"""
 
 import numpy as np
 
 
 class OneEuroFilter:
-    """
+    """Filters a sequence of points (k, 2), one call a frame.
+
     Parameters
     ----------
     rate : float

@@ -15,8 +15,24 @@ _LONGEST = 255          # bytes of a name
 
 
 def rows_to(name, layout, points, resume=False):
-    """What takes the rows that a command is told to write to `name`: - is stdout, a device or a pipe gets them as they
-    come, and a file has them in the end."""
+    """What takes the rows that a command is told to write to `name`, a RowFile or a RowStream.
+
+    - is stdout, a device or a pipe gets rows as they come, and a file has them in the end.
+
+    Parameters
+    ----------
+    name : str
+    layout : Layout
+    points : int
+        Points of a face.
+    resume : bool
+        Go on with what an earlier run has left; files only.
+
+    Raises
+    ------
+    OSError
+        When nothing can be written there.
+    """
     if name == "-":
         return RowStream(layout, points)
     if target_of(name) is not None:
@@ -25,14 +41,16 @@ def rows_to(name, layout, points, resume=False):
 
 
 def can_go_on(name):
-    """Whether rows written to `name` are there for --resume: they are in a file alone."""
+    """Whether (bool) rows written to `name` are there for --resume: they are in a file alone."""
     return name != "-" and target_of(name) is not None
 
 
 class RowFile:
-    """Rows go to FILE.part, and each finished picture, with the length of FILE.part by then, to FILE.part.done;
-    `finish` makes FILE of the first. Rows alone would not do: a picture without a face leaves none. Both lie beside the
-    file, where a link leads; a name too long for the endings is replaced by its hash.
+    """Rows in a file that appears when it is whole, and that a stopped run can go on with.
+
+    Rows go to FILE.part, and each finished picture, with the length of FILE.part by then, to FILE.part.done; `finish`
+    makes FILE of the first. Rows alone would not do: a picture without a face leaves none. Both lie beside the file,
+    where a link leads; a name too long for the endings is replaced by its hash.
 
     Parameters
     ----------
@@ -58,10 +76,11 @@ class RowFile:
             self._rows.write(self._header.encode("utf-8", "surrogateescape"))
 
     def is_done(self, picture):
+        """Whether (bool) an earlier run has finished the picture, a path as it was written."""
         return hash(picture) in self._done
 
     def write(self, located, frame=None):
-        """All rows of a picture, or of a frame of a video; see `end`."""
+        """Writes all rows of a Located: of a picture, or of frame number `frame` (int) of a video, see `end`."""
         if self.is_done(located.path):
             return
         self._rows.write(self._layout.rows(located, frame).encode("utf-8", "surrogateescape"))
@@ -69,19 +88,19 @@ class RowFile:
             self.end(located.path)
 
     def end(self, picture):
-        """The picture or video is finished: what comes later does not touch its rows."""
+        """The picture or video (its path) is finished: what comes later does not touch its rows."""
         self._rows.flush()
         self._journal.write(json.dumps([self._rows.tell(), picture]) + "\n")  # after the rows: those are whole
         self._journal.flush()
 
     def finish(self):
-        """Everything was worked through: the file appears."""
+        """Everything was worked through: the file appears under its name. An OSError where it cannot."""
         self._close_both()
         put_in_place(self._part, self.path)
         self._journal_path.unlink()
 
     def close(self):
-        """Leaves what there is for --resume; nothing when no picture was finished. Does nothing after `finish`."""
+        """Leaves FILE.part for --resume; nothing when no picture was finished. Does nothing after `finish`."""
         if self._rows.closed:
             return
         is_empty = not self._journal.tell()
@@ -117,8 +136,10 @@ class RowFile:
 
 @contextmanager
 def finished(row_files):
-    """A list of them, which are all finished at the end, or closed when something goes wrong: also while an iterable
-    opens them, or in finishing one."""
+    """A context with the list of `row_files` (an iterable that may open them one by one).
+
+    All are finished at the end, or closed when something goes wrong, also in opening or in finishing one.
+    """
     with ExitStack() as stack:
         opened = []
         for rows in row_files:
@@ -130,26 +151,40 @@ def finished(row_files):
 
 
 class RowStream:
-    """Rows that are written as they come, to stdout or a stream that is closed at the end."""
+    """Rows that are written as they come, to stdout or a text stream that is closed at the end; methods as of RowFile.
+
+    Parameters
+    ----------
+    layout : Layout
+    points : int
+        Points of a face.
+    stream : text file, optional
+        By default stdout.
+    """
 
     def __init__(self, layout, points, stream=None):
         self._stream, self._layout = stream or sys.stdout, layout
         self._stream.write(layout.header(points))
 
     def is_done(self, picture):
+        """False: a stream has no earlier run."""
         return False
 
     def write(self, located, frame=None):
+        """Writes all rows of a Located: of a picture, or of frame number `frame` (int) of a video."""
         self._stream.write(self._layout.rows(located, frame))
         self._stream.flush()
 
     def end(self, picture):
+        """Nothing to do: the rows are out."""
         pass
 
     def finish(self):
+        """As `close`."""
         self.close()
 
     def close(self):
+        """Closes the stream, unless it is stdout."""
         if self._stream is not sys.stdout:
             self._stream.close()
 

@@ -10,14 +10,14 @@ import numpy as np
 
 
 class Layout(NamedTuple):
-    """How rows are written."""
+    """How rows are written and read: functions of their own for JSON lines and CSV."""
     header: Callable    # (points of a face) -> the first line, "" for none
     rows: Callable      # (Located, number of the frame or None) -> text, whole lines
     pictures: Callable  # (open text file) -> the picture of every row
 
 
 def json_rows(located, frame=None):
-    """The faces of a picture as text, one JSON object a line.
+    """The faces of a Located as a str, one JSON object a line.
 
     `{"picture": path, "box": [left, top, right, bottom], "points": [[x, y], ...], "confidence": [...], "score": number
     or null}`; a face of a video has `"frame": number` after `"picture"`. Pixels with two decimals.
@@ -32,7 +32,10 @@ def json_rows(located, frame=None):
 
 
 def csv_rows(located, frame=None):
-    """The same as CSV; `csv_header` says what the columns are."""
+    """The faces of a Located as CSV, a str of whole lines; pixels with two decimals.
+
+    `csv_header` says what the columns are.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for i in range(len(located.boxes)):
@@ -42,7 +45,10 @@ def csv_rows(located, frame=None):
 
 
 def csv_header(points):
-    """The first line: x and y of every point in order, then their confidences. `frame` is empty for pictures."""
+    """The first line (str): x and y of every one of `points` points in order, then their confidences.
+
+    `frame` is empty for pictures.
+    """
     places = [f"{axis}{i}" for i in range(1, points + 1) for axis in "xy"]
     columns = ["picture", "frame", "left", "top", "right", "bottom", *places,
                *(f"confidence{i}" for i in range(1, points + 1)), "score"]

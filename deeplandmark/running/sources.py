@@ -12,22 +12,23 @@ VIDEO_SUFFIXES = frozenset(".mp4 .m4v .avi .mov .mkv .webm .mpg .mpeg .wmv .flv 
 
 @dataclass(frozen=True)
 class Source:
-    """A file to look at, or what is wrong with a name (`problem`)."""
+    """A file to look at: its path, or what is wrong with a name (`problem`, a str)."""
     path: str
     problem: str = None
 
     @property
     def is_video(self):
+        """Whether (bool) its suffix is that of a video."""
         return Path(self.path).suffix.lower() in VIDEO_SUFFIXES
 
 
 def sources(names, leave_out=None):
-    """Every `Source` that the names stand for, one by one, in order; what several of them stand for comes once.
+    """Every Source that the names (list of str) stand for, one by one, in order.
 
-    A folder stands for the pictures in it and below it, by their suffix, sorted; the folder `leave_out`, where results
-    go, is not entered. A name with * ? [ that is no file is a glob (** goes through folders). A file that is named is
-    taken whatever its suffix. Nothing is opened. Held in memory are the names of one folder at a time, the matches of
-    one glob, and a hash of every path.
+    What several of them stand for comes once. A folder stands for the pictures in it and below it, by their suffix,
+    sorted; the folder `leave_out`, where results go, is not entered. A name with * ? [ that is no file is a glob (**
+    goes through folders). A file that is named is taken whatever its suffix. Nothing is opened. Held in memory are the
+    names of one folder at a time, the matches of one glob, and a hash of every path.
     """
     seen = set()  # hashes: a million paths would take ten times the memory
     for source in _named(names, leave_out):
@@ -47,8 +48,10 @@ def _named(names, leave_out):
 
 
 def common_folder(names):
-    """The folder that all names lie in: results of picture P go to P's path relative to it, so that two pictures of one
-    name in two folders stay apart."""
+    """The absolute path (str) of the folder that all names lie in, the fixed part of a glob.
+
+    Results of picture P go to P's path relative to it, so that two pictures of one name in two folders stay apart.
+    """
     parts = [re.split(r"[*?[]", name)[0] if _is_glob(name) else name for name in names]
     folders = [part if os.path.isdir(part) else os.path.dirname(part) for part in parts]
     return os.path.commonpath([os.path.abspath(folder) for folder in folders])

@@ -1,5 +1,7 @@
-"""Faces followed through a video: the points of one frame say where to look in the next, a detector is asked now and
-then."""
+"""Faces followed through a video.
+
+The points of one frame say where to look in the next, a detector is asked now and then.
+"""
 
 from dataclasses import dataclass
 
@@ -21,7 +23,7 @@ _THUMBNAIL = (32, 24)
 
 @dataclass
 class Track:
-    """A face that is being followed."""
+    """A face that is being followed from frame to frame; box and score as in Detections."""
     box: np.ndarray      # (4,) where to look in the next frame
     score: float         # of its last detection
     smooth: OneEuroFilter
@@ -30,11 +32,13 @@ class Track:
 
     @property
     def is_lost(self):
+        """Whether (bool) too many detections in a row have not seen the face."""
         return self.misses > min(MISSES, self.seen - 1)
 
 
 class FaceTracker:
-    """
+    """Follows faces through the frames of one video.
+
     Parameters
     ----------
     finder : FaceFinder

@@ -13,12 +13,20 @@ USUAL_RATE = 25.0  # frames a second, where a file or camera does not say
 
 
 class VideoReader:
-    """
+    """Frames of a video file or a camera, by iterating; close it afterwards.
+
     Parameters
     ----------
     source : path of a file, or the number of a camera
     every : int
         Only each such frame, from the first.
+
+    Attributes
+    ----------
+    rate : float
+        Frames a second that come out.
+    count : int or None
+        Frames that come out, as the file says; None for a camera.
 
     Raises
     ------
@@ -56,17 +64,31 @@ class VideoReader:
         return self._capture.read()[1]
 
     def close(self):
+        """Lets go of the file or the camera."""
         self._capture.release()
 
 
 class VideoWriter:
-    """An .mp4 that appears under its name when `finish` is called, and not at all when `drop` is."""
+    """An .mp4 that appears under its name when `finish` is called, and not at all when `drop` is.
+
+    Parameters
+    ----------
+    path : where the video ends up; its folder is made
+    rate : float
+        Frames a second.
+    """
 
     def __init__(self, path, rate):
         self.path, self._rate, self._whole, self._writer = Path(path), rate, None, None
 
     def write(self, image):
-        """The next frame; all have the size of the first. Raises OSError when nothing can be written there."""
+        """The next frame, uint8 (h, w, 3) blue green red; all have the size of the first.
+
+        Raises
+        ------
+        OSError
+            When nothing can be written there.
+        """
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._whole = WholeFile(self.path, suffix=".mp4")
@@ -77,30 +99,36 @@ class VideoWriter:
         self._writer.write(image)
 
     def finish(self):
+        """Ends the video; the file appears under its name, unless there was no frame. An OSError where it cannot."""
         if self._writer is not None:
             self._writer.release()
             self._whole.appear()
 
     def drop(self):
+        """Ends the video and leaves no file."""
         if self._writer is not None:
             self._writer.release()
             self._whole.drop()
 
 
 class Window:
-    """Shows frames; `closed` once the user pressed q or Escape. None of it where there is no screen."""
+    """Shows frames; `closed` (bool) once the user pressed q or Escape. None of it where there is no screen."""
 
     def __init__(self, title):
         self._title, self._there, self.closed = title, has_screen(), False
 
     def show(self, image):
+        """Shows a frame, uint8 (h, w, 3) blue green red."""
         if self._there:
             cv2.imshow(self._title, image)
             self.closed = cv2.waitKey(1) & 0xFF in (ord("q"), 27)
 
 
 def has_screen():
-    """Whether windows can be opened: OpenCV's headless build cannot, and its others abort without a display."""
+    """Whether (bool) windows can be opened.
+
+    OpenCV's headless build cannot, and its others abort without a display.
+    """
     gui = next((line for line in cv2.getBuildInformation().splitlines() if line.strip().startswith("GUI:")), "")
     if gui.split()[-1:] in ([], ["NONE"]):
         return False

@@ -9,7 +9,8 @@ from deeplandmark.work.progress import Progress
 
 
 class VideoRun:
-    """
+    """Works through videos and cameras, frame by frame.
+
     Parameters
     ----------
     finder : FaceFinder
@@ -24,10 +25,20 @@ class VideoRun:
         self.finder, self.rows, self.every, self.steady = finder, rows, every, steady
 
     def file(self, path, drawn, progress):
-        """Works through a video file; returns `Located` of the frame with most faces, or with what is wrong.
+        """Works through a video file.
 
-        drawn : path of the .mp4 to write, or None
-        progress : Progress of the whole run, above which the frames a second are said
+        Parameters
+        ----------
+        path : str
+        drawn : path or None
+            Of the .mp4 to write.
+        progress : Progress
+            Of the whole run, above which the frames a second are said.
+
+        Returns
+        -------
+        Located
+            Of the frame with most faces, or with what is wrong.
         """
         if self.finder.boxes is not None:
             return Located(path, problem=f"{path}: boxes are given for pictures, not for a video")
@@ -42,8 +53,24 @@ class VideoRun:
         return most
 
     def camera(self, number, drawn):
-        """Shows a camera's picture, where there is a screen, until Ctrl-C, q or Escape; returns the `Progress` of
-        frames. Raises PictureError when there is no such camera."""
+        """Shows a camera's picture, where there is a screen, until Ctrl-C, q or Escape.
+
+        Parameters
+        ----------
+        number : int
+        drawn : path or None
+            Of the .mp4 to write.
+
+        Returns
+        -------
+        Progress
+            Of the frames.
+
+        Raises
+        ------
+        PictureError
+            When there is no such camera.
+        """
         name, window = f"camera {number}", Window(f"camera {number}")
         reader = VideoReader(number, self.every)
         return self._frames(name, reader, drawn, window)[0]
