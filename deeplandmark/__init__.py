@@ -1,15 +1,17 @@
-"""Five facial points by the cascade of Sun, Wang and Tang (CVPR 2013): `from deeplandmark import Cascade`."""
+"""Facial points in pictures: `load` a model and `locate`; `Cascade` is that of Sun, Wang and Tang (CVPR 2013)."""
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = ["Cascade", "Faces", "__version__"]
+__all__ = ["Cascade", "Faces", "__version__", "load"]
 
 # Where each public name is: it is imported when it is asked for, and with it no more than it needs.
-_PLACES = {"Cascade": "deeplandmark.cascade.cascade", "Faces": "deeplandmark.faces.result"}
+_PLACES = {"Cascade": "deeplandmark.cascade.cascade", "Faces": "deeplandmark.faces.result",
+           "load": "deeplandmark.models"}
 
 if TYPE_CHECKING:                                                # what editors and type checkers see of them
     from deeplandmark.cascade.cascade import Cascade
     from deeplandmark.faces.result import Faces
+    from deeplandmark.models import load
 
     __version__: str
 else:

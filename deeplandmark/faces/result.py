@@ -62,7 +62,7 @@ class Faces:
     @overload
     def __getitem__(self: _Kind, index: slice | list | np.ndarray) -> _Kind: ...
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         """The `Face` of a whole number; the `Faces` of a slice, of a list of numbers or of a mask, bool (n,)."""
         if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
             return self._face(int(index))
@@ -71,7 +71,8 @@ class Faces:
         if not isinstance(index, (slice, np.ndarray)) or isinstance(index, np.ndarray) and index.ndim != 1:
             raise TypeError(f"faces are taken by a number, a slice, a list of numbers or a mask; found {index!r}")
         arrays: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return type(self)(**{name: None if array is None else array[index] for name, array in arrays.items()})
+        rows: dict[str, Any] = {name: None if array is None else array[index] for name, array in arrays.items()}
+        return type(self)(**rows)
 
     def _face(self, i: int) -> Face:
         return Face(self.points[i], self.confidence[i], self.boxes[i],

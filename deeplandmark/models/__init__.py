@@ -1,0 +1,133 @@
+"""Whatever system a model folder or an .onnx names: `deeplandmark.load`.
+
+A **system** finds the points of faces in a picture. There is no class to inherit from; it has what `System` below says:
+
+    points                  Points: the names of the k points, and what mirroring makes of them
+    box_kind                how the boxes that it wants frame a face: LIST_KIND of faces/box.py, which every detector
+                            gives, or a kind of its own
+    locate(image, boxes)    Faces: points (n, k, 2), confidence (n, k), boxes (n, 4) of n faces of a picture
+    predict(image, boxes)   just the points, float32 (n, k, 2), pixels
+    locate_many(pictures)   iterator of Faces, for an iterable of (path or picture, boxes), with the options jobs and
+                            errors: `faces.many_pictures.locate_in_order` does it
+    locate_group(pictures)  list of Faces, or errors, of some (picture, boxes), in the calling thread: all that
+                            `locate_many` and `deeplandmark detect` need
+
+`image` is anything of `faces.picture_input` (`grey_picture`, `colour_picture`), boxes go through
+`faces.box.face_boxes`.
+Several threads may use a system at once; it can be pickled, and used in a forked process. What only some systems have
+are options of these methods and attributes of their own: a cascade has `levels`, and its methods the option `level`.
+
+**A new system** is a room beside cascade/, with a class that has a `load(path, threads)`, and one line in SYSTEMS. Its
+model folder holds `model.json` with `"system": NAME` (a folder without it holds a cascade), its exported .onnx the
+metadata `system`.
+"""
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from deeplandmark.faces.points import Points
+from deeplandmark.faces.result import Faces
+from deeplandmark.models.onnx_metadata import metadata_of
+
+SYSTEM_FILE = "model.json"
+CASCADE = "cascade"
+
+
+class Place(NamedTuple):
+    """Where a system is, "module:name" each: it is imported when it is needed."""
+    load: str        # callable (path or None, threads=..., other options) -> System
+    export: str      # callable (model folder, .onnx to write, options that it has)
+
+
+SYSTEMS = {
+    CASCADE: Place("deeplandmark.cascade.cascade:Cascade.load", "deeplandmark.cascade.onnx:export_cascade"),
+}
+
+
+class System(Protocol):
+    """What every system has; see the head of this file."""
+    box_kind: str
+
+    @property
+    def points(self) -> Points: ...
+
+    def locate(self, image: Any, boxes: ArrayLike) -> Faces: ...
+
+    def predict(self, image: Any, boxes: ArrayLike) -> np.ndarray: ...
+
+    def locate_many(self, pictures: Iterable, *, jobs: int | None = None, errors: str = "raise") -> Iterator[Faces]: ...
+
+    def locate_group(self, pictures: list) -> list: ...
+
+
+def load(path: str | os.PathLike | None = None, threads: int = 1, **options: Any) -> System:
+    """The system of a model folder or an exported .onnx, ready to find points.
+
+    Parameters
+    ----------
+    path : path, optional
+        By default the published weights of the package: a `Cascade` of five points.
+    threads : int
+        Threads that one call may use, each for some of its faces.
+    options
+        What the system's own `load` takes besides: `backend` of `Cascade.load`.
+
+    Raises
+    ------
+    ValueError
+        If there is no model, or one of an unknown system, naming the file that is missing or wrong.
+    ImportError
+        If it needs a library that is not installed, naming the extra that brings it.
+    """
+    name = CASCADE if path is None else system_of(path)
+    return _resolved(SYSTEMS[name].load)(path, threads=threads, **options)
+
+
+def exporter_of(folder: str | os.PathLike) -> Callable:
+    """What writes the system of a model folder as .onnx: callable (folder, file, **options that the system has)."""
+    return _resolved(SYSTEMS[system_of(folder)].export)
+
+
+def system_of(path: str | os.PathLike) -> str:
+    """The name, of those in SYSTEMS, of the system that a model folder or an .onnx says it is; "cascade" where nothing
+    is said, and where nothing is, which the cascade's loader tells.
+
+    Raises ValueError for any other name, and for a model.json that cannot be read."""
+    path = Path(path)
+    marked = path / SYSTEM_FILE
+    if marked.is_file():
+        name, said_by = _system_in(marked), marked
+    else:
+        name, said_by = metadata_of(path).get("system", CASCADE) if path.is_file() else CASCADE, path
+    if name not in SYSTEMS:
+        raise ValueError(f"{said_by}: a model of the system {name!r}, which this version does not have "
+                         f"(it has {', '.join(SYSTEMS)})")
+    return name
+
+
+def _system_in(path):
+    try:
+        name = json.loads(path.read_bytes())["system"]
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    except (KeyError, TypeError, ValueError):
+        name = None
+    if not isinstance(name, str):
+        raise ValueError(f'{path}: names no system (expected {{"system": "{CASCADE}", ...}})')
+    return name
+
+
+def _resolved(place):
+    module, _, names = place.partition(":")
+    found = import_module(module)
+    for name in names.split("."):
+        found = getattr(found, name)
+    return found
