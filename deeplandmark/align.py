@@ -36,17 +36,17 @@ def _run(options):
     template = _template(options)
     folder = ResultFolder(options.out, options.pictures)
     finder = load_finder(options)
-    points = len(finder.cascade.settings.points)
+    points = len(finder.system.points)
     if points != len(template.points):
         raise FacesError(f"the template has {len(template.points)} points, the model {points}")
     layout = JSON_LINES._replace(rows=lambda located, frame: _transform_rows(located, template, folder))
     row_files = [rows_to(options.transforms, layout, points, options.resume)] if options.transforms else []
 
-    def read(source):
-        located = finder.read(source.path)
-        if located.problem is None:
-            _write_crops(located, template, folder)
-        return replace(located, image=None)
+    def read(paths):
+        for located in finder.read(paths):
+            if located.problem is None:
+                _write_crops(located, template, folder)
+            yield replace(located, image=None)
 
     def take(located):
         for rows in row_files:

@@ -44,7 +44,7 @@ def main(arguments=None):
 def _run(options):
     folder = None if options.out is None else ResultFolder(options.out, options.pictures)
     finder = load_finder(options)
-    with finished(_row_files(options, len(finder.cascade.settings.points))) as row_files:
+    with finished(_row_files(options, len(finder.system.points))) as row_files:
         videos = VideoRun(finder, row_files, options.every, not options.raw)
         if options.camera is not None:
             return _camera(options, videos, folder)
@@ -52,11 +52,11 @@ def _run(options):
 
 
 def _files(options, finder, row_files, videos, folder):
-    def read(source):
-        located = finder.read(source.path)
-        if folder is not None and located.problem is None:
-            folder.write(folder.path_of(source.path), draw_faces(located.image, located.points, located.boxes))
-        return replace(located, image=None)
+    def read(paths):
+        for located in finder.read(paths):
+            if folder is not None and located.problem is None:
+                folder.write(folder.path_of(located.path), draw_faces(located.image, located.points, located.boxes))
+            yield replace(located, image=None)
 
     def take(located):
         for rows in row_files:

@@ -2,6 +2,7 @@
 call for sixteen as in sixteen calls."""
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 LONGEST = 512           # pixels of a tile's side: larger faces gain nothing, and would take memory
@@ -40,9 +41,21 @@ def tile_of(image, boxes, reach):
     first, last = np.floor(first), np.ceil(last)
     if not (last - first < LONGEST).all():                       # also where the reach is infinite
         return None
-    columns, rows = (np.arange(a, b + 1).clip(0, size - 1).astype(int)
-                     for a, b, size in zip(first, last, image.shape[::-1]))
-    return Tile(image.take(rows, 0).take(columns, 1), boxes - np.tile(first, 2), first)
+    rows, above, below = _within(int(first[1]), int(last[1]) + 1, image.shape[0])
+    columns, before, after = _within(int(first[0]), int(last[0]) + 1, image.shape[1])
+    part = image[rows, columns]
+    if above or below or before or after:
+        part = cv2.copyMakeBorder(part, above, below, before, after, cv2.BORDER_REPLICATE)
+    return Tile(part, boxes - np.tile(first, 2), first)
+
+
+def _within(start, stop, size):
+    """The part of start..stop that lies in 0..size, at least one pixel of it, as a slice; how much is missing before
+    and after it."""
+    inside = slice(min(max(start, 0), size - 1), max(min(stop, size), 1))
+    missing = stop - start - (inside.stop - inside.start)
+    before = min(max(-start, 0), missing)
+    return inside, before, missing - before
 
 
 def mosaic(tiles):

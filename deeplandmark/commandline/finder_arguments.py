@@ -4,13 +4,14 @@ import cv2
 
 from deeplandmark.commandline.arguments import fraction, whole_number
 from deeplandmark.detectors import GivenBoxes, load_detector, parse_box, read_boxes
+from deeplandmark.faces.errors import FacesError
 from deeplandmark.running.faces_in_picture import FaceFinder
 from deeplandmark.work.cores import cores
 
 
 def add_finder_arguments(parser):
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
-    parser.add_argument("--level", type=int, choices=(1, 2, 3), default=3, help="last level of the cascade (default 3)")
+    parser.add_argument("--level", type=int, choices=(1, 2, 3), help="last level of a cascade (default 3)")
     parser.add_argument("--detector", default="haar", metavar="KIND", help="haar (default), or the .onnx model file of "
                         "OpenCV's FaceDetectorYN")
     parser.add_argument("--min-face", type=fraction, metavar="F", help="smallest face to look for, fraction of the "
@@ -24,7 +25,7 @@ def add_finder_arguments(parser):
 
 def load_finder(options):
     """The `FaceFinder` of those arguments. Raises FacesError, ValueError or ImportError naming what is wrong."""
-    from deeplandmark.cascade.cascade import Cascade  # late: a wrong argument needs no network library
+    from deeplandmark.models import load  # late: a wrong argument needs no network library
     boxes = None if options.boxes_file is None else read_boxes(options.boxes_file)
     if options.boxes:
         detector = GivenBoxes([parse_box(text) for text in options.boxes])
@@ -32,4 +33,7 @@ def load_finder(options):
         detector = load_detector(options.detector, options.min_face)
     cv2.setNumThreads(1)  # the pictures are what runs in parallel
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own messages are one line each
-    return FaceFinder(Cascade.load(options.model), detector, options.max_faces, options.level, boxes)
+    system = load(options.model)
+    if options.level is not None and not hasattr(system, "levels"):
+        raise FacesError(f"--level {options.level}: the model {options.model} has no levels")
+    return FaceFinder(system, detector, options.max_faces, options.level, boxes)

@@ -3,24 +3,28 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from deeplandmark.detectors.detections import Detections
-from deeplandmark.faces.box import usable
+from deeplandmark.faces.box import face_boxes, usable
 from deeplandmark.faces.errors import FacesError
 
 _COLUMNS = ("picture", "left", "top", "right", "bottom")
 
 
 class GivenBoxes:
-    """A detector that finds the same boxes (n, 4) in every picture; they are taken as they are, and have no score."""
+    """A detector that finds the same boxes (n, 4) in every picture; they are taken as they are, and have no score.
+
+    Raises ValueError or TypeError for what are no boxes, as `faces.box.face_boxes` does."""
     name = "given"
 
-    def __init__(self, boxes):
-        self._boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    def __init__(self, boxes: ArrayLike):
+        self._boxes = face_boxes(boxes)
 
-    def detect(self, image):
+    def detect(self, image: Any) -> Detections:
         return Detections.of(self._boxes, np.full(len(self._boxes), np.nan))
 
 

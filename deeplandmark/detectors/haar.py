@@ -3,6 +3,7 @@ the picture, a second one, trained differently, has a look at what it found."""
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from deeplandmark.detectors.box_map import to_list_boxes
 from deeplandmark.detectors.detections import Detections, intersection_over_union, one_per_face
 from deeplandmark.faces.errors import FacesError
+from deeplandmark.faces.picture_input import grey_picture
 
 # Chosen on 1,500 pictures of the training list. The first cascade alone, asked for 4 agreeing windows, finds 98.4 % of
 # the labelled faces, but 8.3 % of its boxes lie elsewhere. With the second one's consent and 6 windows of both together
@@ -36,14 +38,15 @@ class HaarDetector:
         self.min_face = min_face
         self._mine = threading.local()  # an OpenCV classifier keeps the picture it works on
 
-    def detect(self, image):
-        """`Detections` of the list's kind of box; the score is the number of windows that agreed."""
+    def detect(self, image: Any) -> Detections:
+        """`Detections` of the list's kind of box in a picture (see faces/picture_input.py); the score is the number of
+        windows that agreed."""
         found = self.find(image)
         return Detections.of(to_list_boxes(self.name, found.boxes), found.scores)
 
-    def find(self, image):
+    def find(self, image: Any) -> Detections:
         """`Detections` as the cascades frame faces."""
-        grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        grey = grey_picture(image)
         small = shrink_to(grey, SMALLEST_WINDOW / self.min_face, min)
         smallest = max(1, round(self.min_face * min(small.shape)))
         found = zip(*self._search(SEARCHING, small, smallest))

@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from deeplandmark.detectors.box_map import to_list_boxes
 from deeplandmark.detectors.detections import Detections
 from deeplandmark.detectors.haar import shrink_to
 from deeplandmark.faces.errors import FacesError
+from deeplandmark.faces.picture_input import colour_picture
 
 LEAST_SCORE, MOST_OVERLAP, MOST_FACES = 0.7, 0.3, 5000
 SMALLEST_FACE = 10  # pixels of the shrunken picture that the network needs of a face
@@ -39,14 +41,15 @@ class YuNetDetector:
                              "FaceDetectorYN")
         self._network()
 
-    def detect(self, image):
-        """`Detections` of the list's kind of box; the score is the network's, 0..1."""
+    def detect(self, image: Any) -> Detections:
+        """`Detections` of the list's kind of box in a picture (see faces/picture_input.py); the score is the network's,
+        0..1."""
         found = self.find(image)
         return Detections.of(to_list_boxes(self.name, found.boxes), found.scores)
 
-    def find(self, image):
+    def find(self, image: Any) -> Detections:
         """`Detections` as the network frames faces."""
-        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
+        image = colour_picture(image)
         small = shrink_to(image, SMALLEST_FACE / self.min_face, min)
         network = self._network()
         network.setInputSize(small.shape[1::-1])

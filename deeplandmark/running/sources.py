@@ -4,7 +4,6 @@ import glob
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 PICTURE_SUFFIXES = frozenset(".jpg .jpeg .jpe .png .webp .bmp .dib .tif .tiff .pgm .ppm .pnm .pbm .jp2".split())
 VIDEO_SUFFIXES = frozenset(".mp4 .m4v .avi .mov .mkv .webm .mpg .mpeg .wmv .flv .ogv .3gp".split())
@@ -19,7 +18,7 @@ class Source:
     @property
     def is_video(self):
         """Whether (bool) its suffix is that of a video."""
-        return Path(self.path).suffix.lower() in VIDEO_SUFFIXES
+        return os.path.splitext(self.path)[1].lower() in VIDEO_SUFFIXES
 
 
 def sources(names, leave_out=None):

@@ -85,7 +85,7 @@ def test_another_system_by_folder_and_file(another_system, tmp_path):
 
 
 @pytest.mark.parametrize("text, message", [
-    ('{"system": "regresor"}', "model.json: a model of the system 'regresor', which this version does not have .it has"),
+    ('{"system": "regresor"}', "model.json: a model of the system 'regresor', which this version does not have .it"),
     ("{}", 'model.json: names no system .expected {"system": "cascade"'), ("[", "names no system"),
     ("[]", "names no system"),
     ('{"system": ["cascade"]}', "names no system")])

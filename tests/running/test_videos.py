@@ -65,7 +65,7 @@ class Scene:
         boxes = self.boxes_of_frame(self.number)
         return Detections.of(boxes, np.arange(len(boxes), 0, -1))
 
-    def locate(self, image, boxes, level):
+    def locate(self, image, boxes):
         """The face nearest to each box, in 5 points, wherever it really is."""
         truth = np.array(self.boxes_of_frame(self.number), np.float64).reshape(-1, 4)
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
@@ -106,7 +106,7 @@ def test_frames_without_faces_then_one_appears_and_leaves():
 
 def test_a_wrong_box_seen_once_ends_with_the_next_detection():
     scene = Scene(lambda number: [[20, 20, 90, 90]] + ([[200, 100, 260, 160]] if number == 0 else []))
-    scene.locate = lambda image, boxes, level: Scene(lambda number: boxes).locate(image, boxes, level)
+    scene.locate = lambda image, boxes: Scene(lambda number: boxes).locate(image, boxes)
     counts = [len(located.boxes) for located in scene.follow(2 * DETECT_EVERY)]
     assert counts == [2] * DETECT_EVERY + [1] * DETECT_EVERY
 
