@@ -53,7 +53,8 @@ def test_small_pictures_are_taken_together_in_order(tmp_path):
         if width == 66:
             assert located.problem == f"{located.path}: no picture is 66 pixels wide"
         else:
-            assert located.problem is None and located.image.shape == (50, width, 3) and located.points.tolist() == [[[width / 2, 25]]]
+            assert located.problem is None and located.image.shape == (50, width, 3)
+            assert located.points.tolist() == [[[width / 2, 25]]]
             assert located.scores.tolist() == [1] and located.confidence.shape == (1, 1)
 
 
