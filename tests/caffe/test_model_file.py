@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.caffe.files.model_file import read_binaryproto, read_message, read_weights, write_binaryproto
+from deeplandmark.caffe.files.model_file import read_binaryproto, read_message, read_weights, write_message
 from deeplandmark.caffe.proto import caffe_pb2
 
 SOLVERS = Path(__file__).parents[1] / "data" / "caffe" / "solvers"
@@ -104,7 +104,7 @@ def test_cut_off_file(tmp_path):
 
 def test_binaryproto_round_trip(tmp_path):
     mean = np.random.default_rng(0).random((1, 3, 4, 5)).astype(np.float32)
-    write_binaryproto(tmp_path / "mean.binaryproto", mean)
+    write_message(tmp_path / "mean.binaryproto", caffe.io.array_to_blobproto(mean))
     np.testing.assert_array_equal(read_binaryproto(tmp_path / "mean.binaryproto"), mean)
 
 

@@ -97,11 +97,6 @@ def read_binaryproto(path):
     return blob_to_array(read_message(path, caffe_pb2.BlobProto()), os.fspath(path))
 
 
-def write_binaryproto(path, array):
-    """Writes an array as a .binaryproto file."""
-    write_message(path, array_to_blob(array))
-
-
 def blobs_by_layer(net):
     """Layer name -> list of BlobProto of a NetParameter; the first layer of a name counts."""
     layers = OrderedDict()

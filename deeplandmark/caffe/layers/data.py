@@ -71,11 +71,6 @@ class MemoryData(DataLayer):
     def reshape(self, bottom_shapes):
         return [(self.batch_size, *self.item_shape), (self.batch_size,)]
 
-    def set_batch_size(self, batch_size):
-        """A new batch size; it holds from the next arrays on."""
-        self.batch_size = batch_size
-        self.data = self.labels = None
-
     def set_arrays(self, data, labels):
         """Arrays to take batches from, round after round; converted to float32 where they are not.
 

@@ -59,7 +59,7 @@ def write_state(path, state):
 
 
 def read_state(path):
-    """Read a solverstate of ours or of Caffe's, in either format.
+    """The SolverSnapshot of a solverstate (path, str), ours or Caffe's, in either format.
 
     Raises
     ------

@@ -82,7 +82,7 @@ def _check_test_nets(param, named):
 
 
 def _check_snapshot_folder(param):
-    """Make the folder of the snapshots, and find out before any work is done that they cannot be written there."""
+    """Makes the folder of the snapshots, and finds out before any work is done that they cannot be written there."""
     if param.snapshot and not param.snapshot_prefix:
         raise SolverError("snapshot is given, snapshot_prefix is not")
     if not param.snapshot_prefix or not (param.snapshot or param.snapshot_after_train):
