@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import deeplandmark
+import deeplandmark.caffe as caffe
 from deeplandmark.__main__ import main
 
 ROOT = Path(__file__).parents[1]
@@ -18,9 +19,10 @@ VERSION = configparser.RawConfigParser()
 VERSION.read(ROOT / "setup.cfg")
 VERSION = VERSION["metadata"]["version"]
 # Modules all of whose public names have types.
-TYPED = ("deeplandmark.detectors.box_map", "deeplandmark.detectors.detections", "deeplandmark.faces.alignment",
-         "deeplandmark.faces.box", "deeplandmark.faces.datasets.archive", "deeplandmark.faces.datasets.download",
-         "deeplandmark.faces.picture", "deeplandmark.faces.picture_input")
+TYPED = ("deeplandmark.caffe", "deeplandmark.caffe.io", "deeplandmark.detectors.box_map",
+         "deeplandmark.detectors.detections", "deeplandmark.faces.alignment", "deeplandmark.faces.box",
+         "deeplandmark.faces.datasets.archive", "deeplandmark.faces.datasets.download", "deeplandmark.faces.picture",
+         "deeplandmark.faces.picture_input")
 
 
 def test_every_public_name_is_there_and_shown():
@@ -33,12 +35,21 @@ def test_every_public_name_is_there_and_shown():
         from deeplandmark import Cascad  # noqa: F401
 
 
+def seen_by_editors(module):
+    """{name: module} of the imports that only type checkers read."""
+    blocks = [node for node in ast.parse(Path(module.__file__).read_text()).body
+              if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"]
+    return {name.name: node.module for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)
+            for name in node.names}
+
+
 def test_editors_see_the_names_that_are_imported_late():
-    """Those of the block that only type checkers read are those that `__getattr__` brings, from the same places."""
-    block, = (node for node in ast.parse(Path(deeplandmark.__file__).read_text()).body if isinstance(node, ast.If))
-    assert block.test.id == "TYPE_CHECKING" and (ROOT / "deeplandmark" / "py.typed").exists()
-    seen = {name.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for name in node.names}
-    assert seen == deeplandmark._PLACES and {*seen, "__version__"} == set(deeplandmark.__all__)
+    """Those that `__getattr__` brings, from the same places."""
+    assert seen_by_editors(deeplandmark) == deeplandmark._PLACES and (ROOT / "deeplandmark" / "py.typed").exists()
+    assert {*deeplandmark._PLACES, "__version__"} == set(deeplandmark.__all__)
+    late = {name: f"deeplandmark.caffe.{place}" for name, place in caffe._LAZY.items()}
+    late.update(dict.fromkeys(caffe._SUBMODULES, "deeplandmark.caffe"))
+    assert seen_by_editors(caffe) == late and set(late) < set(caffe.__all__)
 
 
 def test_importing_the_package_loads_no_library():

@@ -1,4 +1,6 @@
 """Caffe without Caffe, under pycaffe's names: `import deeplandmark.caffe as caffe`."""
+from typing import TYPE_CHECKING
+
 try:
     from deeplandmark.caffe import layers, proto
 except ModuleNotFoundError as error:                             # the name makes `deeplandmark caffe` one line
@@ -20,6 +22,14 @@ set_mode_gpu = _MODE.set_gpu
 set_device = _MODE.set_device
 set_random_seed = _MODE.set_random_seed
 
+__all__ = [
+    "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "CaffeError", "Classifier", "Detector", "FileFormatError", "Layer",
+    "Monitor", "NCCL", "NesterovSolver", "Net", "NetError", "NetModule", "NetSpec", "PrototxtError", "RMSPropSolver",
+    "SGDSolver", "SolverError", "TEST", "TRAIN", "Timer", "classifier", "coord_map", "detector", "draw", "get_solver",
+    "has_nccl", "init_log", "io", "latest_snapshot", "layer_type_list", "layers", "log", "net_spec", "params", "proto",
+    "pycaffe", "set_device", "set_mode_cpu", "set_mode_gpu", "set_multiprocess", "set_random_seed", "set_solver_count",
+    "set_solver_rank", "solver_count", "solver_rank", "to_onnx", "to_proto", "to_torch"]
+
 # Names that cost time to import come from their files on first use: name -> module.
 _LAZY = {
     **dict.fromkeys(("AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "Monitor", "NesterovSolver", "RMSPropSolver",
@@ -30,9 +40,34 @@ _LAZY = {
     "Classifier": "classifier", "Detector": "detector", "to_onnx": "onnx"}
 _SUBMODULES = ("classifier", "coord_map", "detector", "draw", "io", "net_spec", "pycaffe")
 
-__all__ = ["CaffeError", "FileFormatError", "Layer", "Net", "NetError", "NetModule", "PrototxtError", "SolverError",
-           "TEST", "TRAIN", "layer_type_list", "proto", "set_device", "set_mode_cpu", "set_mode_gpu", "set_random_seed",
-           "layers", "log", "to_torch", *_LAZY, *_SUBMODULES]
+if TYPE_CHECKING:                                                # what editors and type checkers see of them
+    from deeplandmark.caffe import classifier, coord_map, detector, draw, io, net_spec, pycaffe
+    from deeplandmark.caffe.classifier import Classifier
+    from deeplandmark.caffe.detector import Detector
+    from deeplandmark.caffe.net_spec import NetSpec, params, to_proto
+    from deeplandmark.caffe.onnx import to_onnx
+    from deeplandmark.caffe.pycaffe import (
+        NCCL,
+        Timer,
+        has_nccl,
+        init_log,
+        set_multiprocess,
+        set_solver_count,
+        set_solver_rank,
+        solver_count,
+        solver_rank,
+    )
+    from deeplandmark.caffe.solvers import (
+        AdaDeltaSolver,
+        AdaGradSolver,
+        AdamSolver,
+        Monitor,
+        NesterovSolver,
+        RMSPropSolver,
+        SGDSolver,
+        get_solver,
+        latest_snapshot,
+    )
 
 
 def log(message: str) -> None:
@@ -41,10 +76,11 @@ def log(message: str) -> None:
     write(message)
 
 
-def __getattr__(name):
-    from importlib import import_module
-    if name in _SUBMODULES:
-        return import_module(f"{__name__}.{name}")
-    if name in _LAZY:
-        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    def __getattr__(name):
+        from importlib import import_module
+        if name in _SUBMODULES:
+            return import_module(f"{__name__}.{name}")
+        if name in _LAZY:
+            return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,7 @@
 """pycaffe's Blob: NumPy views of values and differences that share memory with the net."""
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,10 +88,11 @@ class Blob:
         """
         if self._before_access:
             self._before_access()
-        shape = tuple(int(n) for n in (shape[0] if len(shape) == 1 and np.iterable(shape[0]) else shape))
-        check_shape(shape)
+        extents: Any = shape[0] if len(shape) == 1 and np.iterable(shape[0]) else shape
+        extents = tuple(int(n) for n in extents)
+        check_shape(extents)
         self.sync()
-        self.resize(shape)
+        self.resize(extents)
 
     def resize(self, shape):
         """`reshape` to a tuple for the net itself: nothing is checked."""

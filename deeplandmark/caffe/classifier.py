@@ -60,7 +60,7 @@ class Classifier(Net):
             crops = pictures[:, top:top + self.crop_dims[0], left:left + self.crop_dims[1]]
         name = self.inputs[0]
         batch = np.stack([self.transformer.preprocess(name, crop) for crop in crops])
-        predictions = self.forward_all(**{name: batch})[self.outputs[0]]
+        predictions = self.forward_all(blobs=None, **{name: batch})[self.outputs[0]]
         if oversample:
             predictions = predictions.reshape(len(predictions) // 10, 10, -1).mean(1)
         return predictions

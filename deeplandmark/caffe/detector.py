@@ -79,7 +79,7 @@ class Detector(Net):
             return []
         name = self.inputs[0]
         batch = np.stack([self.transformer.preprocess(name, crop) for crop in crops])
-        scores = self.forward_all(**{name: batch})[self.outputs[0]]
+        scores = self.forward_all(blobs=None, **{name: batch})[self.outputs[0]]
         scores = scores.reshape(len(scores), -1)
         windows = [(name, window) for name, windows in images_windows for window in windows]
         return [{"window": window, "prediction": score, "filename": name} for (name, window), score in

@@ -1,4 +1,7 @@
 """The errors of this package: one family, each naming the place, what was found and what was expected."""
+from __future__ import annotations
+
+import os
 
 
 class CaffeError(ValueError):
@@ -30,18 +33,20 @@ class NetError(CaffeError):
         Where the layer is defined; often added later, by `at`, because a layer does not know its file.
     """
 
-    def __init__(self, reason, layer=None, blob=None, file=None, line=None):
+    def __init__(self, reason: str, layer: str | None = None, blob: str | None = None,
+                 file: str | os.PathLike[str] | None = None, line: int | None = None) -> None:
         super().__init__(reason)
         self.reason, self.layer, self.blob, self.file, self.line = reason, layer, blob, file, line
 
-    def at(self, file=None, line=None, layer=None):
+    def at(self, file: str | os.PathLike[str] | None = None, line: int | None = None,
+           layer: str | None = None) -> NetError:
         """The same NetError with the missing parts of its place filled in."""
         self.file = self.file or file
         self.line = self.line or line
         self.layer = self.layer if self.layer is not None else layer
         return self
 
-    def __str__(self):
+    def __str__(self) -> str:
         parts = []
         if self.file:
             parts.append(f"{self.file}:{self.line}" if self.line else str(self.file))

@@ -5,6 +5,7 @@ pictures are decoded by OpenCV.
 """
 import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError, Message
@@ -115,7 +116,7 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarr
         When the file is missing or is no picture.
     """
     import cv2  # only those who read pictures pay for it
-    picture = cv2.imread(os.fspath(filename), cv2.IMREAD_UNCHANGED)
+    picture: Any = cv2.imread(os.fspath(filename), cv2.IMREAD_UNCHANGED)
     if picture is None:
         reason = "is no picture that can be read" if os.path.isfile(filename) else "not found"
         raise FileFormatError(f"{os.fspath(filename)}: {reason}")

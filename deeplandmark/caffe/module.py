@@ -1,6 +1,7 @@
 """A Caffe net as an ordinary torch module."""
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.files.model_file import Weights, copy_weights, read_weights
 from deeplandmark.caffe.files.prototxt import Definition, read_source
-from deeplandmark.caffe.graph.build import AUTOMATIC, build_graph
+from deeplandmark.caffe.graph.build import AUTOMATIC, Graph, build_graph
 from deeplandmark.caffe.layers.base import Context
 from deeplandmark.caffe.mode import MODE
 from deeplandmark.caffe.proto import caffe_pb2
@@ -35,10 +36,10 @@ class NetModule(nn.Module):
     graph : Graph
     """
 
-    def __init__(self, graph):
+    def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
-        self._times_met = Counter()                              # of names that layers wanted again
+        self._times_met: Counter[str] = Counter()                # of names that layers wanted again
         for node in graph.nodes:
             self.add_module(self._free_name(node.name), node.layer)
         last_uses = {blob: i for i, node in enumerate(graph.nodes) for blob in (*node.bottoms, *node.tops)}
@@ -79,20 +80,20 @@ class NetModule(nn.Module):
         table.learnable[:] = [moved.get(id(parameter), parameter) for parameter in table.learnable]
         return self
 
-    def values_of(self, inputs):
+    def values_of(self, inputs: Mapping[str, torch.Tensor]) -> list:
         """The list of values, one place per blob: the given inputs (dict of str to tensor), None elsewhere.
 
         A NetError for a name that is no blob of a layer without bottoms.
         """
         sources = {self.graph.blob_names[i]: i for step in self._steps if not step.bottoms for i in step.tops}
-        values = [None] * len(self.graph.blob_names)
+        values: list[torch.Tensor | None] = [None] * len(self.graph.blob_names)
         for name, value in inputs.items():
             if name not in sources:
                 raise NetError(f"is not an input (inputs: {', '.join(sources)})", blob=name, file=self.graph.file)
             values[sources[name]] = value
         return values
 
-    def run(self, values, training=False, release=False):
+    def run(self, values: list, training: bool = False, release: bool = False) -> torch.Tensor | float:
         """Runs every layer on a list of values that holds the inputs, and fills in the others.
 
         Parameters
@@ -108,7 +109,7 @@ class NetModule(nn.Module):
         -------
         0-d tensor or 0.0 : the weighted sum of all losses
         """
-        total = 0.0
+        total: torch.Tensor | float = 0.0
         for layer, bottoms, tops, cut, losses, last_use in self._training_steps if training else self._steps:
             if bottoms:
                 arguments = [values[i] for i in bottoms]
@@ -117,7 +118,7 @@ class NetModule(nn.Module):
             elif any(values[i] is not None for i in tops):
                 continue
             else:
-                arguments = ()
+                arguments = []
             try:
                 results = layer(*arguments)
             except (TypeError, AttributeError):

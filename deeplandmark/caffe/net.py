@@ -245,7 +245,7 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
             Where there is no such layer, or the arrays do not fit it.
         """
         layer = self.graph.nodes[0].layer if self.graph.nodes else None
-        if not hasattr(layer, "set_arrays"):
+        if layer is None or not hasattr(layer, "set_arrays"):
             raise NetError("set_input_arrays needs a MemoryData layer as the first layer", file=self.graph.file)
         layer.set_arrays(data, labels)
 

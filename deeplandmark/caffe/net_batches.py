@@ -1,5 +1,5 @@
 """pycaffe's loops over arrays longer than a batch."""
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 import numpy as np
@@ -31,7 +31,7 @@ class BatchMethods:
         NetError
             For missing inputs, or rows of another shape.
         """
-        collected = {name: [] for name in {*self.outputs, *(blobs or [])}}
+        collected: dict[str, list] = {name: [] for name in {*self.outputs, *(blobs or [])}}
         if not inputs or not self.inputs:
             raise NetError("give an array for every input blob", file=self.graph.file)
         for batch in self._batches(inputs):
@@ -61,8 +61,8 @@ class BatchMethods:
         NetError
             For no arrays, or arrays of different lengths.
         """
-        found = {name: [] for name in {*self.outputs, *(blobs or [])}}
-        found_diffs = {name: [] for name in {*self.inputs, *(diffs or [])}}
+        found: dict[str, list] = {name: [] for name in {*self.outputs, *(blobs or [])}}
+        found_diffs: dict[str, list] = {name: [] for name in {*self.inputs, *(diffs or [])}}
         inputs = {name: arrays[name] for name in arrays if name in self.inputs}
         top_diffs = {name: arrays[name] for name in arrays if name not in self.inputs}
         if not arrays:
@@ -70,14 +70,15 @@ class BatchMethods:
         if inputs and top_diffs and len(_any(inputs)) != len(_any(top_diffs)):
             raise NetError(f"{len(_any(inputs))} rows of inputs, {len(_any(top_diffs))} of output diffs",
                            file=self.graph.file)
-        for batch, batch_diffs in zip_longest(self._batches(inputs), self._batches(top_diffs), fillvalue={}):
+        nothing: dict[str, np.ndarray] = {}
+        for batch, batch_diffs in zip_longest(self._batches(inputs), self._batches(top_diffs), fillvalue=nothing):
             for name, array in self.forward(blobs=blobs, **batch).items():
                 found[name].extend(array.copy() if array.ndim else [array.copy()])
             for name, array in self.backward(diffs=diffs, **batch_diffs).items():
                 found_diffs[name].extend(array.copy())
         return _without_padding(found, arrays), _without_padding(found_diffs, arrays)
 
-    def _batches(self, arrays):
+    def _batches(self, arrays: Mapping[str, npt.ArrayLike]) -> Iterator[dict[str, np.ndarray]]:
         """dicts of arrays of exactly one batch each."""
         if not arrays:
             return

@@ -59,11 +59,11 @@ class Timer:
 class NCCL:
     """Training on several GPUs is not covered: making one is a CaffeError, as with a Caffe built without NCCL."""
 
-    def __init__(self, *_):
+    def __init__(self, *_: object) -> None:
         raise CaffeError("training on several GPUs at once (NCCL) is not covered; use one GPU")
 
     @staticmethod
-    def new_uid():
+    def new_uid() -> "NCCL":
         """A CaffeError, as making an NCCL is."""
         return NCCL()
 

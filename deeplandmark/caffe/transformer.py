@@ -77,7 +77,11 @@ class Transformer:
 
     def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
         self.inputs = {name: tuple(int(n) for n in shape) for name, shape in inputs.items()}
-        self.transpose, self.channel_swap, self.raw_scale, self.mean, self.input_scale = {}, {}, {}, {}, {}
+        self.transpose: dict[str, tuple[int, ...]] = {}
+        self.channel_swap: dict[str, tuple[int, ...]] = {}
+        self.raw_scale: dict[str, float] = {}
+        self.mean: dict[str, np.ndarray] = {}
+        self.input_scale: dict[str, float] = {}
 
     def preprocess(self, in_: str, data: npt.ArrayLike) -> np.ndarray:
         """Resize to the input's size, transpose, swap channels, raw scale, subtract mean, input scale.

@@ -1,7 +1,8 @@
 """pycaffe's `caffe.Layer`: the base class of layers that users write in Python."""
 import torch
+from google.protobuf.message import Message
 
-from deeplandmark.caffe.blob import ParamBlob
+from deeplandmark.caffe.blob import Blob, ParamBlob
 
 
 class Layer:
@@ -25,23 +26,23 @@ class Layer:
     """
     type = "Python"
 
-    def __init__(self, param):
-        self.param_str = param.python_param.param_str
-        self.phase = param.phase
+    def __init__(self, param: Message) -> None:
+        self.param_str: str = param.python_param.param_str
+        self.phase: int = param.phase
         self.blobs = BlobVec()
 
-    def setup(self, bottom, top):
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         """Reads param_str, checks the blobs, adds parameters; bottom and top are lists of Blob."""
 
-    def reshape(self, bottom, top):
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         """Gives every top its shape: `top[0].reshape(*bottom[0].data.shape)`."""
         raise NotImplementedError(f"{type(self).__name__} has no reshape(self, bottom, top)")
 
-    def forward(self, bottom, top):
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         """Fills top[i].data from bottom[i].data, float32 arrays."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(self, bottom, top)")
 
-    def backward(self, top, propagate_down, bottom):
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         """Fills bottom[i].diff from top[i].diff, float32 arrays, where propagate_down[i] (bool) says so."""
         raise NotImplementedError(f"{type(self).__name__} has no backward(self, top, propagate_down, bottom)")
 

@@ -81,7 +81,7 @@ def model_of(state_path, state):
     return next((path for path in (state.learned_net, beside) if path and os.path.isfile(path)), None)
 
 
-def latest_snapshot(prefix):
+def latest_snapshot(prefix: str) -> str | None:
     """Path (str) of the newest solverstate of a prefix whose model is there and which can be read; None without one."""
     return next((path for _, path in snapshots(prefix) if _is_complete(path)), None)
 

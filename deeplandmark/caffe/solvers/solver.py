@@ -49,7 +49,7 @@ class Solver(CallbackMethods):
         If the parameters contradict themselves, or, while training, when the loss is not finite.
     """
 
-    rule = None  # update rule class; None: the one that `type` names
+    rule: type | None = None  # update rule class; None: the one that `type` names
 
     def __init__(self, param: Definition, device: str | None = None, log: Log | None = None) -> None:
         self.param = solver_parameter.read(param)
@@ -63,7 +63,8 @@ class Solver(CallbackMethods):
         self.stopwatch = Stopwatch()
         self._current_step = 0
         self._losses = LossWindow(self.param.average_loss)
-        self._callbacks, self._monitors = [], []
+        self._callbacks: list[dict] = []
+        self._monitors: list = []
         self._requested_action = lambda: None
         self.stop_requested = False
         self.log.info("solver.cpp:57", "Solver scaffolding done.")
