@@ -188,5 +188,7 @@ def test_links_and_files_are_there():
         text = page.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
             assert re.match(r"https?://", target) or (page.parent / target).exists(), (page.name, target)
-        for file in re.findall(r"\bdeeplandmark/[\w/]+\.(?:py|json|onnx)\b", text):
+        for file in re.findall(r"\b(?:deeplandmark/[\w/]+\.(?:py|json|onnx)|prototxt/[\w/.]+\.template)\b", text):
             assert (ROOT / file).exists(), (page.name, file)
+        for beginning in re.findall(r"`(prototxt/\w[\w/]*)\*?`", text):
+            assert list(ROOT.glob(f"{beginning}*")), (page.name, beginning)

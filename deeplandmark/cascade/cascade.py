@@ -58,7 +58,7 @@ class Cascade:
     """
     box_kind = LIST_KIND
 
-    def __init__(self, engine, backend, source=None):
+    def __init__(self, engine: Any, backend: str, source: tuple | None = None) -> None:
         self._engine, self.backend, self._source = engine, backend, source
         self.settings, self.levels = engine.settings, engine.levels
 

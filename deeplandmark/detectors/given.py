@@ -1,7 +1,9 @@
 """Boxes that the user gives instead of having faces searched for."""
+from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ class GivenBoxes:
         return Detections.of(self._boxes, np.full(len(self._boxes), np.nan))
 
 
-def parse_box(text):
+def parse_box(text: str) -> tuple[float, float, float, float]:
     """(left, top, right, bottom) of `left,top,right,bottom`. Raises FacesError for anything else, and for a box that is
     not `usable`."""
     try:
@@ -43,7 +45,7 @@ def parse_box(text):
     return box
 
 
-def read_boxes(path):
+def read_boxes(path: str | os.PathLike[str]) -> dict[Path, list]:
     """{absolute path of a picture: [box, ...]} of a file of boxes, which is either
 
     JSON lines: `{"picture": path, "box": [left, top, right, bottom]}` (other keys do not matter: what `detect --json`
@@ -51,7 +53,8 @@ def read_boxes(path):
     Paths start at the working directory or, when there is no such picture, at the file's folder. Raises FacesError
     naming the line that is wrong.
     """
-    path, boxes = Path(path), {}
+    boxes: dict[Path, list] = {}
+    path = Path(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for place, picture, box in _rows(file, path):

@@ -1,5 +1,6 @@
 """The frontal face cascades of Haar features that come with OpenCV's wheel (Viola and Jones, CVPR 2001): one searches
 the picture, a second one, trained differently, has a look at what it found."""
+from __future__ import annotations
 
 import threading
 from pathlib import Path
@@ -34,7 +35,7 @@ class HaarDetector:
     """
     name = "haar"
 
-    def __init__(self, min_face=0.1):
+    def __init__(self, min_face: float = 0.1) -> None:
         self.min_face = min_face
         self._mine = threading.local()  # an OpenCV classifier keeps the picture it works on
 

@@ -1,5 +1,7 @@
 """OpenCV's FaceDetectorYN with a model file of the user's (YuNet; an .onnx of OpenCV's model zoo, not part of this)."""
+from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ class YuNetDetector:
     """
     name = "yunet"
 
-    def __init__(self, model_file, min_face=0.02):
+    def __init__(self, model_file: str | os.PathLike[str], min_face: float = 0.02) -> None:
         self.model_file, self.min_face = Path(model_file), min_face
         self._mine = threading.local()  # the network keeps the size of its input
         if not self.model_file.is_file():

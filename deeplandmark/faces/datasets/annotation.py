@@ -1,4 +1,6 @@
 """One face of a list, whatever its format, and its picture."""
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +31,7 @@ class Problem:
         return self.text
 
 
-def read_face(annotation, channels=1):
+def read_face(annotation: Annotation, channels: int = 1) -> np.ndarray:
     """The picture of one face, uint8 (h, w), or (h, w, 3), blue green red, for 3 channels. Raises PictureError, naming
     the list's line, for a picture that is missing, cut short or none at all, and for a box entirely outside it."""
     place = f"{annotation.list_file}:{annotation.line}"
@@ -44,7 +46,7 @@ def read_face(annotation, channels=1):
     return image
 
 
-def face_or_problem(annotation, channels=1):
+def face_or_problem(annotation: Annotation, channels: int = 1) -> np.ndarray | Problem:
     """What `read_face` returns, or the `Problem` that it raised an error about."""
     try:
         return read_face(annotation, channels)
@@ -52,12 +54,12 @@ def face_or_problem(annotation, channels=1):
         return Problem(annotation.line, str(error))
 
 
-def check_picture(annotation):
+def check_picture(annotation: Annotation) -> Problem | None:
     """None when `read_face` can read the face, else the `Problem`."""
     found = face_or_problem(annotation)
     return found if isinstance(found, Problem) else None
 
 
-def box_text(bbox):
+def box_text(bbox: BBox) -> str:
     """A box as messages say it, in the order of the archive's lists."""
     return f"box left {bbox.left:g} right {bbox.right:g} top {bbox.top:g} bottom {bbox.bottom:g}"

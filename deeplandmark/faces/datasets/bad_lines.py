@@ -3,6 +3,10 @@
 Lines that cannot be read are judged against all lines of the list, pictures that cannot be read against the pictures
 looked at.
 """
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 from deeplandmark.faces.datasets.annotation import Problem
 from deeplandmark.faces.errors import ListError
 
@@ -38,7 +42,7 @@ class BadLines:
         return isinstance(result, Problem)
 
 
-def too_many_bad(problems, total, more_to_come=False):
+def too_many_bad(problems: Sequence[Problem], total: int, more_to_come: bool = False) -> None:
     """Raises ListError when there are no lines at all, when all have problems, or more than 1 % of the `total` and more
     than three."""
     if total == 0:

@@ -1,6 +1,9 @@
 """The archive's picture lists: one face a line, `folder\\name.jpg left right top bottom x1 y1 ... xk yk`, in pixels."""
+from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,8 @@ from deeplandmark.work.whole_file import write_text
 _PATH = re.compile(r"^(.*?\.(?:jpe?g|png|bmp|webp|tiff?|p[gpn]m))(?=\s|$)", re.IGNORECASE)
 
 
-def read_list(list_path, points=5, problems=None, folder=None):
+def read_list(list_path: str | os.PathLike[str], points: int = 5, problems: list[Problem] | None = None,
+              folder: str | os.PathLike[str] | None = None) -> list[Annotation]:
     """All faces of a list, in its order: a list of `Annotation`.
 
     `points` is the number of landmarks a line holds. Pictures are looked for in `folder`, by default the folder of
@@ -36,7 +40,7 @@ def read_list(list_path, points=5, problems=None, folder=None):
     return annotations
 
 
-def write_list(list_path, annotations):
+def write_list(list_path: str | os.PathLike[str], annotations: Iterable[Annotation]) -> None:
     """Writes `annotations` as the archive does: backslashes, CRLF, `left right top bottom`, box in whole pixels.
     Paths become relative to the list's folder. Raises ListError for a path outside it."""
     folder = Path(list_path).parent

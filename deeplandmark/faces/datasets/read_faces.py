@@ -9,13 +9,17 @@ The reader turns whatever the format has into pixels of the picture, the points 
 ListError) and the cascade's kind of box. A face that cannot be used becomes a `Problem` in the list `problems`, whose
 text names file and line; a file that is not of the format at all is a ListError.
 """
+from __future__ import annotations
+
+import os
 from pathlib import Path
 
+from deeplandmark.faces.datasets.annotation import Annotation, Problem
 from deeplandmark.faces.datasets.bad_lines import too_many_bad
 from deeplandmark.faces.datasets.imglab import is_imglab, read_imglab
 from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.errors import ListError
-from deeplandmark.faces.points import FIVE_POINTS
+from deeplandmark.faces.points import FIVE_POINTS, Points
 
 
 def _read_list(path, points, problems, folder):
@@ -26,7 +30,8 @@ def _read_list(path, points, problems, folder):
 FORMATS = ((is_imglab, read_imglab), (lambda path, beginning: True, _read_list))
 
 
-def read_faces(path, points=FIVE_POINTS, folder=None):
+def read_faces(path: str | os.PathLike[str], points: Points = FIVE_POINTS,
+               folder: str | os.PathLike[str] | None = None) -> tuple[list[Annotation], list[Problem]]:
     """The faces of a list in any of the formats, in its order; no picture is opened (see `face_or_problem`).
 
     Parameters
@@ -47,7 +52,8 @@ def read_faces(path, points=FIVE_POINTS, folder=None):
     ListError
         When the list cannot be read, holds no faces, or too many of its lines are bad.
     """
-    path, problems = Path(path), []
+    problems: list[Problem] = []
+    path = Path(path)
     read = next(read for is_format, read in FORMATS if is_format(path, _beginning(path)))
     faces = read(path, points, problems, folder)
     if not faces and not problems:
