@@ -10,7 +10,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import cv2
 import numpy as np
 
 from deeplandmark.commandline.arguments import whole_number
@@ -22,6 +21,7 @@ from deeplandmark.faces import open_archive
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.datasets.held_back import training_part
+from deeplandmark.work.opencv import set_up_opencv
 from deeplandmark.work.progress import Progress
 
 # A found box is of the labelled face when their centres lie no further apart than this, in widths of the label.
@@ -45,7 +45,7 @@ def paired_boxes(detector, faces, threads):
         If too many cannot be read (see `BadLines`).
     """
     bad = BadLines(len(faces))
-    cv2.setNumThreads(1)
+    set_up_opencv()
     with ThreadPoolExecutor(threads) as pool:
         found = pool.map(partial(_nearest, detector), faces)
         found = Progress("pictures", len(faces), "finding faces").over(found)

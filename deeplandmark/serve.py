@@ -1,7 +1,6 @@
 """`deeplandmark serve`: a web page and a REST endpoint that find facial points in uploaded pictures."""
 import argparse
 import logging
-import os
 import socket
 import sys
 from dataclasses import replace
@@ -9,6 +8,7 @@ from dataclasses import replace
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.web.limits import Limits
+from deeplandmark.work.opencv import limit_opencv_pictures, quiet_opencv
 
 _EXAMPLES = """examples:
   deeplandmark serve
@@ -70,8 +70,8 @@ def _serve(options):
 def _set_up_libraries(limits):
     """What OpenCV reads when it is imported, and who may write about bad uploads: nobody, their senders are told."""
     # A second lock on the door: should OpenCV ever see another size than the checked header's, it refuses by itself.
-    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(limits.pixels)
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    limit_opencv_pictures(limits.pixels)
+    quiet_opencv()
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     from PIL import Image
     Image.MAX_IMAGE_PIXELS = None                                 # ours counts instead

@@ -1,12 +1,11 @@
 """What `detect` and `align` are told on the command line about finding faces."""
 
-import cv2
-
 from deeplandmark.commandline.arguments import fraction, whole_number
 from deeplandmark.detectors import GivenBoxes, load_detector, parse_box, read_boxes
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.running.faces_in_picture import FaceFinder
 from deeplandmark.work.cores import cores
+from deeplandmark.work.opencv import set_up_opencv
 
 
 def add_finder_arguments(parser):
@@ -31,8 +30,7 @@ def load_finder(options):
         detector = GivenBoxes([parse_box(text) for text in options.boxes])
     else:
         detector = load_detector(options.detector, options.min_face)
-    cv2.setNumThreads(1)  # the pictures are what runs in parallel
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own messages are one line each
+    set_up_opencv()
     system = load(options.model)
     if options.level is not None and not hasattr(system, "levels"):
         raise FacesError(f"--level {options.level}: the model {options.model} has no levels")

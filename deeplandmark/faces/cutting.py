@@ -19,10 +19,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from deeplandmark.work.patch_variance import FLAT
+
 RULES = ("area", "truncate")
-# Added to a patch's variance, grey levels squared: too little to be seen in a picture, and what rounding leaves of a
-# patch of one colour stays near zero.
-FLAT = 1e-4
 
 
 def cut(image, window, size, rule="area"):
@@ -140,4 +139,4 @@ class Normalisation:
 
 
 EACH_PATCH = Normalisation()
-_WORDS = "each patch: (x - mean) / sqrt(variance + 0.0001)"
+_WORDS = f"each patch: (x - mean) / sqrt(variance + {FLAT:.4f})"

@@ -5,11 +5,11 @@ from os.path import commonpath
 
 import numpy as np
 
-from deeplandmark.cascade.confidence.confidence import WITHIN, face_confidence
+from deeplandmark.cascade.confidence.confidence import face_confidence
 from deeplandmark.faces.datasets.annotation import face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.errors import ListError
-from deeplandmark.faces.metrics import detection_error, interocular_error, rejection_curve, reliability
+from deeplandmark.faces.metrics import FAILURE, detection_error, interocular_error, rejection_curve, reliability
 from deeplandmark.faces.points import FIVE_POINTS, Points
 from deeplandmark.faces.poses import pose_subsets
 from deeplandmark.work.in_order import in_order
@@ -89,11 +89,11 @@ class Evaluation:
 
     @property
     def reliability(self):
-        """`metrics.Reliability` of the points' confidence, right meaning within WITHIN; None without confidence."""
+        """`metrics.Reliability` of the points' confidence, right meaning within FAILURE; None without confidence."""
         return None if self.confidence is None else reliability(self.confidence, ~self._wrong)
 
     def rejection(self, rejected):
-        """Share of failures (points further off than WITHIN) among the faces kept when the least confident are
+        """Share of failures (points further off than FAILURE) among the faces kept when the least confident are
         rejected: float64 (m,) for shares `rejected` (m,) of the faces; None without confidence."""
         if self.confidence is None:
             return None
@@ -127,7 +127,7 @@ class Evaluation:
     @property
     def _wrong(self):
         # An error that is not a number is wrong, too.
-        return ~(self.errors[:, -1] <= WITHIN)
+        return ~(self.errors[:, -1] <= FAILURE)
 
     def _errors(self, points_px):
         return detection_error(points_px, self.truth, [face.bbox.width for face in self.annotations])

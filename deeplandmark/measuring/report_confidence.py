@@ -1,8 +1,7 @@
 """How far confidences can be trusted, and what rejecting faces by them is worth, as a figure (needs matplotlib)."""
 import numpy as np
 
-from deeplandmark.cascade.confidence.confidence import WITHIN
-from deeplandmark.faces.metrics import BOX_WIDTH
+from deeplandmark.faces.metrics import BOX_WIDTH, FAILURE
 from deeplandmark.measuring.plotting import BLUE, GREEN, GREY, ORANGE, new_figure
 from deeplandmark.measuring.report_table import REJECTED
 
@@ -17,7 +16,7 @@ def draw_confidence(evaluation):
     _counts(counts, found)
     _rejection(rejection, evaluation)
     figure.suptitle(f"Confidence of {evaluation.confidence.size} points in {len(evaluation)} faces: the probability "
-                    f"that a point lies within {100 * WITHIN:g} % of the {BOX_WIDTH}", fontsize=12)
+                    f"that a point lies within {100 * FAILURE:g} % of the {BOX_WIDTH}", fontsize=12)
     return figure
 
 

@@ -3,7 +3,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deeplandmark.cascade.confidence.confidence import WITHIN
 from deeplandmark.faces.metrics import BOX_WIDTH, FAILURE, INTEROCULAR, INTEROCULAR_FAILURE, failure_rate
 from deeplandmark.measuring.results_of_others import ORIGINAL, PAPER, READ_OFF, ROWS, VALIDATION_FACES
 
@@ -113,7 +112,7 @@ def _confidence(evaluation):
         return []
     failures, kept = 100 * evaluation.rejection([0.0, REJECTED])
     mean, right = (np.average(values, weights=found.count) for values in (found.confidence, found.right))
-    return ["", f"Confidence, the probability that a point lies within {100 * WITHIN:g} % of the {BOX_WIDTH}:",
+    return ["", f"Confidence, the probability that a point lies within {100 * FAILURE:g} % of the {BOX_WIDTH}:",
             f"{mean:.3f} on average, true of {right:.3f}; expected calibration error "
             f"{found.expected_calibration_error:.4f}.",
             f"Failures: {failures:.2f} % of all points, {kept:.2f} % without the {100 * REJECTED:g} % least confident "

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 
 from deeplandmark.faces.errors import PictureError
+from deeplandmark.work.opencv import quiet_opencv
 from deeplandmark.work.whole_file import WholeFile
 
 USUAL_RATE = 25.0  # frames a second, where a file or camera does not say
@@ -36,7 +37,7 @@ class VideoReader:
 
     def __init__(self, source, every=1):
         self.every = every
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # no lines of its own about a bad file
+        quiet_opencv()
         self._capture = cv2.VideoCapture(source)
         opened, self._first = self._capture.read() if self._capture.isOpened() else (False, None)
         if not opened:

@@ -11,11 +11,8 @@ import shutil
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
-from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, posed
@@ -27,12 +24,11 @@ from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.hdf5_writer import HDF5Writer
 from deeplandmark.training.samples import sample, start_points, wide_sample
 from deeplandmark.training.samples_mark import marker_file, prepared, write_marker
-from deeplandmark.work.cores import cores, deaf_to_interrupts
-from deeplandmark.work.processes import single_threaded_children
+from deeplandmark.work.processes import in_processes
 from deeplandmark.work.progress import Progress
 from deeplandmark.work.whole_file import write_text
 
-CHUNK = 25                  # faces a worker makes at a time
+CHUNK = 25                  # faces a worker is handed at a time
 
 
 @dataclass(frozen=True)
@@ -142,8 +138,7 @@ def _write_all(plan, faces, out, bad, jobs):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             writers[network] = [stack.enter_context(HDF5Writer(folder / name)) for name in plan.files()]
-        chunks = [range(i, min(i + CHUNK, len(faces))) for i in range(0, len(faces), CHUNK)]
-        results = chain.from_iterable(_in_parallel(partial(_make_chunk, plan), chunks, faces, jobs))
+        results = in_processes(partial(_make, plan), enumerate(faces), jobs, CHUNK)
         for result in Progress("faces", len(faces), f"level {plan.level}").over(results):
             if bad.takes(result):
                 continue
@@ -157,24 +152,9 @@ def _finish(folder, names):
         write_text(folder / list_name, "".join(f"{folder / name}\n" for name in members))
 
 
-def _in_parallel(make, chunks, faces, jobs):
-    jobs = jobs or cores()
-    tasks = ([(index, faces[index]) for index in chunk] for chunk in chunks)
-    if jobs == 1:
-        yield from map(make, tasks)
-        return
-    with single_threaded_children(), deaf_to_interrupts():
-        pool = get_context("spawn").Pool(jobs, initializer=cv2.setNumThreads, initargs=(1,))
-    with pool:
-        yield from pool.imap(make, tasks)
-
-
-def _make_chunk(plan, faces):
-    """For each (index, Annotation): a list of (file, samples of all networks), or the Problem."""
-    return [_make(plan, index, annotation) for index, annotation in faces]
-
-
-def _make(plan, index, annotation):
+def _make(plan, item):
+    """Of an (index, Annotation): a list of (file, samples of all networks), or the Problem."""
+    index, annotation = item
     image = face_or_problem(annotation, plan.settings.channels)
     if isinstance(image, Problem):
         return image

@@ -1,14 +1,55 @@
-"""How work is spread over processes: one a core, one thread each."""
+"""How work is spread over processes: one a core, one thread each. What threads can do together is in `in_order`."""
 import os
+import signal
 import sys
 import threading
 import time
 from contextlib import contextmanager
+from multiprocessing import get_context
+
+from deeplandmark.work.cores import cores
+from deeplandmark.work.opencv import set_up_opencv
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # glibc gives large blocks back to the system when they are freed, and every training step would fault the same pages in
 # again: keeping them saves a tenth of a step of S0 and two fifths of one of S2. Other C libraries ignore these.
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2000000000", "MALLOC_TOP_PAD_": "268435456"}
+
+
+def in_processes(work, items, jobs=None, chunk=1):
+    """`work(item)` of every item, in the order of the items, by `jobs` processes (by default one a core); one job is
+    done in this process.
+
+    Processes are spawned: that is safe beside the threads of OpenCV or torch, forking is not. `work` and the items must
+    be picklable, and a script that calls this needs the usual `if __name__ == "__main__":` of multiprocessing.
+
+    Parameters
+    ----------
+    chunk : int
+        Items that a process is handed at a time.
+    """
+    jobs = jobs or cores()
+    if jobs == 1:
+        yield from map(work, items)
+        return
+    with single_threaded_children(), deaf_to_interrupts():
+        pool = get_context("spawn").Pool(jobs, set_up_opencv)
+    with pool:
+        yield from pool.imap(work, items, chunk)
+
+
+@contextmanager
+def deaf_to_interrupts():
+    """Processes started inside ignore SIGINT: a terminal sends it to all of them, and only their parent, which then
+    ends them, should say something. Without effect outside the main thread, which alone may set what a signal does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ import torch
 
 from deeplandmark.caffe.layers.hdf5_data import HDF5Data
 from deeplandmark.caffe.layers.registry import layer
+from deeplandmark.work.patch_variance import FLAT
 
-FLAT = 1e-4                 # added to a patch's variance (grey levels squared), so that one of one colour stays zero
 _CUBIC = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP       # linear interpolation would blur what the window has been through
 
 

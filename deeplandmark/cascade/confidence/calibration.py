@@ -11,13 +11,13 @@ from functools import partial
 
 import numpy as np
 
-from deeplandmark.cascade.confidence.confidence import EPSILON, WITHIN, Weights, features, sigmoid
+from deeplandmark.cascade.confidence.confidence import EPSILON, Weights, features, sigmoid
 from deeplandmark.cascade.level_1_share import blended, fit_share, unblended
 from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, posed
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
-from deeplandmark.faces.metrics import detection_error
+from deeplandmark.faces.metrics import FAILURE, detection_error
 from deeplandmark.work.in_order import in_chunks, in_order
 from deeplandmark.work.progress import Progress
 
@@ -58,8 +58,8 @@ class Observations:
         return features(self.levels[:, :count], self.spread[:, :count], self.width)
 
     def right(self, count):
-        """bool (m, k): the points after level `count` that lie within WITHIN."""
-        return detection_error(self.levels[:, count - 1], self.truth, self.width) <= WITHIN
+        """bool (m, k): the points after level `count` that lie within FAILURE."""
+        return detection_error(self.levels[:, count - 1], self.truth, self.width) <= FAILURE
 
 
 def fit_blend(observations, share):

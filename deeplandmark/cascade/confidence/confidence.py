@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-WITHIN = 0.05       # of the box width: what the probability is of (the limit of a failure; paper, Sec. 5.1)
 EPSILON = 0.004     # of the box width: keeps the logarithm finite, and differences below what a picture can tell small
 # Spread, fraction of the box width, at which the uncalibrated confidence has fallen to 1/e.
 DISAGREEMENT = 0.05

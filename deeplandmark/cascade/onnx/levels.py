@@ -11,7 +11,7 @@ from deeplandmark.cascade.confidence.error_from_hidden_layers import weights_in_
 from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.cascade.onnx.stacks import run_stack
 from deeplandmark.cascade.onnx.windows import cut_patches, extents, split
-from deeplandmark.faces.cutting import FLAT
+from deeplandmark.work.patch_variance import FLAT
 
 OUTPUTS = ("levels", "spread", "confidence", "first")
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import numpy as np
 from deeplandmark.faces.datasets.annotation import Annotation
 from deeplandmark.faces.datasets.picture_list import write_list
 from deeplandmark.faces.synthetic.face import draw_face
-from deeplandmark.work.cores import cores, deaf_to_interrupts
+from deeplandmark.work.cores import cores
+from deeplandmark.work.processes import in_processes
 from deeplandmark.work.progress import Progress
 from deeplandmark.work.whole_file import write_bytes, write_text
 
@@ -50,15 +50,9 @@ def generator_version():
 
 def _draw_all(folder, keys, seed, jobs):
     """The annotations of all keys (list, place), in order."""
-    jobs = min(jobs or cores(), len(keys))
-    draw, progress = partial(_draw_one, folder, seed), Progress("faces", len(keys), "drawing")
-    if jobs <= 1:
-        return list(progress.over(map(draw, keys)))
-    # `spawn` is safe beside the threads of OpenCV or torch, `fork` is not.
-    with deaf_to_interrupts():
-        pool = multiprocessing.get_context("spawn").Pool(jobs, cv2.setNumThreads, (1,))
-    with pool:
-        return list(progress.over(pool.imap(draw, keys, chunksize=8)))
+    jobs = max(1, min(jobs or cores(), len(keys)))
+    faces = in_processes(partial(_draw_one, folder, seed), keys, jobs, chunk=8)
+    return list(Progress("faces", len(keys), "drawing").over(faces))
 
 
 def _draw_one(folder, seed, key):

@@ -13,6 +13,7 @@ from deeplandmark.cascade.networks import networks
 from deeplandmark.measuring.speed.measuring import in_turn
 from deeplandmark.networks.network import PREDICTION
 from deeplandmark.training.templates import render, template_folder
+from deeplandmark.work.opencv import set_up_opencv
 
 BATCHES = (1, 4, 16, 64, 256)
 MANY = 4096             # faces of a call, to see that the cost of a face stays the same
@@ -23,7 +24,7 @@ OPENCV, GRAPH, TORCH, SESSIONS = ("OpenCV importer, the original's 21 networks",
 
 def one_face(rounds, model=None):
     """Times one face, picture in memory to points, one thread each: dict of name -> Timing."""
-    cv2.setNumThreads(1)
+    set_up_opencv()
     image, box = _picture(), np.array([[75, 75, 175, 175.0]])
     torch_cascade, graph = Cascade.load(model or default_model(), backend="torch"), graph_of(model)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,23 @@
+"""OpenCV's settings for the whole process. Commands and their workers choose them; what is imported as a library does
+not. OpenCV is imported only here, by who asks: `--help` does not need it."""
+import os
+
+
+def set_up_opencv():
+    """For who works on many pictures at a time: one thread a call, and no lines of its own."""
+    import cv2
+    cv2.setNumThreads(1)                                         # the pictures are what runs in parallel
+    quiet_opencv()
+
+
+def quiet_opencv():
+    """No lines of its own about bad pictures and videos, unless the user wants them: our messages are one line each."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")        # read when the first video is opened
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        import cv2
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def limit_opencv_pictures(pixels):
+    """Larger pictures are refused by OpenCV itself. To be called before anything imports it: it reads this once."""
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(pixels)
