@@ -1,6 +1,8 @@
 """Running over a list: errors, skipped lines, the clock, and the command."""
 import json
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -108,6 +110,20 @@ def test_the_command(tmp_path, fake_load, capsys):
     assert (tmp_path / "result" / "table.txt").read_text() == printed.out
     assert (json.loads((tmp_path / "new" / "t.json").read_text())
             == json.loads((tmp_path / "result/table.json").read_text()))
+
+
+def test_the_table_goes_into_a_pipe_and_where_a_link_leads(tmp_path, fake_load, capsys):
+    fake_load(synthetic_list(tmp_path, 2))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.json").symlink_to("elsewhere/table.json")
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit((tmp_path / "pipe").read_text)
+        for name in ("link.json", "pipe"):
+            assert command.main(["--model", "m", "--data", str(tmp_path), "--json", str(tmp_path / name)]) == 0
+        piped, linked = json.loads(read.result(timeout=20)), json.loads((tmp_path / "link.json").read_text())
+    assert piped["levels"] == linked["levels"] and (tmp_path / "link.json").is_symlink()
+    assert os.listdir(tmp_path / "elsewhere") == ["table.json"]
 
 
 def test_images_of_a_list_elsewhere(tmp_path, fake_load, capsys):
