@@ -1,16 +1,15 @@
-"""Fit how sure a cascade is of each point, and how much of level 1 its points keep, on faces its networks were not
-trained on, and write both into its folder.
+"""Fit how sure a model is of each point, and how much of level 1 a cascade's points keep, on faces its networks were
+not trained on, and write both into its folder.
 
 The faces are every tenth of the training list, which training holds back. What the hidden layers of a whole cascade
 tell of the error is learnt from the other nine tenths before. Run it after the last level is trained, and again
-whenever a network has changed. cascade.json appears only when whole.
+whenever a network has changed. The folder's JSON file appears only when whole.
 
 examples:
   deeplandmark calibrate --model model --data dataset/train
 """
 import argparse
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,77 +17,46 @@ from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.faces.datasets.archive import open_archive
-from deeplandmark.faces.datasets.held_back import held_back, training_part
+from deeplandmark.faces.datasets.held_back import held_back
 from deeplandmark.faces.errors import ListError
+from deeplandmark.models import exporter_of, fitter_of, settings_class, system_of
 from deeplandmark.work.whole_file import write_bytes
-
-TRAINING_COPIES = 2     # views of each face that networks were trained on
 
 
 @command
 def main(arguments=None):
     """Returns the exit status."""
     args = _parser().parse_args(arguments)
-    with when_interrupted(f"{args.model}/cascade.json is as it was"):
+    with when_interrupted(f"{args.model}/ is as it was"):
         print(calibrate(args))
     return 0
 
 
 def calibrate(args):
-    """Writes the weights; returns what there is to say about them."""
-    from deeplandmark.cascade.confidence.calibration import (  # late: --help needs no cascade
-        fit_blend,
-        fit_confidence,
-        observe,
-    )
-    from deeplandmark.cascade.confidence.error_from_hidden_layers import fit_error
-    from deeplandmark.cascade.networks import LEVELS
-    from deeplandmark.cascade.settings import CascadeSettings
-    from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
-
-    description = Path(args.model, CascadeSettings.FILE_NAME)
-    if not description.is_file():
-        raise ValueError(f"{args.model}: no model folder of ours, it has no {description.name}")
-    # Without what was fitted before: it may belong to other networks.
-    settings, modules = load_modules(args.model, replace(CascadeSettings.load(args.model), confidence=None))
-    engine, export = TorchEngine(settings, modules), _exporter(args.model)
-    faces = _faces(args.data, settings.points)
-    held = held_back(faces)
-    observed = observe(engine, held, args.copies, args.seed)
-    name_skipped("calibrate", observed.problems)
-    observations, share = fit_blend(observed, settings.level_1_share)
-    prediction = None
-    if observations.hidden and len(engine.levels) == len(LEVELS):
-        engine = TorchEngine(replace(settings, level_1_share=share), modules)
-        observed = observe(engine, training_part(faces), TRAINING_COPIES, args.seed)
-        name_skipped("calibrate", observed.problems)
-        prediction = fit_error(observed)
-    fitted = replace(settings, level_1_share=share,
-                     confidence=fit_confidence(observations, settings.points.mirror, prediction))
-    _save(fitted, description, export)
-    last = observations.levels.shape[1]
-    failures = 100 * (1 - observations.right(last).mean())
-    return (f"confidence of {last} levels fitted on {len(held)} held-back faces, {len(observations.width)} views: "
-            f"{failures:.2f} % of their points are failures; share of level 1 in the points: {share:.3f}; "
-            f"written to {description}")
+    """Writes what was fitted; returns what there is to say about it."""
+    fitted, export = fitter_of(args.model), _exporter(args.model)
+    known = settings_class(system_of(args.model))
+    if not known.is_in(args.model):
+        raise ValueError(f"{args.model}: no model folder of ours, it has no {known.FILE_NAME}")
+    faces = _faces(args.data, known.load(args.model).points)
+    settings, text = fitted(args.model, faces, args.copies, args.seed, partial(name_skipped, "calibrate"))
+    _save(settings, Path(args.model, settings.FILE_NAME), export)
+    return f"{text}; written to {args.model}/{settings.FILE_NAME}"
 
 
 def _exporter(model):
-    """What makes the ONNX model beside the networks anew, for it holds the confidence, too; None where there is none.
+    """What makes the ONNX model beside the networks anew, for it holds what is fitted, too; nothing without one.
 
     To be called before the work: who lacks what an export needs shall not wait for that to be told.
     """
-    from deeplandmark.cascade.model_folder import ONNX_FILE
-
-    file = Path(model, ONNX_FILE)
+    file = Path(model, f"{system_of(model)}.onnx")
     if not file.exists():
         return lambda: None
     import onnx
 
-    from deeplandmark.cascade.onnx import export_cascade
-
     metadata = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
-    return partial(export_cascade, model, file, mirror=metadata.get("mirror") == "1")
+    options = {"mirror": True} if metadata.get("mirror") == "1" else {}
+    return partial(exporter_of(model), model, file, **options)
 
 
 def _save(settings, file, export):

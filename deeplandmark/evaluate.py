@@ -14,6 +14,7 @@ from deeplandmark.faces.errors import ListError
 from deeplandmark.measuring.evaluation import evaluate, spread
 from deeplandmark.measuring.report import save_json, save_report
 from deeplandmark.measuring.report_table import table
+from deeplandmark.models import load
 
 DATA_VARIABLE, DATA_FOLDER = "DEEPLANDMARK_DATA", "dataset/train"
 _EXAMPLES = """examples:
@@ -51,7 +52,7 @@ def main(arguments=None):
 def _run(options):
     _make_folders(options)
     model = options.model or default_model()
-    cascade = _load(model)                                       # it says how many points the list has
+    cascade = load(model)                                        # it says how many points the list has
     list_path = Path(options.list) if options.list else _default_list(options)
     faces, problems = read_faces(list_path, cascade.settings.points, options.images)
     name_skipped("evaluate", problems)
@@ -76,11 +77,6 @@ def _make_folders(options):
         import deeplandmark.measuring.report_curves  # noqa: F401 - it needs matplotlib, of the extra [train]
     if options.json and Path(options.json).is_dir():
         raise ListError(f"--json {options.json}: is a folder")
-
-
-def _load(model):
-    from deeplandmark.cascade.cascade import Cascade  # late: --help needs no cascade
-    return Cascade.load(model)
 
 
 def _default_list(options):

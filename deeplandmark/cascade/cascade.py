@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deeplandmark.cascade.model_folder import ONNX_FILE, default_model, fingerprint, has_networks
+from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
 from deeplandmark.cascade.onnx_engine import OnnxEngine
 from deeplandmark.faces.box import LIST_KIND, face_boxes
 from deeplandmark.faces.many_pictures import locate_in_order, usable_together
@@ -19,6 +19,7 @@ from deeplandmark.faces.picture import read_grey
 from deeplandmark.faces.picture_input import grey_picture
 from deeplandmark.faces.points import Points
 from deeplandmark.faces.result import Faces
+from deeplandmark.networks.model_folder import fingerprint, has_networks
 from deeplandmark.work.extras import install
 
 BACKENDS = ("onnx", "torch")

@@ -1,8 +1,8 @@
-"""Which model a command uses when it is not told, and what a model folder holds."""
-import hashlib
+"""Which model a command uses when it is not told."""
 from pathlib import Path
 
 import deeplandmark
+from deeplandmark.networks.model_folder import has_networks
 
 ONNX_FILE = "cascade.onnx"  # the whole folder as one graph, made by `deeplandmark export`
 
@@ -25,21 +25,3 @@ def default_model():
             return folder
     raise NoModelError("no model: neither the package's published weights nor model/1_F.prototxt is there; "
                        "give one with --model, or train one with ./bootstrap.sh")
-
-
-def has_networks(folder):
-    """Whether a folder holds networks of level 1, as every model folder does, ours and the original's."""
-    return any(Path(folder).glob("1_*.prototxt"))
-
-
-def fingerprint(folder):
-    """A hash of the networks and settings of a model folder; an exported cascade carries that of its folder."""
-    digest = hashlib.sha256()
-    for path in sorted([*Path(folder).glob("[0-9]_*.prototxt"), *Path(folder).glob("[0-9]_*.caffemodel"),
-                        *Path(folder).glob("cascade.json")]):
-        content = path.read_bytes()
-        if path.suffix != ".caffemodel":
-            content = content.replace(b"\r\n", b"\n")            # git may have written the text in Windows' way
-        digest.update(f"{path.name} {len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()

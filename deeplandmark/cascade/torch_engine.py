@@ -12,9 +12,9 @@ from deeplandmark.caffe.module import to_torch
 from deeplandmark.cascade.confidence.confidence import point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_blob, hidden_odds, weights_in_use
 from deeplandmark.cascade.level_1_share import blended
-from deeplandmark.cascade.model_folder import has_networks
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.box import reproject
+from deeplandmark.networks.model_folder import has_networks
 from deeplandmark.networks.network import PREDICTION
 from deeplandmark.networks.windows import frames_of, see, windows_of
 

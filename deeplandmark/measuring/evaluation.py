@@ -1,6 +1,7 @@
 """Running a cascade over the faces of a list and measuring its errors at every level."""
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from os.path import commonpath
 
 import numpy as np
@@ -138,7 +139,8 @@ def evaluate(cascade, annotations, problems=()):
 
     Parameters
     ----------
-    cascade : Cascade
+    cascade : Cascade, or another system
+        One without levels has a single one.
     annotations : list of Annotation
     problems : list of Problem
         Lines of the list that could not be read, to be told of with the pictures that cannot.
@@ -156,7 +158,8 @@ def evaluate(cascade, annotations, problems=()):
     annotations = list(annotations)
     bad = BadLines(len(annotations))
     used, found, seconds = [], [], 0.0
-    pictures = in_order(face_or_problem, annotations, jobs=1, ahead=_AHEAD)
+    read = partial(face_or_problem, channels=cascade.settings.channels)
+    pictures = in_order(read, annotations, jobs=1, ahead=_AHEAD)
     for face, image in Progress("faces", len(annotations), "evaluating").over(zip(annotations, pictures)):
         if bad.takes(image):
             continue
@@ -182,13 +185,20 @@ def _locate(cascade, face, image, warm_up):
     start = time.perf_counter()
     faces = cascade.locate(image, box)
     took = time.perf_counter() - start
-    if not np.isfinite(faces.levels).all():
+    if not np.isfinite(_levels(faces)).all():
         raise ListError(f"{face.list_file}:{face.line}: the cascade predicts a point that is not finite")
     return faces, took
 
 
+def _levels(faces):
+    """Points after each level, (n, L, k, 2)."""
+    return getattr(faces, "levels", faces.points[:, None])
+
+
 def _collect(used, found, seconds, problems, points):
-    first = None if found[0].first is None else np.concatenate([faces.first for faces in found])
+    first = None
+    if getattr(found[0], "first", None) is not None:
+        first = np.concatenate([faces.first for faces in found])
     confidence = None if found[0].confidence is None else np.concatenate([faces.confidence for faces in found])
-    return Evaluation(tuple(used), np.concatenate([faces.levels for faces in found]), first, confidence,
+    return Evaluation(tuple(used), np.concatenate([_levels(faces) for faces in found]), first, confidence,
                       1000 * seconds / len(used), problems, points)

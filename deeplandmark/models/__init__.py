@@ -19,7 +19,7 @@ are options of these methods and attributes of their own: a cascade has `levels`
 
 **A new system** is a room beside cascade/, with a class that has a `load(path, threads)`, and one line in SYSTEMS. Its
 model folder holds `model.json` with `"system": NAME` (a folder without it holds a cascade), its exported .onnx the
-metadata `system`.
+metadata `system`; exported into its own folder it is called NAME.onnx.
 """
 from __future__ import annotations
 
@@ -45,10 +45,17 @@ class Place(NamedTuple):
     """Where a system is, "module:name" each: it is imported when it is needed."""
     load: str        # callable (path or None, threads=..., other options) -> System
     export: str      # callable (model folder, .onnx to write, options that it has)
+    settings: str = ""   # a ModelSettings: what its model folders say, and what its families are trained with
+    fit: str = ""        # callable (model folder, faces, copies, seed, tell) -> (settings, with what was fitted, text)
 
 
 SYSTEMS = {
-    CASCADE: Place("deeplandmark.cascade.cascade:Cascade.load", "deeplandmark.cascade.onnx:export_cascade"),
+    CASCADE: Place("deeplandmark.cascade.cascade:Cascade.load", "deeplandmark.cascade.onnx:export_cascade",
+                   "deeplandmark.cascade.settings:CascadeSettings", "deeplandmark.cascade.fit:fitted"),
+    "regressor": Place("deeplandmark.regressor.regressor:Regressor.load",
+                       "deeplandmark.regressor.export:export_regressor",
+                       "deeplandmark.regressor.settings:RegressorSettings",
+                       "deeplandmark.regressor.calibration:fitted"),
 }
 
 
@@ -94,6 +101,16 @@ def load(path: str | os.PathLike | None = None, threads: int = 1, **options: Any
 def exporter_of(folder: str | os.PathLike) -> Callable:
     """What writes the system of a model folder as .onnx: callable (folder, file, **options that the system has)."""
     return _resolved(SYSTEMS[system_of(folder)].export)
+
+
+def fitter_of(folder: str | os.PathLike) -> Callable:
+    """What fits to the system of a model folder what is fitted after the training: see cascade/fit.py."""
+    return _resolved(SYSTEMS[system_of(folder)].fit)
+
+
+def settings_class(system: str) -> Any:
+    """The subclass of networks.settings.ModelSettings of a system."""
+    return _resolved(SYSTEMS[system].settings)
 
 
 def system_of(path: str | os.PathLike) -> str:

@@ -1,11 +1,11 @@
 """Every family of networks that can be trained, of every system, by name: what --variant takes."""
 from deeplandmark.cascade.families import FAMILIES as _CASCADE
-from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.points import FIVE_POINTS
+from deeplandmark.models import settings_class
+from deeplandmark.regressor.families import FAMILIES as _REGRESSOR
 
 USUAL = "paper"                 # the family that is meant where none is named
-FAMILIES = {family.name: family for family in _CASCADE}
-_SETTINGS = {"cascade": CascadeSettings}
+FAMILIES = {family.name: family for family in (*_CASCADE, *_REGRESSOR)}
 
 
 def family_of(name):
@@ -24,4 +24,4 @@ def family_of(name):
 def settings_of(name=USUAL, points=FIVE_POINTS):
     """The settings that a model of a family is trained with, for the usual five points or others."""
     family = family_of(name)
-    return _SETTINGS[family.system].of(family, points)
+    return settings_class(family.system).of(family, points)

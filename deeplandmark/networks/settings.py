@@ -64,6 +64,11 @@ class ModelSettings:
             raise ValueError(f"{folder}: no model folder, it has no {cls.FILE_NAME}")
         return cls.from_json(path.read_bytes(), path)
 
+    @classmethod
+    def is_in(cls, folder):
+        """Whether a folder has the file."""
+        return Path(folder, cls.FILE_NAME).is_file()
+
     def save(self, folder):
         """Writes the file into a model folder; it appears only when whole."""
         write_text(Path(folder, self.FILE_NAME), self.to_json() + "\n")

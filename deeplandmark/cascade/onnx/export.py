@@ -6,13 +6,13 @@ import onnx
 from onnx import TensorProto, helper
 
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder
-from deeplandmark.cascade.model_folder import fingerprint
 from deeplandmark.cascade.onnx.half import halved
 from deeplandmark.cascade.onnx.levels import OUTPUTS, CascadeNodes, Level
 from deeplandmark.cascade.onnx.stacks import Stack, alike
 from deeplandmark.cascade.onnx.windows import FaceNodes, Places, read_picture
 from deeplandmark.cascade.onnx_engine import FORMAT
 from deeplandmark.cascade.torch_engine import load_modules
+from deeplandmark.networks.model_folder import fingerprint
 from deeplandmark.work.whole_file import write_bytes
 
 _IR_VERSION = 8                  # the one of opset 17

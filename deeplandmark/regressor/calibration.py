@@ -1,0 +1,41 @@
+"""What `deeplandmark calibrate` fits to a regressor: the share of each point that lies within 5 % of the box width."""
+from dataclasses import replace
+
+import numpy as np
+
+from deeplandmark.faces.datasets.annotation import Problem
+from deeplandmark.faces.datasets.held_back import held_back
+from deeplandmark.faces.metrics import FAILURE, detection_error
+from deeplandmark.regressor.regressor import Regressor
+
+
+def fitted(folder, faces, copies=1, seed=0, tell=lambda problems: None):
+    """The settings of a model folder with the confidence counted on the held-back faces of a training list.
+
+    Parameters
+    ----------
+    folder : path
+    faces : list of Annotation
+    copies, seed
+        Without meaning: each face is seen once.
+    tell : callable (list of Problem)
+        Told of pictures that cannot be read.
+
+    Returns
+    -------
+    (RegressorSettings, str)
+        The str says what was found, for people.
+    """
+    regressor, held = Regressor.load(folder), held_back(faces)
+    found = list(regressor.locate_many(((face.path, face.bbox.as_array()[None]) for face in held), errors="yield"))
+    tell([Problem(face.line, str(error)) for face, error in zip(held, found) if isinstance(error, Exception)])
+    seen = [(face, each.points[0]) for face, each in zip(held, found) if not isinstance(each, Exception)]
+    truth, width = (np.array([value(face) for face, _ in seen])
+                    for value in (lambda face: face.landmark_px, lambda face: face.bbox.width))
+    right = detection_error(np.array([points for _, points in seen]), truth, width) <= FAILURE
+    # A point and the one that it becomes in the mirrored picture are one thing; nothing is certain.
+    shares = (right.sum(0) + 1) / (len(right) + 2)
+    shares = (shares + shares[list(regressor.points.mirror)]) / 2
+    return (replace(regressor.settings, confidence=tuple(np.round(shares, 6).tolist())),
+            f"confidence counted on {len(held)} held-back faces: {100 * (1 - right.mean()):.2f} % of their points are "
+            "failures")

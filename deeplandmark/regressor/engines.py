@@ -1,0 +1,88 @@
+"""A regressor's network run by torch, from its model folder, or as one graph by ONNX Runtime."""
+import numpy as np
+import onnxruntime
+
+from deeplandmark.faces.box import reproject
+from deeplandmark.networks.network import PREDICTION
+from deeplandmark.networks.windows import frames_of, see, windows_of
+from deeplandmark.regressor.settings import RegressorSettings
+from deeplandmark.work.in_order import in_order
+
+FORMAT = "1"            # of the exported models this version reads
+
+
+class TorchEngine:
+    """Runs the network of a model folder, its window cut by NumPy (needs the extra [train]).
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no regressor, naming the file that is missing or wrong (a CaffeError where it is a net's).
+    """
+
+    def __init__(self, folder):
+        from deeplandmark.caffe.module import to_torch  # only this engine needs torch
+        self.settings = RegressorSettings.load(folder)
+        stem = f"{folder}/{self.settings.network.full_name}"
+        self._module = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel")
+
+    def run(self, image, boxes):
+        """Points (n, k, 2), pixels, in a picture uint8 (h, w) or (h, w, 3) with boxes (n, 4) float64."""
+        import torch
+        network, settings = self.settings.network, self.settings
+        windows = windows_of(network, boxes, None)
+        seen = np.array([see(network, image, window, settings) for window in windows], np.float32)
+        seen = seen.reshape(-1, network.channels, *network.size)
+        with torch.inference_mode():
+            answers = self._module(data=torch.from_numpy(seen))[PREDICTION].numpy().astype(np.float64)
+        in_frame = settings.encoding.decode(answers.reshape(len(boxes), len(settings.points), 2))
+        return reproject(frames_of(network, boxes, windows), in_frame)
+
+
+class OnnxEngine:
+    """Runs an exported regressor (see export.py); may be used by several threads at once.
+
+    Attributes
+    ----------
+    settings : RegressorSettings
+    fingerprint : str
+        Of the model folder it was made of (see networks/model_folder.py).
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, is damaged, or is no exported regressor.
+    """
+
+    def __init__(self, path, threads=1):
+        self._threads = threads
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4                           # errors are raised
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:                               # ONNX Runtime's exceptions have no base of their own
+            raise ValueError(f"{path}: not a model that ONNX Runtime can read ({str(error).splitlines()[0]})") from None
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if metadata.get("system") != RegressorSettings.SYSTEM or metadata.get("format") != FORMAT:
+            raise ValueError(f"{path}: not a regressor exported by this version; make it anew with `deeplandmark "
+                             "export`")
+        self.fingerprint = metadata["fingerprint"]
+        self.settings = RegressorSettings.from_json(metadata["settings"], path)
+
+    def run(self, image, boxes):
+        """As TorchEngine.run. Each face is run with what is around it alone: the graph weighs every pixel it gets."""
+        def points_in(box):
+            part, corner = _around(image, windows_of(self.settings.network, box[None], None)[0])
+            given = {"image": part, "boxes": (box - np.tile(corner, 2))[None].astype(np.float32)}
+            return self._session.run(["points"], given)[0][0] + corner
+        found = map(points_in, boxes) if self._threads == 1 else in_order(points_in, boxes, self._threads)
+        return np.array(list(found)).reshape(len(boxes), len(self.settings.points), 2)
+
+
+def _around(image, window):
+    """The part of a picture that a window (4,) sees, with a pixel to spare, and its left and top (2,)."""
+    size = np.array(image.shape[1::-1])
+    first = np.clip(np.floor(window[:2]) - 2, 0, size - 1).astype(int)
+    last = np.clip(np.ceil(window[2:]) + 2, first, size - 1).astype(int)
+    return np.ascontiguousarray(image[first[1]:last[1] + 1, first[0]:last[0] + 1]), first.astype(np.float64)
