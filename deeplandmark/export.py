@@ -4,9 +4,9 @@ examples:
   deeplandmark export cascade.onnx
   deeplandmark export cascade.onnx --half
   deeplandmark export --model model cascade.onnx --mirror
-  deeplandmark export --model model model/cascade.onnx    # where deeplandmark.load("model") finds it
+  deeplandmark export --model model model/cascade.onnx    # where load("model") finds it
 
-The model needs ONNX Runtime and nothing else; `deeplandmark.load("cascade.onnx")` reads it.
+The model needs ONNX Runtime and nothing else; load("cascade.onnx") of Python reads it.
 """
 import argparse
 import sys
