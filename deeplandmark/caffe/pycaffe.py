@@ -45,7 +45,7 @@ class Timer:
         self._start = time.perf_counter()
 
     def stop(self) -> None:
-        """Ends the measurement; without a start nothing changes."""
+        """Ends the measurement, which `ms` then gives in milliseconds; without a start nothing changes."""
         if self._start is not None:
             self._seconds, self._start = time.perf_counter() - self._start, None
 

@@ -148,7 +148,8 @@ class ReLU6(NeuronLayer):
 class Clip(NeuronLayer):
     """max(min(x, max), min); values exactly at a bound pass the gradient on (clip_layer.cpp).
 
-    clip_param: min and max, both needed.
+    clip_param: min and max, both needed. With a min above max every value becomes max, as torch's clamp has it; Caffe's
+    becomes min.
     """
 
     def create(self, bottom_shapes):
