@@ -2,16 +2,17 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = ["Cascade", "Faces", "__version__", "load"]
+__all__ = ["Cascade", "Faces", "__version__", "find", "load"]
 
 # Where each public name is: it is imported when it is asked for, and with it no more than it needs.
 _PLACES = {"Cascade": "deeplandmark.cascade.cascade", "Faces": "deeplandmark.faces.result",
-           "load": "deeplandmark.models"}
+           "find": "deeplandmark.running.find", "load": "deeplandmark.models"}
 
 if TYPE_CHECKING:                                                # what editors and type checkers see of them
     from deeplandmark.cascade.cascade import Cascade
     from deeplandmark.faces.result import Faces
     from deeplandmark.models import load
+    from deeplandmark.running.find import find
 
     __version__: str
 else:

@@ -43,7 +43,9 @@ def folder(tmp_path, monkeypatch):
     """What the pages' Python reads: pictures, a Caffe net, an exported cascade."""
     monkeypatch.chdir(tmp_path)
     cv2.imwrite("face.jpg", np.random.default_rng(1).integers(0, 256, (250, 250, 3), np.uint8))
-    shutil.copy("face.jpg", "photo.jpg")
+    Path("photos").mkdir()
+    for name in ("photo.jpg", "photos/1.jpg"):
+        shutil.copy("face.jpg", name)
     Path("deploy.prototxt").write_text(
         'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [2, 1, 8, 8] } } }\n'
         'layer { name: "score" type: "InnerProduct" bottom: "data" top: "score"\n'

@@ -1,6 +1,7 @@
 """A stream of pictures through any system: read and worked on ahead in threads, some pictures together, in order."""
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sized
 from functools import partial
 from typing import Any
@@ -13,6 +14,9 @@ from deeplandmark.work.in_order import in_chunks, in_order
 
 # Pictures that are worked on together: less overhead a face; and how many of their pixels are held for it.
 TOGETHER, PIXELS_HELD = 16, 8_000_000
+# Bytes of files that are read together. Only small pictures gain by it; with large ones the first answer, and an end by
+# Ctrl-C, would come late.
+BYTES_TOGETHER = 1_000_000
 NOT_USABLE = PictureError, ValueError, TypeError   # what a picture or its boxes raise that cannot be read or used
 
 
@@ -40,12 +44,22 @@ def locate_in_order(locate_group: Callable, pictures: Iterable, jobs: int | None
     total = len(pictures) if isinstance(pictures, Sized) else None
     chunks = in_chunks(pictures, group_size(total, jobs), _pixels_in_memory, PIXELS_HELD)
     found = in_order(partial(locate_group, **options), chunks, jobs, ahead=2)
-    return (_raised_or(each, errors) for group in found for each in group)
+    return (raised_or(each, errors) for group in found for each in group)
 
 
 def group_size(total: int | None, jobs: int) -> int:
     """How many pictures a thread takes together: few of them are shared between all threads. None: nobody knows."""
     return TOGETHER if total is None else max(1, min(TOGETHER, -(-total // jobs)))
+
+
+def share_of_group(picture: Any) -> float:
+    """How much of a group of pictures that are looked at together a path or picture takes up; 1 ends the group."""
+    if isinstance(picture, (str, os.PathLike)):
+        try:
+            return os.path.getsize(picture) / BYTES_TOGETHER
+        except OSError:                                          # it is told of when it is read
+            return 0
+    return _pixels_of(picture) / PIXELS_HELD
 
 
 def usable_together(run: Callable, items: list, prepare: Callable) -> list:
@@ -63,7 +77,8 @@ def usable_together(run: Callable, items: list, prepare: Callable) -> list:
     return [failed[i] if i in failed else next(results) for i in range(len(items))]
 
 
-def _raised_or(result, errors):
+def raised_or(result: Any, errors: str) -> Any:
+    """The result, or what an error of it is according to `errors`: raised, or the result."""
     if errors == "raise" and isinstance(result, Exception):
         raise result
     return result
@@ -71,5 +86,8 @@ def _raised_or(result, errors):
 
 def _pixels_in_memory(item):
     """Of a picture in memory; one on disk is read when its turn has come."""
-    picture = item[0] if isinstance(item, (tuple, list)) and item else None
+    return _pixels_of(item[0]) if isinstance(item, (tuple, list)) and item else 0
+
+
+def _pixels_of(picture):
     return np.prod(picture.shape[:2]) if isinstance(picture, np.ndarray) else 0

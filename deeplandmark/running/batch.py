@@ -1,18 +1,14 @@
 """Many pictures worked through in threads: results in order, bad files named and passed over."""
 
 import math
-import os
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
-from deeplandmark.faces.many_pictures import group_size
+from deeplandmark.faces.many_pictures import group_size, share_of_group
 from deeplandmark.running.faces_in_picture import Located
 from deeplandmark.work.in_order import in_chunks, in_order
 from deeplandmark.work.progress import Progress
-
-# Small pictures alone gain by being taken together; with large ones the first row and an end by Ctrl-C would come late.
-BYTES_TOGETHER = 1_000_000
 
 
 @dataclass
@@ -65,7 +61,7 @@ def work_through(sources, total, read, take, threads, command, is_done=lambda so
     summary, progress = Summary(), Progress("pictures", total)
     try:
         coming = _not_done(sources, is_done, summary, progress)
-        groups = in_chunks(coming, group_size(total, threads), _bytes_of, BYTES_TOGETHER)
+        groups = in_chunks(coming, group_size(total, threads), _share_of_group, 1)
         for source, located in chain.from_iterable(in_order(partial(_read, read), groups, threads, ahead=2)):
             if source.is_video and located is None:
                 located = take_video(source, progress)
@@ -92,12 +88,9 @@ def _not_read(source):
     return None if source.problem is None else Located(source.path, problem=source.problem)
 
 
-def _bytes_of(source):
-    """A file's; a video ends its group, so that it is not waited for longer than need be."""
-    try:
-        return math.inf if source.is_video else os.path.getsize(source.path)
-    except OSError:                                              # it is told of when it is read
-        return 0
+def _share_of_group(source):
+    """A video ends its group, so that it is not waited for longer than need be."""
+    return math.inf if source.is_video else share_of_group(source.path)
 
 
 def _not_done(sources, is_done, summary, progress):

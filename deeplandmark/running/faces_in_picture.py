@@ -3,13 +3,14 @@
 import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from deeplandmark.detectors import Detections, largest
 from deeplandmark.faces.errors import FacesError
-from deeplandmark.faces.many_pictures import PIXELS_HELD, TOGETHER
-from deeplandmark.faces.picture import read_upright
+from deeplandmark.faces.many_pictures import NOT_USABLE, PIXELS_HELD, TOGETHER
+from deeplandmark.faces.picture_input import uint8_picture
 from deeplandmark.work.in_order import in_chunks
 
 
@@ -36,6 +37,14 @@ class Located:
     problem: str = None
 
 
+class Seen(NamedTuple):
+    """A picture that a detector has looked at: what was given, its pixels and the boxes, or the error."""
+    picture: Any
+    image: np.ndarray = None
+    found: Detections = None
+    error: Exception = None
+
+
 class FaceFinder:
     """A detector and a system that finds points, together. May be used by several threads at once.
 
@@ -57,38 +66,41 @@ class FaceFinder:
         self._real_folder = lru_cache(os.path.realpath)
         self._options = {} if level is None else {"level": level}
 
+    def find(self, pictures):
+        """(Seen, its Faces with scores or why there are none) of each of some pictures, paths or pictures in memory, in
+        order. Small faces of several pictures go through the networks together; few pictures are in memory, however
+        many there are."""
+        for group in in_chunks(map(self._look, pictures), TOGETHER, _pixels, PIXELS_HELD):
+            usable = [(seen.image, seen.found.boxes) for seen in group if seen.error is None]
+            answers = iter(self.system.locate_group(usable, **self._options))
+            for seen in group:
+                answer = seen.error or next(answers)
+                yield seen, answer if isinstance(answer, Exception) else replace(answer, scores=seen.found.scores)
+
     def read(self, paths):
-        """`Located` of each of some picture files, in order. Small faces of several pictures go through the networks
-        together; few pictures are in memory, however many there are."""
-        for group in in_chunks(map(self._look, paths), TOGETHER, _pixels, PIXELS_HELD):
-            yield from self._locate_group(group)
+        """`Located` of each of some picture files, in order; see `find`."""
+        for seen, faces in self.find(paths):
+            if not isinstance(faces, Exception):
+                yield Located(seen.picture, faces.boxes, faces.points, faces.confidence, faces.scores, seen.image)
+            else:
+                named = isinstance(faces, FacesError)            # as an error of a file or a detector is
+                yield Located(seen.picture, problem=f"{faces}" if named else f"{seen.picture}: {faces}")
 
     def locate(self, path, image, found):
         """`Located` of a picture in memory, uint8 (h, w, 3), with these `Detections`."""
         faces = self.system.locate(image, found.boxes, **self._options)
         return Located(path, found.boxes, faces.points, faces.confidence, found.scores, image)
 
-    def look(self, path, image):
-        """`Located`, without points yet, of a picture in memory, uint8 (h, w, 3)."""
-        found = largest(self.detector.detect(image) if self.boxes is None else self._given(path), self.max_faces)
-        return Located(path, found.boxes, scores=found.scores, image=image)
-
-    def _look(self, path):
+    def _look(self, picture):
         try:
-            return self.look(path, read_upright(path))
+            image = uint8_picture(picture)
+        except NOT_USABLE as error:
+            return Seen(picture, error=error)
+        try:
+            found = self.detector.detect(image) if self.boxes is None else self._given(picture)
         except FacesError as error:
-            return Located(path, problem=str(error))
-
-    def _locate_group(self, group):
-        """The points of those that have no problem."""
-        seen = [(each.image, each.boxes) for each in group if each.problem is None]
-        answers = iter(self.system.locate_group(seen, **self._options))
-        for each in group:
-            faces = None if each.problem is not None else next(answers)
-            if isinstance(faces, Exception):
-                yield Located(each.path, problem=f"{each.path}: {faces}")
-            else:
-                yield each if faces is None else replace(each, points=faces.points, confidence=faces.confidence)
+            return Seen(picture, error=error)
+        return Seen(picture, image, largest(found, self.max_faces))
 
     def _given(self, path):
         """`Detections` of the boxes that were given for a picture."""
@@ -98,6 +110,6 @@ class FaceFinder:
         return Detections.of(boxes, np.full(len(boxes), np.nan))
 
 
-def _pixels(located):
+def _pixels(seen):
     """Those of the picture that is held."""
-    return 0 if located.image is None else located.image.shape[0] * located.image.shape[1]
+    return 0 if seen.image is None else seen.image.shape[0] * seen.image.shape[1]

@@ -39,7 +39,7 @@ def sources(names, leave_out=None):
 
 def _named(names, leave_out):
     for name in names:
-        matches = sorted(glob.glob(name, recursive=True)) if _is_glob(name) else [name]
+        matches = sorted(glob.glob(name, recursive=True)) if is_glob(name) else [name]
         if not matches:
             yield Source(name, f"{name}: no file matches")
         for match in matches:
@@ -51,12 +51,13 @@ def common_folder(names):
 
     Results of picture P go to P's path relative to it, so that two pictures of one name in two folders stay apart.
     """
-    parts = [re.split(r"[*?[]", name)[0] if _is_glob(name) else name for name in names]
+    parts = [re.split(r"[*?[]", name)[0] if is_glob(name) else name for name in names]
     folders = [part if os.path.isdir(part) else os.path.dirname(part) for part in parts]
     return os.path.commonpath([os.path.abspath(folder) for folder in folders])
 
 
-def _is_glob(name):
+def is_glob(name):
+    """Whether (bool) a name with * ? [ stands for the files that match it, as there is none of that very name."""
     return glob.has_magic(name) and not os.path.lexists(name)
 
 

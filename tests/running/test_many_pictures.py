@@ -8,9 +8,8 @@ import pytest
 
 from deeplandmark import Cascade, Faces
 from deeplandmark.detectors import Detections
-from deeplandmark.faces.many_pictures import PIXELS_HELD, TOGETHER
+from deeplandmark.faces.many_pictures import BYTES_TOGETHER, PIXELS_HELD, TOGETHER
 from deeplandmark.faces.synthetic import draw_face
-from deeplandmark.running import batch
 from deeplandmark.running.batch import work_through
 from deeplandmark.running.faces_in_picture import FaceFinder, Located
 from deeplandmark.running.rows import json_rows
@@ -154,6 +153,6 @@ def test_few_pictures_are_shared_between_the_threads_and_large_files_are_alone(t
     run([Source(str(i)) for i in range(8)], read)
     assert groups == [4, 4]
     groups.clear()
-    (tmp_path / "large.tif").write_bytes(bytes(batch.BYTES_TOGETHER + 1))
+    (tmp_path / "large.tif").write_bytes(bytes(BYTES_TOGETHER + 1))
     run([Source(str(tmp_path / "large.tif"))] * 3 + [Source(str(i)) for i in range(60)], read)
     assert sorted(groups) == [1, 1, 1, 12, 16, 16, 16]

@@ -1,0 +1,126 @@
+"""`deeplandmark.find`: a detector and a system that finds points, in one call for people."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import Any
+
+from deeplandmark.detectors import largest, load_detector
+from deeplandmark.faces.errors import FacesError
+from deeplandmark.faces.many_pictures import group_size, raised_or, share_of_group
+from deeplandmark.faces.picture_input import uint8_picture
+from deeplandmark.faces.result import Faces
+from deeplandmark.models import System, load
+from deeplandmark.running.faces_in_picture import FaceFinder
+from deeplandmark.running.sources import is_glob, sources
+from deeplandmark.work.cores import cores
+from deeplandmark.work.in_order import in_chunks, in_order
+
+_KEPT = 4    # models and detectors that later calls find ready
+
+
+def find(image: Any, *, detector: Any = "haar", model: Any = None, min_face: float | None = None,
+         max_faces: int | None = None, jobs: int | None = None, errors: str = "raise") -> Any:
+    """Finds the faces of a picture and their points.
+
+    Detector and model are loaded by the first call and kept for the next ones.
+
+    Parameters
+    ----------
+    image : one of
+        a picture: a path, a uint8 array (h, w) or (h, w, 3) blue green red as cv2.imread gives it, a float array, a
+        Pillow picture or a torch tensor (see `faces.picture_input.uint8_picture`);
+        many: a folder, a glob such as "photos/**/*.jpg", or a list, tuple or iterator of pictures.
+    detector : "haar", the path of a FaceDetectorYN model (.onnx), or any object with `detect(image)` -> Detections
+    model : path of a model folder or .onnx, or what `deeplandmark.load` gave; the published weights by default
+    min_face : float, optional
+        The smallest face to look for, a fraction of the picture's shorter side; by default the detector's own.
+    max_faces : int, optional
+        Only the largest faces of a picture.
+    jobs : int, optional
+        Threads for many pictures; by default as many as there are cores.
+    errors : "raise" or "yield"
+        What happens to one of many pictures that cannot be read or used: its error is raised, or yielded as its Faces.
+
+    Returns
+    -------
+    Faces
+        Of one picture: points (n, k, 2), confidence (n, k), boxes (n, 4), scores (n,); n may be 0. Surest faces first.
+    iterator of (picture, Faces)
+        Of many, in order: each path of a folder or glob, or what the iterable gave; `dict(find(folder))` holds all.
+
+    Raises
+    ------
+    PictureError
+        For a file that is missing or no picture.
+    ValueError, TypeError
+        For what is no picture, saying what to pass, and for a model or an option that is wrong.
+    FacesError
+        For a detector that is not there, a folder without pictures, or a glob that matches none.
+    """
+    if errors not in ("raise", "yield"):
+        raise ValueError(f"errors is 'raise' or 'yield', found {errors!r}")
+    finder = FaceFinder(_system(model), _detector(detector, min_face), max_faces)
+    many = _many(image)
+    if many is not None:
+        return _find_many(finder, many, jobs or cores(), errors)
+    picture = uint8_picture(image)
+    found = largest(finder.detector.detect(picture), max_faces)
+    return replace(finder.system.locate(picture, found.boxes), scores=found.scores)
+
+
+def _find_many(finder, pictures, jobs, errors) -> Iterator[tuple[Any, Faces]]:
+    total = len(pictures) if hasattr(pictures, "__len__") else None
+    groups = in_chunks(pictures, group_size(total, jobs), share_of_group, 1)
+    for group in in_order(partial(_find_group, finder), groups, jobs, ahead=2):
+        for picture, faces in group:
+            yield picture, raised_or(faces, errors)
+
+
+def _find_group(finder, group):
+    return [(seen.picture, faces) for seen, faces in finder.find(group)]
+
+
+def _many(image: Any) -> Iterable | None:
+    """The pictures of a folder, a glob or an iterable; None for one picture."""
+    if isinstance(image, (str, os.PathLike)):
+        return _paths(os.fspath(image)) if os.path.isdir(image) or is_glob(os.fspath(image)) else None
+    # Arrays, tensors and Pillow pictures may be gone through as well, pixel by pixel.
+    several = isinstance(image, (list, tuple)) or hasattr(image, "__next__")
+    return image if several else None
+
+
+def _paths(name):
+    for source in sources([name]):
+        if source.problem is not None:
+            raise FacesError(source.problem)
+        yield source.path
+
+
+def _system(model: Any) -> System:
+    return _loaded_system(_key(model)) if model is None or isinstance(model, (str, os.PathLike)) else model
+
+
+def _detector(detector, min_face):
+    if isinstance(detector, (str, os.PathLike)):
+        return _loaded_detector("haar" if detector == "haar" else _key(detector), min_face)
+    if min_face is not None:
+        raise ValueError("min_face is for a detector that is named; one that is given has its own")
+    return detector
+
+
+def _key(path):
+    """A relative path means another file when the working directory has changed."""
+    return None if path is None else os.path.abspath(path)
+
+
+@lru_cache(_KEPT)
+def _loaded_system(path):
+    return load(path)
+
+
+@lru_cache(_KEPT)
+def _loaded_detector(kind, min_face):
+    return load_detector(kind, min_face)
