@@ -1,5 +1,6 @@
 """A file of rows that appears under its name when it is whole, and that a run which was stopped can go on with."""
 
+import errno
 import hashlib
 import io
 import json
@@ -10,6 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from deeplandmark.work.whole_file import WholeFile, open_directly, put_in_place, target_of, write_text
+
+try:
+    import fcntl
+except ImportError:     # Windows
+    fcntl = None
 
 _LONGEST = 255          # bytes of a name
 
@@ -61,6 +67,11 @@ class RowFile:
         Points of a face.
     resume : bool
         Go on with FILE.part, or else with FILE.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written, or another run is writing it.
     """
 
     def __init__(self, path, layout, points, resume=False):
@@ -68,9 +79,10 @@ class RowFile:
         self._part, self._journal_path = _beside(self.path, ".part"), _beside(self.path, ".part.done")
         self._done = set()  # hashes: a million names would take ten times the memory
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if resume:
-            self._take_up()
-        self._rows = self._part.open("ab" if resume else "wb")
+        if resume and not self._part.exists() and self.path.exists():
+            self._take_up_whole()
+        self._rows = _open_alone(self._part, self.path)
+        self._rows.seek(self._rows.truncate(self._take_up() if resume else 0))
         self._journal = self._journal_path.open("a" if resume else "w", encoding="utf-8")
         if not self._rows.tell():
             self._rows.write(self._header.encode("utf-8", "surrogateescape"))
@@ -95,32 +107,27 @@ class RowFile:
 
     def finish(self):
         """Everything was worked through: the file appears under its name. An OSError where it cannot."""
-        self._close_both()
-        put_in_place(self._part, self.path)
-        self._journal_path.unlink()
+        with self._rows, self._journal:                          # until it is in its place no other run may have it
+            self._rows.flush()
+            put_in_place(self._part, self.path)
+            self._journal_path.unlink()
 
     def close(self):
         """Leaves FILE.part for --resume; nothing when no picture was finished. Does nothing after `finish`."""
         if self._rows.closed:
             return
-        is_empty = not self._journal.tell()
-        self._close_both()
-        if is_empty:
-            self._part.unlink()
-            self._journal_path.unlink()
-
-    def _close_both(self):
         with self._rows, self._journal:
-            pass
+            if not self._journal.tell():
+                self._part.unlink()
+                self._journal_path.unlink()
 
     def _take_up(self):
-        if not self._part.exists() and self.path.exists():
-            self._take_up_whole()
-        elif self._part.exists():
-            finished = _read_journal(self._journal_path)
-            self._done = {hash(picture) for _, picture in finished}
-            whole = finished[-1][0] if finished else 0
-            os.truncate(self._part, min(whole, self._part.stat().st_size))
+        """How many bytes of FILE.part are rows of finished pictures; what the journal says beyond is cut off."""
+        finished, rows, journal = _read_journal(self._journal_path, self._rows.tell())
+        self._done = {hash(picture) for picture in finished}
+        if self._journal_path.exists():
+            os.truncate(self._journal_path, journal)
+        return rows
 
     def _take_up_whole(self):
         """A finished file: every picture that it has rows of is done."""
@@ -131,7 +138,6 @@ class RowFile:
         write_text(self._journal_path, journal)
         with WholeFile(self._part) as temporary:
             shutil.copyfile(self.path, temporary)
-        self._done = {hash(picture) for picture in pictures}
 
 
 @contextmanager
@@ -189,6 +195,24 @@ class RowStream:
             self._stream.close()
 
 
+def _open_alone(part, path):
+    """A file opened for appending that no other run has open; the error names `path`."""
+    while True:
+        stream = part.open("ab")
+        if fcntl is None:
+            return stream
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(stream.fileno()), os.stat(part)):
+                return stream
+        except BlockingIOError:
+            stream.close()
+            raise OSError(errno.EBUSY, "another run is writing it", str(path)) from None
+        except FileNotFoundError:
+            pass
+        stream.close()                                           # the other run has just finished: FILE.part is gone
+
+
 def _beside(path, ending):
     """A file that belongs to another one, in its folder."""
     name = os.fsencode(path.name)
@@ -197,9 +221,15 @@ def _beside(path, ending):
     return path.with_name(path.name + ending)
 
 
-def _read_journal(path):
-    """[(length of the rows by then, picture)], without a last line that is not whole."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+def _read_journal(path, size):
+    """([picture], the length of their rows, the length of the journal that tells of them), of what was finished in the
+    first `size` bytes of rows; a last line that is not whole does not count."""
+    pictures, rows, journal = [], 0, 0
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
+            end, picture = json.loads(line)
+            if end > size:
+                break
+            pictures.append(picture)
+            rows, journal = end, journal + len(line) + 1         # JSON is ASCII: a character is a byte
+    return pictures, rows, journal

@@ -116,6 +116,26 @@ def test_a_stopped_run_goes_on(tmp_path, layout, torn):
 
 
 @LAYOUTS
+def test_a_run_that_is_stopped_again_and_again(tmp_path, layout):
+    """Each leaves half a row and half a line of the journal; without resume all begins anew, with its header."""
+    names = []
+    for resume in (False, True, True, False, True):
+        rows, name = RowFile(tmp_path / "rows", layout, 5, resume), "first.jpg" if not resume else f"{len(names)}.jpg"
+        names = [*names, name] if resume else [name]
+        assert [rows.is_done(each) for each in names] == [True] * (len(names) - 1) + [False]
+        rows.write(located(name))
+        rows.close()
+        with open(tmp_path / "rows.part", "ab") as file:
+            file.write(b"half of a row")
+        with open(tmp_path / "rows.part.done", "a") as file:
+            file.write('[99999, "half')
+    with finished([RowFile(tmp_path / "rows", layout, 5, resume=True)]):
+        pass
+    expected = layout.header(5) + "".join(layout.rows(located(name), None) for name in names)
+    assert (tmp_path / "rows").read_bytes().decode() == expected
+
+
+@LAYOUTS
 def test_going_on_from_a_finished_file_and_from_none(tmp_path, layout):
     for names in (["a.jpg"], ["a.jpg", "b.jpg"]):
         with finished([RowFile(tmp_path / "rows", layout, 5, resume=True)]) as (rows,):
@@ -123,6 +143,24 @@ def test_going_on_from_a_finished_file_and_from_none(tmp_path, layout):
                 rows.write(located(name))
     expected = layout.header(5) + "".join(layout.rows(located(name), None) for name in ("a.jpg", "b.jpg"))
     assert (tmp_path / "rows").read_text() == expected
+
+
+def test_a_journal_that_knows_more_than_there_is(tmp_path):
+    """Rows that a power cut took, though the journal had them; and a journal left alone."""
+    stopped = RowFile(tmp_path / "rows", JSON_LINES, 5)
+    for name in ("a.jpg", "b.jpg"):
+        stopped.write(located(name))
+    stopped.close()
+    part = tmp_path / "rows.part"
+    os.truncate(part, part.stat().st_size - 10)
+    again = RowFile(tmp_path / "rows", JSON_LINES, 5, resume=True)
+    assert again.is_done("a.jpg") and not again.is_done("b.jpg")
+    again.write(located("b.jpg", 3))
+    again.close()
+    part.unlink()
+    with finished([RowFile(tmp_path / "rows", JSON_LINES, 5, resume=True)]) as (rows,):
+        assert not rows.is_done("a.jpg") and not rows.is_done("b.jpg")
+    assert os.listdir(tmp_path) == ["rows"]
 
 
 def test_a_video_that_was_not_finished_begins_anew(tmp_path):
@@ -160,6 +198,20 @@ def test_a_link_is_followed_and_a_long_name_works(tmp_path):
             assert rows.is_done("a.jpg")
         assert os.listdir(tmp_path / "elsewhere") == [name] and (tmp_path / "link").is_symlink()
         (tmp_path / "elsewhere" / name).unlink()
+
+
+def test_two_runs_do_not_write_one_file(tmp_path):
+    with finished([RowFile(tmp_path / "rows", CSV, 5)]) as (rows,):
+        rows.write(located("a.jpg"))
+        for resume in (False, True):
+            with pytest.raises(OSError, match="another run is writing it.*rows'"):
+                RowFile(tmp_path / "rows", CSV, 5, resume)
+        rows.write(located("b.jpg"))
+    expected = csv_header(5) + csv_rows(located("a.jpg")) + csv_rows(located("b.jpg"))
+    assert (tmp_path / "rows").read_text() == expected and os.listdir(tmp_path) == ["rows"]
+    with finished([RowFile(tmp_path / "rows", CSV, 5, resume=True)]) as (rows,):
+        assert rows.is_done("b.jpg")
+    assert (tmp_path / "rows").read_text() == expected
 
 
 def test_rows_into_a_pipe(tmp_path):

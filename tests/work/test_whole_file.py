@@ -229,3 +229,22 @@ def test_one_writer_fails_beside_another(tmp_path):
         write_text(path, "second")
         raise ValueError
     assert path.read_text() == "second" and os.listdir(tmp_path) == ["a"]
+
+
+def test_the_data_reach_the_disk_before_the_name_does(tmp_path, monkeypatch):
+    calls, fsync, replace = [], os.fsync, os.replace
+
+    def noted_fsync(descriptor):
+        calls.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else os.fstat(descriptor).st_size)
+        fsync(descriptor)
+
+    def noted_replace(source, target):
+        calls.append("replace")
+        replace(source, target)
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    write_bytes(tmp_path / "a", b"12345")
+    assert calls == [5, "replace", "folder"]
+    calls.clear()
+    write_bytes(tmp_path / "a", b"12345", durable=False)
+    assert calls == ["replace"]
