@@ -36,16 +36,15 @@ def _run(options):
     template = _template(options)
     folder = ResultFolder(options.out, options.pictures)
     finder = load_finder(options)
-    points = len(finder.system.points)
-    if points != len(template.points):
-        raise FacesError(f"the template has {len(template.points)} points, the model {points}")
-    layout = JSON_LINES._replace(rows=lambda located, frame: _transform_rows(located, template, folder))
-    row_files = [rows_to(options.transforms, layout, points, options.resume)] if options.transforms else []
+    known = finder.system.points
+    align = _aligning(template, known)
+    layout = JSON_LINES._replace(rows=lambda located, frame: _transform_rows(located, align, folder))
+    row_files = [rows_to(options.transforms, layout, len(known), options.resume)] if options.transforms else []
 
     def read(paths):
         for located in finder.read(paths):
             if located.problem is None:
-                _write_crops(located, template, folder)
+                _write_crops(located, align, template.size, folder)
             yield replace(located, image=None)
 
     def take(located):
@@ -67,17 +66,27 @@ def _template(options):
     return template if options.size is None else template.resized(*options.size)
 
 
-def _write_crops(located, template, folder):
+def _aligning(template, known):
+    """What makes the matrix (2, 3) from a face's points, which are `known`, to the template's: of all points, or of the
+    usual five that a larger set tells."""
+    if len(template.points) == len(known):
+        return lambda points: similarity_to(points, template.points)
+    if known.five and len(template.points) == len(known.five):
+        return lambda points: similarity_to(known.to_five(points), template.points)
+    raise FacesError(f"the template has {len(template.points)} points, the model {len(known)}")
+
+
+def _write_crops(located, align, size, folder):
     for number, points in enumerate(located.points, 1):
-        crop = crop_aligned(located.image, similarity_to(points, template.points), template.size)
+        crop = crop_aligned(located.image, align(points), size)
         folder.write(folder.numbered(located.path, number), crop)
 
 
-def _transform_rows(located, template, folder):
+def _transform_rows(located, align, folder):
     """`detect`'s rows, each with the crop's path and the matrix that takes the picture's pixels to the crop's."""
     lines = []
     for number, line in enumerate(json_rows(located).splitlines(), 1):
-        matrix = similarity_to(located.points[number - 1], template.points)
+        matrix = align(located.points[number - 1])
         lines.append(json.dumps({**json.loads(line), "crop": str(folder.numbered(located.path, number)),
                                  "matrix": matrix.round(6).tolist()}) + "\n")
     return "".join(lines)

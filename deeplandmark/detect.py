@@ -55,7 +55,8 @@ def _files(options, finder, row_files, videos, folder):
     def read(paths):
         for located in finder.read(paths):
             if folder is not None and located.problem is None:
-                folder.write(folder.path_of(located.path), draw_faces(located.image, located.points, located.boxes))
+                drawn = draw_faces(located.image, located.points, located.boxes, finder.system.points.lines)
+                folder.write(folder.path_of(located.path), drawn)
             yield replace(located, image=None)
 
     def take(located):

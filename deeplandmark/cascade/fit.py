@@ -1,7 +1,7 @@
 """What `deeplandmark calibrate` fits to a cascade: its confidence, and the share of level 1 in its points."""
 from dataclasses import replace
 
-from deeplandmark.cascade.confidence.calibration import COPIES, fit_blend, fit_confidence, observe
+from deeplandmark.cascade.confidence.calibration import COPIES, fit_confidence, fit_level_1_share, observe
 from deeplandmark.cascade.confidence.error_from_hidden_layers import fit_error
 from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.cascade.settings import CascadeSettings
@@ -40,7 +40,7 @@ def fitted(folder, faces, copies=COPIES, seed=0, tell=lambda problems: None):
     engine, held = TorchEngine(settings, modules), held_back(faces)
     observed = observe(engine, held, copies, seed)
     tell(observed.problems)
-    observations, share = fit_blend(observed, settings.level_1_share)
+    observations, share = fit_level_1_share(observed, settings.level_1_share)
     prediction = None
     if observations.hidden and len(engine.levels) == len(LEVELS):
         engine = TorchEngine(replace(settings, level_1_share=share), modules)

@@ -13,7 +13,7 @@ import numpy as np
 from deeplandmark.cascade.networks import LEVELS
 
 
-def blended(levels, share):
+def with_level_1_share(levels, share):
     """Points (n, L, k, 2) after each level, the last of a whole cascade blended; the same array if nothing changes."""
     if not share or levels.shape[1] < len(LEVELS):
         return levels
@@ -21,9 +21,9 @@ def blended(levels, share):
     return np.concatenate([levels[:, :-1], last[:, None]], axis=1)
 
 
-def unblended(levels, share):
-    """The inverse of `blended`."""
-    return blended(levels, share / (share - 1))
+def without_level_1_share(levels, share):
+    """The inverse of `with_level_1_share`."""
+    return with_level_1_share(levels, share / (share - 1))
 
 
 def fit_share(levels, truth, width):

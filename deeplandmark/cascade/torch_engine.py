@@ -11,7 +11,7 @@ from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.module import to_torch
 from deeplandmark.cascade.confidence.confidence import point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_blob, hidden_odds, weights_in_use
-from deeplandmark.cascade.level_1_share import blended
+from deeplandmark.cascade.level_1_share import with_level_1_share
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.box import reproject
 from deeplandmark.networks.model_folder import has_networks
@@ -62,7 +62,8 @@ class TorchEngine:
             first = answers[0][1] if first is None else first
             levels.append(points_px)
             spreads.append(spread)
-        levels, spreads = blended(np.stack(levels, axis=1), self.settings.level_1_share), np.stack(spreads, axis=1)
+        levels = with_level_1_share(np.stack(levels, axis=1), self.settings.level_1_share)
+        spreads = np.stack(spreads, axis=1)
         odds = hidden_odds(hidden, weights_in_use(self.settings, spreads.shape[1]), points_px.shape[1])
         width = boxes[:, 2] - boxes[:, 0]
         confidence = point_confidence(levels, spreads, width, self.settings.confidence, odds)

@@ -7,7 +7,7 @@ from deeplandmark.faces.box import BBox
 
 # Okabe and Ito's colours, told apart by colour-blind eyes too; blue, green, red.
 POINT_COLOURS = ((0, 159, 230), (233, 180, 86), (66, 228, 240), (115, 158, 0), (167, 121, 204))
-BOX_COLOUR = (178, 114, 0)
+BOX_COLOUR, BRIGHT = (178, 114, 0), (245, 245, 245)
 _BLACK, _WHITE, _PAPER = (0, 0, 0), (255, 255, 255), (245, 245, 245)
 SHIFT = 4  # bits after the point in `fixed_point` numbers
 _FARTHEST = 1e6  # pixels; OpenCV counts in int32
@@ -48,16 +48,35 @@ def draw_face(image, landmark_px, bbox=None):
     return draw_points(image, landmark_px)
 
 
-def draw_faces(image, landmarks_px, boxes):
+def draw_faces(image, landmarks_px, boxes, lines=()):
     """A colour copy of the picture with n faces, each drawn in proportion to its own box (or the picture, if smaller).
 
-    landmarks_px (n, k, 2) and boxes (n, 4) as left, top, right, bottom, pixels.
+    Parameters
+    ----------
+    image : uint8 (h, w) or (h, w, 3)
+    landmarks_px : (n, k, 2), pixels
+    boxes : (n, 4) as left, top, right, bottom, pixels
+    lines : tuple of tuples of int
+        Points that are joined, as in `Points.lines`; the points of a set with lines are drawn smaller.
     """
     image = as_colour(image)
     for landmark_px, box in zip(landmarks_px, np.asarray(boxes, dtype=np.float64).reshape(-1, 4)):
         width = min(box[2] - box[0], max(image.shape[:2]))
         image = draw_box(image, BBox(*box), thickness=max(1, round(0.012 * width)))
-        image = draw_points(image, landmark_px, radius=max(1.5, 0.022 * width))
+        image = draw_lines(image, landmark_px, lines, thickness=max(1, round(0.008 * width)))
+        image = draw_points(image, landmark_px, max(1.0, 0.009 * width) if lines else max(1.5, 0.022 * width),
+                            (BRIGHT,) if lines else POINT_COLOURS)
+    return image
+
+
+def draw_lines(image, landmark_px, lines, thickness=1):
+    """A colour copy of the picture with the points of landmark_px (k, 2) joined, each line in a colour of its own."""
+    image = as_colour(image)
+    for i, line in enumerate(lines):
+        corners = np.asarray(landmark_px, np.float64)[list(line)]
+        if np.isfinite(corners).all():
+            cv2.polylines(image, [np.array(fixed_point(corners))], False, POINT_COLOURS[i % len(POINT_COLOURS)],
+                          thickness, cv2.LINE_AA, SHIFT)
     return image
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deeplandmark.cascade.level_1_share import blended, fit_share, unblended
+from deeplandmark.cascade.level_1_share import fit_share, with_level_1_share, without_level_1_share
 from deeplandmark.cascade.settings import CascadeSettings
 
 
@@ -16,15 +16,15 @@ def points(seed, *shape):
 @given(st.integers(0, 2 ** 32 - 1), st.floats(0, 0.9))
 def test_blending_can_be_undone_and_moves_the_last_level_alone(seed, share):
     levels = points(seed, 4, 3, 5, 2)
-    mixed = blended(levels, share)
+    mixed = with_level_1_share(levels, share)
     assert (mixed[:, :2] == levels[:, :2]).all()
     np.testing.assert_allclose(mixed[:, 2], (1 - share) * levels[:, 2] + share * levels[:, 0])
-    np.testing.assert_allclose(unblended(mixed, share), levels)
+    np.testing.assert_allclose(without_level_1_share(mixed, share), levels)
 
 
 def test_fewer_levels_are_left_alone():
     levels = points(0, 4, 2, 5, 2)
-    assert blended(levels, 0.3) is levels and fit_share(levels, levels[:, 1], np.ones(4)) == 0
+    assert with_level_1_share(levels, 0.3) is levels and fit_share(levels, levels[:, 1], np.ones(4)) == 0
 
 
 def test_the_share_is_that_of_least_squares_in_box_widths():

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from deeplandmark.cascade.confidence.confidence import EPSILON, Weights, features, sigmoid
-from deeplandmark.cascade.level_1_share import blended, fit_share, unblended
+from deeplandmark.cascade.level_1_share import fit_share, with_level_1_share, without_level_1_share
 from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, posed
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
@@ -62,11 +62,11 @@ class Observations:
         return detection_error(self.levels[:, count - 1], self.truth, self.width) <= FAILURE
 
 
-def fit_blend(observations, share):
+def fit_level_1_share(observations, share):
     """(observations under the share of level 1 that fits them best, that share), from some made under `share`."""
-    levels = unblended(observations.levels, share)
+    levels = without_level_1_share(observations.levels, share)
     fitted = fit_share(levels, observations.truth, observations.width)
-    return replace(observations, levels=blended(levels, fitted)), fitted
+    return replace(observations, levels=with_level_1_share(levels, fitted)), fitted
 
 
 def fit_confidence(observations, mirror_of, prediction=None):

@@ -59,7 +59,7 @@ class CascadeNodes:
             spreads.append(spread)
         b.begin_layer("results", [])
         share = self.settings.level_1_share
-        if share and len(points) == len(LEVELS):                 # as in blend.py
+        if share and len(points) == len(LEVELS):                 # as in level_1_share.py
             points[-1] = b.node("Add", b.node("Mul", points[-1], 1 - share), b.node("Mul", points[0], share))
         levels = b.node("Reshape", b.node("Concat", *points, axis=1), b.constant([0, count, k, 2]))
         spread = b.node("Reshape", b.node("Concat", *spreads, axis=1), b.constant([0, count, k]))
