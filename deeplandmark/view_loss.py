@@ -12,6 +12,8 @@ _EXAMPLES = """examples:
   deeplandmark view_loss log --tensorboard runs && tensorboard --logdir runs
 """
 
+PERCENT_OF = "the box width"        # what errors in % are a share of, by the training nets' output error_percent
+
 
 def get_args_parser():
     parser = argparse.ArgumentParser(prog="deeplandmark view_loss", description=__doc__.split(": ", 1)[1],
@@ -30,22 +32,40 @@ def main(arguments=None):
     options = get_args_parser().parse_args(arguments)
     if not os.path.isdir(options.folder):
         raise ValueError(f"{options.folder}: no such folder")
-    from deeplandmark.caffe.logs import loss_curves, loss_plots, loss_tensorboard  # after --help: torch takes seconds
+    from deeplandmark.caffe.logs import (  # after --help: torch takes seconds
+        loss_curves,
+        loss_plots,
+        loss_remarks,
+        loss_tables,
+        loss_tensorboard,
+    )
     out_dir = options.out or os.path.join(options.folder, "curves")
     curves, unreadable = loss_curves.read_folder(options.folder)
     for reason in unreadable.values():
         print(f"view_loss: {reason}", file=sys.stderr)
     if not curves:
         return 1
-    remarks = loss_curves.unusual(curves)
-    loss_curves.write_csv(curves, remarks, out_dir)
+    remarks = loss_remarks.unusual(curves)
+    loss_tables.write_csv(curves, remarks, out_dir)
     if options.tensorboard:
         loss_tensorboard.write_tensorboard(curves, options.tensorboard)
-    loss_plots.draw(curves, remarks, out_dir, ("png", "svg") if options.svg else ("png",))
-    print(loss_curves.table(curves, remarks))
+    loss_plots.draw(curves, remarks, out_dir, ("png", "svg") if options.svg else ("png",), percent_of=PERCENT_OF)
+    print(loss_tables.table(curves, remarks))
+    print(_legend(curves))
     print(f"{len(curves)} networks, {len(remarks)} unusual; pictures and CSV in {out_dir}, all of them together in "
           "overview.png and losses.csv")
     return 0
+
+
+def _legend(curves):
+    """What the columns of the table are."""
+    parts = ["train loss: mean over average_loss iterations", "test loss: the same measure, on the test data"]
+    if any(curve.shown_error[0] for curve in curves):
+        parts.append(f"error in %: mean distance from the true points in the test, of {PERCENT_OF}")
+    without = [curve.name for curve in curves if not len(curve.test_loss.iters)]
+    if without:
+        parts.append(f"no test loss in {len(without)} logs: over-fitting cannot be seen in them")
+    return "\n".join(parts)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,22 @@ def test_log_of_real_caffe():
     assert log.train[0]["Seconds"] == pytest.approx(0.002185)
 
 
+def test_what_the_nets_outputs_measure():
+    """As the log tells their layers: type and settings, whatever name and place."""
+    assert parse_log(LOGS / "train.log").measures[("test", "loss")] == 'type: "EuclideanLoss"\n'
+    measures = parse_log(LOGS / "1_EN_error_alone.log").measures
+    assert measures[("test", "error")] == 'type: "EuclideanLoss"\n'
+    assert measures[("train", "loss")].split() == "type: \"SmoothL1Loss\" smooth_l1_loss_param { sigma: 10 }".split()
+
+
+@pytest.mark.parametrize("net", ["name: \"a\"\nlayer {\n  name: \"lo", "", "no prototxt: {{{\n"])
+def test_a_definition_that_is_cut_short_hides_no_iteration(tmp_path, net):
+    log = parsed(tmp_path, f"{HEADER}Initializing net from parameters: \n{net}\n" + run(0, 20))
+    assert log.column("train", "loss")[0].tolist() == [0, 10, 20] and log.measures == {}
+    bare = f"Initializing net from parameters: \n{net}\n" + run(0, 20).replace(HEADER, "")
+    assert parsed(tmp_path, bare).column("train", "loss")[0].tolist() == [0, 10, 20]
+
+
 def test_csv_like_that_of_caffes_tool(tmp_path, capsys):
     shutil.copy(LOGS / "train.log", tmp_path)
     assert main(["parse_log", str(tmp_path / "train.log"), str(tmp_path / "out")]) == 0

@@ -7,14 +7,17 @@ from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.logs.loss_curves import file_stem
 from deeplandmark.work.extras import install
 
+TAGS = {"loss/test": "test_loss", "loss/train": "smoothed_loss", "loss/train_batch": "train_loss",
+        "error/test": "error", "error_percent/test": "error_percent"}
 _SUFFIX = ".deeplandmark"  # marks the event files written here, which a later call replaces
 
 
 def write_tensorboard(curves, out_dir):
     """Writes the LossCurves into `out_dir`, a folder for each network; returns the folders.
 
-    Tags are loss/test, loss/train (the displayed mean) and loss/train_batch; steps are iterations. Values that are not
-    finite are written, too: TensorBoard marks them. What an earlier call wrote for the same networks is replaced.
+    Tags are loss/test, loss/train (the displayed mean), loss/train_batch, error/test and error_percent/test; steps are
+    iterations. Values that are not finite are written, too: TensorBoard marks them. What an earlier call wrote for the
+    same networks is replaced.
 
     Raises
     ------
@@ -31,10 +34,9 @@ def write_tensorboard(curves, out_dir):
         for path in glob.glob(os.path.join(glob.escape(folder), f"events.out.tfevents.*{_SUFFIX}")):
             os.remove(path)
         with SummaryWriter(folder, filename_suffix=_SUFFIX) as writer:
-            for tag, iters, losses in (("test", curve.test_iter, curve.test_loss),
-                                       ("train", curve.smoothed_iter, curve.smoothed_loss),
-                                       ("train_batch", curve.train_iter, curve.train_loss)):
-                for iteration, loss in zip(iters.tolist(), losses.tolist()):
-                    writer.add_scalar(f"loss/{tag}", loss, iteration)
+            for tag, name in TAGS.items():
+                iters, values = getattr(curve, name)
+                for iteration, value in zip(iters.tolist(), values.tolist()):
+                    writer.add_scalar(tag, value, iteration)
         folders.append(folder)
     return folders

@@ -4,15 +4,19 @@ A log may hold several runs appended to one another: where a run goes on from an
 it had logged from there on is superseded. A line cut short by a kill is left out.
 """
 
+import bisect
 import csv
 import os
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 
-from deeplandmark.caffe.errors import FileFormatError
+from deeplandmark.caffe.errors import FileFormatError, PrototxtError
+from deeplandmark.caffe.files.prototxt import parse_text
+from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.work.whole_file import open_whole
 
 _HEADER = re.compile(r"[IWEF](\d{8}|\d{4}) (\d\d):(\d\d):(\d\d\.\d+) +\d+ [\w.]+:\d+\] ")
@@ -22,6 +26,8 @@ _DISPLAY = re.compile(r"Iteration \d+.*?, loss = (\S+)")
 _RATE = re.compile(r"Iteration \d+, lr = (\S+)")
 _OUTPUT = re.compile(r"(Train|Test) net output #(\d+): (\S+) = (\S+)")
 _TEST_NET = re.compile(r"Testing net \(#(\d+)\)")
+_NET = "Initializing net from parameters:"
+_OF_PLACE = ("name", "bottom", "top", "include", "exclude", "loss_weight", "propagate_down", "phase")
 
 
 @dataclass
@@ -34,11 +40,15 @@ class TrainingLog:
         times (a vector top) gets a number: `prob`, `prob_1`, ... Outputs of a second test net begin with `net1_`.
     finished : bool
         Whether `Optimization Done.` follows the last iteration.
+    measures : dict of ("train" or "test", name) -> str
+        What the layer computes that has this top, type and settings, where the log tells the nets' definitions. Two
+        outputs can be compared where the texts are equal.
     """
 
     train: list = field(default_factory=list)
     test: list = field(default_factory=list)
     finished: bool = False
+    measures: dict = field(default_factory=dict)
 
     def column(self, phase, name):
         """(iterations, values) of one column of `train` or `test` as two arrays, rows without it left out."""
@@ -87,9 +97,17 @@ class _Reader:
         self._run_start, self._seconds_before, self._seconds = None, 0.0, 0.0
         self._test_net, self._filled = 0, set()
         self._finished = False
+        self._net, self._measures = None, {}
 
     def read(self, line):
-        self._read_time(line)
+        header = _HEADER.match(line)
+        if self._net is not None and not header:
+            self._net.append(line)
+            return
+        self._end_net()
+        self._read_time(header)
+        if header and _NET in line:
+            self._net = []
         iteration = _ITERATION.search(line)
         if _RUN.search(line):
             self._begin_run()
@@ -102,21 +120,41 @@ class _Reader:
 
     def result(self):
         train, test = ([rows[i] for i in sorted(rows)] for rows in self._rows.values())
+        rate_at = self._rates_by_iteration()
         for row in train + test:
-            row["LearningRate"] = self._rate_at(row["NumIters"])
-        return TrainingLog(train, test, self._finished)
+            row["LearningRate"] = rate_at(row["NumIters"])
+        return TrainingLog(train, test, self._finished, self._measures)
 
-    def _rate_at(self, iteration):
-        """Rate logged for an iteration; where none was (a test between displays, the end), the last one before it."""
-        earlier = [i for i in self._rates if i <= iteration]
-        return self._rates[max(earlier)] if earlier else float("nan")
+    def _rates_by_iteration(self):
+        """Callable iteration -> rate; where none was logged (a test between displays, the end), the last before it."""
+        known = sorted(self._rates)
+
+        def rate_at(iteration):
+            place = bisect.bisect_right(known, iteration)
+            return self._rates[known[place - 1]] if place else float("nan")
+        return rate_at
+
+    def _end_net(self):
+        """Takes the definition of a net that has been read; one that was cut short says nothing."""
+        if self._net is None:
+            return
+        lines, self._net = self._net, None
+        try:
+            net = parse_text("\n".join(lines), caffe_pb2.NetParameter())
+        except PrototxtError:
+            return
+        phase = "test" if net.state.phase == caffe_pb2.TEST else "train"
+        if phase == "train":
+            self._measures = {}                                  # a run begins with its training net
+        for layer in net.layer:
+            for top in layer.top:
+                self._measures.setdefault((phase, top), _measure(layer))
 
     def _begin_run(self):
         self._fresh_run = True
         self._seconds_before, self._run_start = self._seconds, self._now
 
-    def _read_time(self, line):
-        header = _HEADER.match(line)
+    def _read_time(self, header):
         self._now = (_time_of(header) if header else None) or self._now
         if self._now and self._run_start:
             self._seconds = self._seconds_before + max(0.0, (self._now - self._run_start).total_seconds())
@@ -156,6 +194,15 @@ class _Reader:
         return self._rows[phase].setdefault(self._iteration, empty)
 
 
+def _measure(layer):
+    """Type and settings of a LayerParameter as text, without its name and place in the net."""
+    settings = type(layer)()
+    settings.CopyFrom(layer)
+    for name in _OF_PLACE:
+        settings.ClearField(name)
+    return str(settings)
+
+
 def _set_number(row, key, text):
     try:
         row[key] = float(text)
@@ -166,12 +213,18 @@ def _set_number(row, key, text):
 def _time_of(header):
     """datetime of a header; old glog leaves out the year, where any will do because only differences count."""
     day, hour, minute, second = header.groups()
+    date = _date_of(day)
+    return date and date.replace(hour=int(hour), minute=int(minute), second=int(float(second)),
+                                 microsecond=round(float(second) % 1 * 1e6) % 1000000)
+
+
+@lru_cache(maxsize=1000)
+def _date_of(day):
+    """datetime of yyyymmdd or mmdd, None for a day that does not exist: a log has few days and many lines."""
     try:
-        date = datetime.strptime(day if len(day) == 8 else f"2020{day}", "%Y%m%d")
+        return datetime.strptime(day if len(day) == 8 else f"2020{day}", "%Y%m%d")
     except ValueError:
         return None
-    return date.replace(hour=int(hour), minute=int(minute), second=int(float(second)),
-                        microsecond=round(float(second) % 1 * 1e6) % 1000000)
 
 
 def write_csv(log, out_dir, stem, delimiter=","):
