@@ -6,7 +6,14 @@ try:
 except ModuleNotFoundError as error:                             # the name makes `deeplandmark caffe` one line
     from deeplandmark.work.extras import install
     raise ImportError(f"deeplandmark.caffe needs {error.name}: {install('train')}", name=__name__) from None
-from deeplandmark.caffe.errors import CaffeError, FileFormatError, NetError, PrototxtError, SolverError
+from deeplandmark.caffe.errors import (
+    CaffeError,
+    FileFormatError,
+    ForkFieldWarning,
+    NetError,
+    PrototxtError,
+    SolverError,
+)
 from deeplandmark.caffe.layers import layer_type_list
 from deeplandmark.caffe.logs.log import Log  # noqa: F401  (loaded first: `log` is a function below)
 from deeplandmark.caffe.mode import MODE as _MODE
@@ -23,9 +30,10 @@ set_device = _MODE.set_device
 set_random_seed = _MODE.set_random_seed
 
 __all__ = [
-    "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "CaffeError", "Classifier", "Detector", "FileFormatError", "Layer",
-    "Monitor", "NCCL", "NesterovSolver", "Net", "NetError", "NetModule", "NetSpec", "PrototxtError", "RMSPropSolver",
-    "SGDSolver", "SolverError", "TEST", "TRAIN", "Timer", "classifier", "coord_map", "detector", "draw", "get_solver",
+    "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "CaffeError", "Classifier", "Detector", "FileFormatError",
+    "ForkFieldWarning", "Layer", "Monitor", "NCCL", "NesterovSolver", "Net", "NetError", "NetModule", "NetSpec",
+    "PrototxtError", "RMSPropSolver", "SGDSolver", "SolverError", "TEST", "TRAIN", "Timer", "classifier",
+    "coord_map", "detector", "draw", "get_solver",
     "has_nccl", "init_log", "io", "latest_snapshot", "layer_type_list", "layers", "log", "net_spec", "params", "proto",
     "pycaffe", "set_device", "set_mode_cpu", "set_mode_gpu", "set_multiprocess", "set_random_seed", "set_solver_count",
     "set_solver_rank", "solver_count", "solver_rank", "to_onnx", "to_proto", "to_torch"]

@@ -20,6 +20,10 @@ class SolverError(CaffeError):
     """A solver definition (SolverParameter) or state that cannot be used."""
 
 
+class ForkFieldWarning(UserWarning):
+    """Fields of a fork of Caffe that change no float32 result were left out of a definition; `strict` refuses them."""
+
+
 class NetError(CaffeError):
     """A net that cannot be built or run.
 

@@ -181,7 +181,8 @@ def build_module(source, phase, context):
     return NetModule(build_graph(source, phase, context))
 
 
-def to_torch(model_file: Definition, weights_file: Weights | None = None, phase: int = caffe_pb2.TEST) -> NetModule:
+def to_torch(model_file: Definition, weights_file: Weights | None = None, phase: int = caffe_pb2.TEST,
+             strict: bool = False) -> NetModule:
     """A torch module of a net definition.
 
     Parameters
@@ -190,6 +191,8 @@ def to_torch(model_file: Definition, weights_file: Weights | None = None, phase:
     weights_file : path or NetParameter, optional
         .caffemodel or .caffemodel.h5; fillers are kept where it is silent.
     phase : TRAIN or TEST
+    strict : bool
+        Refuse fields of forks that change no result, as BVLC's Caffe does; by default they are left out with a warning.
 
     Returns
     -------
@@ -201,7 +204,7 @@ def to_torch(model_file: Definition, weights_file: Weights | None = None, phase:
     CaffeError
         For a definition or weights that cannot be used, naming file, line, layer and blob.
     """
-    module = build_module(read_source(model_file), phase, new_context())
+    module = build_module(read_source(model_file, strict), phase, new_context())
     if weights_file is not None:
         copy_weights(module.graph, *read_weights(weights_file))
     return module

@@ -53,6 +53,9 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
         set_random_seed sets.
     device : str or torch.device, optional
         By default the one chosen by set_mode_cpu or set_mode_gpu.
+    strict : bool
+        Refuse, as BVLC's Caffe does, the fields of forks that change no float32 result; by default they are left out
+        with a ForkFieldWarning.
 
     Attributes
     ----------
@@ -74,11 +77,11 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
 
     def __init__(self, network_file: Definition | NetSource, *args: Any, phase: int | None = None, level: int = 0,
                  stages: Sequence[str] = (), weights: Weights | None = None, seed: int | None = None,
-                 device: str | torch.device | None = None) -> None:
+                 device: str | torch.device | None = None, strict: bool = False) -> None:
         phase, level, stages, weights = _arguments(args, phase, level, stages, weights)
         self.phase = phase
         self.device = torch.device(device) if device is not None else MODE.device
-        source = read_source(network_file)
+        source = read_source(network_file, strict)
         self.module = build_module(source, phase, new_context(level, stages, seed)).to(self.device)
         self.graph = graph = self.module.graph
         self.learnable_params = graph.params.learnable

@@ -8,6 +8,7 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from deeplandmark.caffe.errors import PrototxtError
+from deeplandmark.caffe.files.fork_fields import without_fork_fields
 from deeplandmark.caffe.files.plain import open_plain
 from deeplandmark.caffe.files.upgrade import upgrade_net, upgrade_solver
 from deeplandmark.caffe.limits import MAX_MESSAGES
@@ -41,10 +42,11 @@ class NetSource:
         return self.lines[index] if index < len(self.lines) else None
 
 
-def read_source(net):
+def read_source(net, strict=False):
     """The NetSource of a path, of prototxt text or of a NetParameter (which is copied, never changed).
 
-    Text is told from a path by a brace or a line break.
+    Text is told from a path by a brace or a line break. Fields of forks of Caffe that change no float32 result are left
+    out with a ForkFieldWarning; with `strict` (bool) they are refused, as everything that the schema lacks.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def read_source(net):
         message.CopyFrom(net)
         return NetSource(upgrade_net(message))
     text, file = _text_of(net)
-    message = parse_text(text, caffe_pb2.NetParameter(), file)
+    message = parse_text(text, caffe_pb2.NetParameter(), file, strict)
     try:
         upgrade_net(message)
     except PrototxtError as error:
@@ -71,8 +73,10 @@ def read_net(net):
     return read_source(net).message
 
 
-def read_solver(solver):
+def read_solver(solver, strict=False):
     """The SolverParameter of a path, a text or a message, with the old `solver_type` turned into `type`.
+
+    `strict` (bool) is that of `read_source`.
 
     Raises
     ------
@@ -84,12 +88,15 @@ def read_solver(solver):
         message.CopyFrom(solver)
     else:
         text, file = _text_of(solver)
-        message = parse_text(text, caffe_pb2.SolverParameter(), file)
+        message = parse_text(text, caffe_pb2.SolverParameter(), file, strict)
     return upgrade_solver(message)
 
 
-def parse_text(text, message, file=None):
-    """Parses text into `message` and returns it; a PrototxtError names file and line, or says that it is too large."""
+def parse_text(text, message, file=None, strict=False):
+    """Parses text into `message` and returns it; a PrototxtError names file and line, or says that it is too large.
+
+    Without `strict`, fields of forks that change no result are left out, see `fork_fields`.
+    """
     place = file or "<text>"
     if len(text) > _LARGEST or text.count("{") + text.count("<") > MAX_MESSAGES:
         raise PrototxtError(f"{place}: is larger than any net: more than {_LARGEST} characters "
@@ -97,9 +104,22 @@ def parse_text(text, message, file=None):
     try:
         return text_format.Parse(text, message)
     except text_format.ParseError as error:
+        if not strict:
+            message.Clear()
+            return parse_text(without_fork_fields(text, message.DESCRIPTOR, place), message, file, strict=True)
         line = error.GetLine()
         reason = _POSITION.sub("", str(error))
-        raise PrototxtError(f"{place}:{line or 1}: {_shortened(reason)}") from None
+        raise PrototxtError(f"{place}:{line or 1}: {_layer_at(text, line)}{_shortened(reason)}") from None
+
+
+def _layer_at(text, line):
+    """"layer 'conv1': " for the layer that a line (int or None) lies in, '' outside of layers."""
+    before = [(name, first) for name, first in layer_lines(text) if line and first <= line]
+    if not before:
+        return ""
+    name, first = before[-1]
+    inside = "\n".join(text.split("\n")[first - 1:line - 1])
+    return f"layer {name!r}: " if first == line or inside.count("{") > inside.count("}") else ""
 
 
 def _shortened(text, length=300):

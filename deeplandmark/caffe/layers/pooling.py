@@ -32,7 +32,8 @@ class Pooling(Layer):
     (pooling_layer.cu; its CPU has none): in TRAIN one cell of each window, drawn in proportion to its value, in TEST
     the mean of the cells weighted by themselves, sum(x^2) / sum(x).
 
-    pooling_param: pool, kernel_size, stride, pad (or each as _h and _w), global_pooling, round_mode.
+    pooling_param: pool, kernel_size, stride, pad (or each as _h and _w), global_pooling, round_mode, and the forks'
+    word for it, ceil_mode (false: FLOOR, as in BVLC's pull request 3057 and the forks behind DenseNet and SENet).
     """
     exact_bottoms = 1
     min_tops, max_tops = 1, 2
@@ -40,6 +41,10 @@ class Pooling(Layer):
     def create(self, bottom_shapes):
         p = self.param.pooling_param
         self.is_max, self.floor = p.pool == p.MAX, p.round_mode == p.FLOOR
+        if p.HasField("ceil_mode"):
+            if p.HasField("round_mode") and p.ceil_mode == self.floor:
+                self.fail("round_mode and ceil_mode contradict each other: give one of them")
+            self.floor = not p.ceil_mode
         self.is_stochastic = p.pool == p.STOCHASTIC
         self.max_tops = 2 if self.is_max else 1
         self._check_counts(len(bottom_shapes))

@@ -53,11 +53,11 @@ def get_solver(param: Definition, **options: Any) -> Solver:
     ----------
     param : path, prototxt text or SolverParameter
     **options
-        `device` and `log`, as of Solver.
+        `device`, `log` and `strict`, as of Solver.
 
     Raises
     ------
     CaffeError
         For a definition that cannot be used, or whose nets cannot.
     """
-    return _SOLVERS[solver_parameter.read(param).type](param, **options)
+    return _SOLVERS[solver_parameter.read(param, options.get("strict", False)).type](param, **options)

@@ -36,6 +36,8 @@ class Solver(CallbackMethods):
         pycaffe.
     log : Log, optional
         Where log lines go; standard error by default.
+    strict : bool
+        Refuse fields of forks of Caffe that change no result, in the solver and its nets, as BVLC's Caffe does.
 
     Attributes
     ----------
@@ -51,13 +53,14 @@ class Solver(CallbackMethods):
 
     rule: type | None = None  # update rule class; None: the one that `type` names
 
-    def __init__(self, param: Definition, device: str | None = None, log: Log | None = None) -> None:
-        self.param = solver_parameter.read(param)
+    def __init__(self, param: Definition, device: str | None = None, log: Log | None = None,
+                 strict: bool = False) -> None:
+        self.param = solver_parameter.read(param, strict)
         self.log = log or Log()
         self.log.info("solver.cpp:45", "Initializing solver from parameters: \n"
                       + text_format.MessageToString(self.param).rstrip())
-        self.net = nets.train_net(self.param, device, self.log)
-        self.test_nets = nets.test_nets(self.param, device, self.log)
+        self.net = nets.train_net(self.param, device, self.log, strict)
+        self.test_nets = nets.test_nets(self.param, device, self.log, strict)
         self.update = self._update_rule()
         self.iter = 0
         self.stopwatch = Stopwatch()

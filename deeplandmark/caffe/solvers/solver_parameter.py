@@ -10,8 +10,10 @@ from deeplandmark.caffe.solvers.updates import RULES
 _TRAIN_NET_FIELDS = ("net", "net_param", "train_net", "train_net_param")
 
 
-def read(source):
+def read(source, strict=False):
     """The SolverParameter ready for use, from a solver file or from a message (which stays as it is).
+
+    `strict` (bool) is that of `read_source`.
 
     Raises
     ------
@@ -20,7 +22,7 @@ def read(source):
     SolverError
         If the fields contradict each other or one of them is out of range.
     """
-    param = prototxt.read_solver(source)
+    param = prototxt.read_solver(source, strict)
     _upgrade_snapshot_prefix(param, os.fspath(source) if isinstance(source, (str, os.PathLike)) else None)
     _check_type(param)
     _check_numbers(param)

@@ -95,6 +95,8 @@ def program_parser():
     flag("phase", choices=["TRAIN", "TEST"], type=str.upper, help="phase of the net (time); default TRAIN")
     flag("level", type=int, default=0, metavar="N", help="level of the net state")
     flag("stage", default="", metavar="STAGES", help="stages of the net state, between commas")
+    flag("strict", action="store_true",
+         help="refuse fields of forks of Caffe that change no result, as BVLC's does; default: a warning")
     flag("gpu", default="", metavar="ID",
          help="GPU to run on; default: what solver_mode says (train), CPU (test, time)")
     flag("sigint_effect", choices=sorted(EFFECTS), default="stop", help="what SIGINT does (train)")

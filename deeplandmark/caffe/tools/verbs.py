@@ -15,7 +15,7 @@ def train(options, log):
     _require(options.solver, "a solver definition: --solver FILE")
     if options.snapshot and options.weights:
         raise SolverError("give a snapshot to resume training or weights to finetune, not both")
-    param = prototxt.read_solver(options.solver)
+    param = prototxt.read_solver(options.solver, options.strict)
     param.train_state.level = options.level
     param.train_state.stage.extend(_stages(options))
     if options.weights:
@@ -23,7 +23,7 @@ def train(options, log):
     if not param.HasField("snapshot_prefix"):
         param.snapshot_prefix = os.path.splitext(options.solver)[0]
     device = _device(options, log, "caffe.cpp:197", param.solver_mode == param.GPU, param.device_id)
-    solver = get_solver(param, device=device, log=log)
+    solver = get_solver(param, device=device, log=log, strict=options.strict)
     with SignalRequests(options.sigint_effect, options.sighup_effect) as requests:
         solver.set_action_function(requests)
         if options.snapshot:
@@ -100,7 +100,7 @@ def _net(options, phase, device, log):
     from deeplandmark.caffe.logs.net_log import log_net
     from deeplandmark.caffe.net import Net
 
-    source, stages = read_source(options.model), _stages(options)
+    source, stages = read_source(options.model, options.strict), _stages(options)
     net = Net(source, phase, level=options.level, stages=stages, device=device)
     log_net(log, net, source, options.level, stages)
     return net
