@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.default_model import default_model
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import name_skipped

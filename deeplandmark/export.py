@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.default_model import default_model
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.models import exporter_of, system_of
 

@@ -12,7 +12,7 @@ import pytest
 
 import deeplandmark.caffe as caffe
 from deeplandmark.__main__ import VERBS, main
-from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
+from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.faces.points import Points
 from tests.helpers.onnx_cascades import random_model
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
+from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.cascade.onnx_engine import OnnxEngine
 from deeplandmark.faces.box import LIST_KIND, face_boxes
 from deeplandmark.faces.many_pictures import locate_in_order, usable_together

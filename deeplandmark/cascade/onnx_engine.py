@@ -32,7 +32,7 @@ class OnnxEngine:
     settings : CascadeSettings
     levels : list of int, those there are
     fingerprint : str
-        Of the model folder it was made of (see model_folder.py).
+        Of the model folder it was made of (see networks/model_folder.py).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How every command reads a list of faces and says what is bad in it."""
+"""How commands say what is bad in a list of faces; the lists are read by faces/datasets/read_faces.py."""
 import sys
 
 from deeplandmark.faces.datasets.read_faces import read_faces

@@ -12,7 +12,7 @@ import pytest
 from deeplandmark import Cascade, calibrate
 from deeplandmark.cascade.confidence.calibration import Observations, fit_confidence, logistic_regression, observe
 from deeplandmark.cascade.confidence.confidence import point_confidence, sigmoid
-from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.default_model import default_model
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
 from deeplandmark.faces import ListError, read_face, read_list

@@ -13,7 +13,7 @@ from PIL import Image
 from deeplandmark import Cascade, Faces
 from deeplandmark.caffe import TEST
 from deeplandmark.caffe.net import Net
-from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
+from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.detectors import Detections
 from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.errors import PictureError

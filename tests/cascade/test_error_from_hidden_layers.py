@@ -17,7 +17,7 @@ from deeplandmark.cascade.confidence.error_from_hidden_layers import (
     hidden_odds,
     weights_in_use,
 )
-from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
+from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.cascade.networks import networks
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import PAPER_SETTINGS

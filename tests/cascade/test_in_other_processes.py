@@ -8,7 +8,7 @@ import pytest
 
 from deeplandmark import Cascade
 from deeplandmark.cascade.cascade import Cascade as Class
-from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.default_model import default_model
 from deeplandmark.faces.synthetic import draw_face
 
 SECONDS = 60  # after which a process is taken to hang

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeplandmark import Cascade
-from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.default_model import default_model
 from deeplandmark.cascade.mosaic import LONGEST, mosaic, taken_apart, tile_of
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.faces.synthetic import draw_face

@@ -10,6 +10,7 @@ from deeplandmark.caffe import TEST, TRAIN
 from deeplandmark.caffe.net import Net
 from deeplandmark.cascade.networks import networks
 from deeplandmark.faces.points import FIVE_POINTS
+from deeplandmark.networks.windows import windows_of
 from deeplandmark.training.templates import generate, render, template_folder
 
 # Maps after each convolution and pooling of Table 1, from its arguments alone.
@@ -34,6 +35,22 @@ def test_there_are_23_networks():
     assert [n.full_name for n in found[:5]] == ["1_F", "1_EN", "1_NM", "2_LE1", "2_LE2"]
     assert all(found_twice == 4 for found_twice in (sum(n.points == (i,) for n in found) for i in range(5)))
     assert [FIVE_POINTS.mirror[i] for i in FIVE_POINTS.mirror] == [0, 1, 2, 3, 4]
+
+
+def test_windows_of_table_2():
+    """In the box 100, 50, 300, 260: F, EN and NM of the box, patches around the left eye at 150, 100."""
+    box, points = np.array([[100.0, 50, 300, 260]]), np.full((1, 5, 2), (150.0, 100))
+    rows = {network.full_name: network for network in networks()}
+
+    def window_of(name):
+        return windows_of(rows[name], box, points)[0]
+    assert window_of("1_F") == pytest.approx([90, 39.5, 310, 270.5])
+    assert window_of("1_EN") == pytest.approx([90, 50 - 0.04 * 210, 310, 50 + 0.84 * 210])
+    assert window_of("1_NM") == pytest.approx([90, 50 + 0.18 * 210, 310, 50 + 1.05 * 210])
+    # Half-sides are fractions of the width in x and of the height in y.
+    for name, half in (("2_LE1", 0.16), ("2_LE2", 0.18), ("3_LE1", 0.11), ("3_LE2", 0.12)):
+        assert window_of(name) == pytest.approx(
+            [150 - half * 200, 100 - half * 210, 150 + half * 200, 100 + half * 210])
 
 
 @pytest.mark.parametrize("full_name, structure", [("1_F", "s0"), ("1_EN", "s1"), ("1_NM", "s1"), ("3_RM2", "s2")])

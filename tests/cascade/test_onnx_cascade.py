@@ -9,7 +9,7 @@ import pytest
 
 from deeplandmark import Cascade
 from deeplandmark.cascade.confidence.confidence import point_confidence
-from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
+from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.networks.model_folder import fingerprint

@@ -8,7 +8,7 @@ import pytest
 from deeplandmark import Cascade, export
 from deeplandmark.cascade.confidence.confidence import Weights, point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_odds
-from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
+from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.cascade.torch_engine import TorchEngine, load_modules

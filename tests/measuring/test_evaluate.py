@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deeplandmark import evaluate as command
-from deeplandmark.cascade import model_folder
+from deeplandmark.cascade import default_model
 from deeplandmark.faces import ListError
 from deeplandmark.measuring import evaluation
 from deeplandmark.measuring.evaluation import evaluate, spread
@@ -77,7 +77,7 @@ def test_an_empty_list_and_a_point_that_is_not_finite(tmp_path):
 def test_after_an_error_no_more_pictures_are_read(tmp_path, monkeypatch):
     faces, read = faces_of(synthetic_list(tmp_path, 1)) * 40, []
 
-    def slow(face):
+    def slow(face, channels=1):
         read.append(face)
         time.sleep(0.1 if len(read) > 1 else 0)
         return np.zeros((9, 9), np.uint8)
@@ -96,7 +96,7 @@ def test_spread_over_the_list():
 @pytest.fixture
 def fake_load(monkeypatch):
     def use(list_path):
-        monkeypatch.setattr(command, "_load", lambda model: FakeCascade(faces_of(list_path), (0.02,)))
+        monkeypatch.setattr(command, "load", lambda model: FakeCascade(faces_of(list_path), (0.02,)))
     return use
 
 
@@ -150,9 +150,9 @@ def test_errors_are_one_line(tmp_path, monkeypatch, capsys, arguments, text):
     synthetic_list(tmp_path, 1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(command.DATA_VARIABLE, raising=False)
-    monkeypatch.setattr(model_folder.deeplandmark, "__file__", str(tmp_path / "package" / "__init__.py"))
+    monkeypatch.setattr(default_model.deeplandmark, "__file__", str(tmp_path / "package" / "__init__.py"))
     if "--model" in arguments:
-        monkeypatch.setattr(command, "_load", lambda model: FakeCascade([]))
+        monkeypatch.setattr(command, "load", lambda model: FakeCascade([]))
     assert command.main(arguments) == 1
     error = capsys.readouterr().err
     assert error.startswith("evaluate: ") and text in error and error.count("\n") == 1
@@ -162,10 +162,10 @@ def test_default_data_and_model(tmp_path, monkeypatch, fake_load):
     fake_load(synthetic_list(tmp_path, 1))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(command.DATA_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(model_folder.deeplandmark, "__file__", str(tmp_path / "package" / "__init__.py"))
+    monkeypatch.setattr(default_model.deeplandmark, "__file__", str(tmp_path / "package" / "__init__.py"))
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "1_F.prototxt").touch()
-    assert command.main([]) == 0 and str(model_folder.default_model()) == "model"
+    assert command.main([]) == 0 and str(default_model.default_model()) == "model"
     (tmp_path / "package" / "published").mkdir(parents=True)
     (tmp_path / "package" / "published" / "1_F.prototxt").touch()
-    assert model_folder.default_model() == tmp_path / "package" / "published"
+    assert default_model.default_model() == tmp_path / "package" / "published"

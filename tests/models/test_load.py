@@ -12,7 +12,7 @@ import pytest
 
 import deeplandmark
 from deeplandmark import Cascade, Faces, models
-from deeplandmark.cascade.model_folder import ONNX_FILE, default_model
+from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.faces.box import LIST_KIND
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.models.onnx_metadata import metadata_of

@@ -10,7 +10,7 @@ from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, pose
 from deeplandmark.faces.box import project, reproject
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.networks.family import Encoding
-from deeplandmark.networks.windows import frames_of, windows_of
+from deeplandmark.networks.windows import frames_of
 from deeplandmark.training.samples import sample, start_points
 from deeplandmark.training.show_samples import points_in_patch
 
@@ -26,20 +26,6 @@ def test_pixels_to_targets_and_back(numbers, size, scale, centre):
     encoding = Encoding(centre, scale)
     back = reproject(frame[None], encoding.decode(encoding.encode(project(frame[None], points))))[0]
     assert np.allclose(back, points, atol=1e-6)
-
-
-def window_of(name):
-    return windows_of(BY_NAME[name], BOX[None], POINTS[None])[0]
-
-
-def test_windows_of_table_2():
-    assert window_of("1_F") == pytest.approx([90, 39.5, 310, 270.5])
-    assert window_of("1_EN") == pytest.approx([90, 50 - 0.04 * 210, 310, 50 + 0.84 * 210])
-    assert window_of("1_NM") == pytest.approx([90, 50 + 0.18 * 210, 310, 50 + 1.05 * 210])
-    # Half-sides are fractions of the width in x and of the height in y.
-    for name, half in (("2_LE1", 0.16), ("2_LE2", 0.18), ("3_LE1", 0.11), ("3_LE2", 0.12)):
-        assert window_of(name) == pytest.approx(
-            [150 - half * 200, 100 - half * 210, 150 + half * 200, 100 + half * 210])
 
 
 def test_the_frame_is_the_box_at_level_1_and_the_patch_after_it():

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deeplandmark.cascade.model_folder import NoModelError, default_model
+from deeplandmark.cascade.default_model import NoModelError, default_model
 from deeplandmark.detect import main
 from deeplandmark.faces.alignment import ARCFACE
 from deeplandmark.faces.augment import apply

@@ -11,7 +11,7 @@ from PIL import Image
 
 import deeplandmark
 from deeplandmark import Cascade, Faces, find
-from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.default_model import default_model
 from deeplandmark.detectors import GivenBoxes, HaarDetector, load_detector
 from deeplandmark.faces.errors import FacesError, PictureError
 from deeplandmark.faces.synthetic import draw_face

@@ -62,7 +62,7 @@ def read_faces(path: str | os.PathLike[str], points: Points = FIVE_POINTS,
     return faces, problems
 
 
-def _beginning(path, size=1024):
+def _beginning(path, size=4096):
     try:
         with path.open("rb") as file:
             return file.read(size)

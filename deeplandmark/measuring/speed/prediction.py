@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from deeplandmark.cascade.cascade import Cascade
-from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.default_model import default_model
 from deeplandmark.cascade.networks import networks
 from deeplandmark.measuring.speed.measuring import in_turn
 from deeplandmark.networks.network import PREDICTION
