@@ -34,12 +34,12 @@ def main(arguments=None):
 
 
 def _run(options):
-    from deeplandmark.cascade.cascade import Cascade  # late: --help and a wrong folder need no networks
+    from deeplandmark.models import load  # late: --help and a wrong folder need no networks
     detector = load_detector(options.detector, options.min_face)
     annotations = _read_faces(options)
-    cascade = Cascade.load(options.model)
+    system = load(options.model)
     set_up_opencv()
-    result = evaluate_detected(cascade, detector, annotations, options.threads)
+    result = evaluate_detected(system, detector, annotations, options.threads)
     name_skipped("evaluate_detection", result.problems)
     print(report(result))
     unmatched = result.unmatched()

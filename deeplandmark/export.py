@@ -10,6 +10,7 @@ The model needs ONNX Runtime and nothing else; load("cascade.onnx") of Python re
 """
 import argparse
 import sys
+from inspect import signature
 from pathlib import Path
 
 from deeplandmark.cascade.default_model import default_model
@@ -23,12 +24,16 @@ def main(arguments=None):
     args = _parser().parse_args(arguments)
     folder = Path(args.model or default_model())
     options = {name: True for name in ("mirror", "half") if getattr(args, name)}
+    export, system = exporter_of(folder), system_of(folder)
+    for name in options:
+        if name not in signature(export).parameters:
+            raise ValueError(f"--{name}: {folder} is a {system}, which has no such option")
     with when_interrupted("nothing was written"):
         try:
-            exporter_of(folder)(folder, args.file, **options)
+            export(folder, args.file, **options)
         except OSError as error:                                   # it may name a temporary file
             raise ValueError(f"{args.file}: {error.strerror}") from None
-    print(f"{args.file}: the {system_of(folder)} of {folder}, {Path(args.file).stat().st_size / 1e6:.1f} MB")
+    print(f"{args.file}: the {system} of {folder}, {Path(args.file).stat().st_size / 1e6:.1f} MB")
     return 0
 
 

@@ -53,14 +53,14 @@ def _serve(options):
     _set_up_libraries(limits)
     import uvicorn  # late: --help needs no extra
 
-    from deeplandmark.cascade.cascade import Cascade
     from deeplandmark.detectors import load_detector
+    from deeplandmark.models import load
     from deeplandmark.web.app import create_app
     from deeplandmark.web.finder import Finder
     from deeplandmark.work.cores import cores
     with _listen(options.host, options.port) as listener:
         detector = load_detector(options.detector)
-        finder = Finder(Cascade.load(options.model), detector, limits, options.threads or cores())
+        finder = Finder(load(options.model), detector, limits, options.threads or cores())
         config = uvicorn.Config(create_app(finder), http="h11", ws="none", lifespan="on", log_level="error",
                                 access_log=False, server_header=False)
         print(f"serving on {_url(listener)}  (Ctrl-C stops)", flush=True)

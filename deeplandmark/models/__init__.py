@@ -11,6 +11,7 @@ A **system** finds the points of faces in a picture. There is no class to inheri
                             errors: `faces.many_pictures.locate_in_order` does it
     locate_group(pictures)  list of Faces, or errors, of some (picture, boxes), in the calling thread: all that
                             `locate_many` and `deeplandmark detect` need
+    settings                what its model folder says, a `networks.settings.ModelSettings`: points, channels ...
 
 `image` is anything of `faces.picture_input` (`grey_picture`, `colour_picture`), boxes go through
 `faces.box.face_boxes`.

@@ -81,7 +81,7 @@ class FaceTracker:
 
     def _follow(self, located):
         """Steadies the points and prepares the next frame's boxes; drops faces that ran away from their box."""
-        next_boxes, points = boxes_of_points(located.points), located.points.copy()
+        next_boxes, points = boxes_of_points(self._five(located.points)), located.points.copy()
         kept = []
         for i, track in enumerate(self._tracks):
             if self.steady:
@@ -92,6 +92,11 @@ class FaceTracker:
         self._tracks = [self._tracks[i] for i in kept]
         return Located(located.path, located.boxes[kept], points[kept], located.confidence[kept], located.scores[kept],
                        located.image)
+
+    def _five(self, points_px):
+        """The usual five of points (n, k, 2), for which boxes were measured; all points of a set that does not tell."""
+        known = self.finder.system.points
+        return known.to_five(points_px) if known.five else points_px
 
     def _is_there(self, track, box, image):
         """Whether the points stayed near the box they were looked for in, and in the picture."""

@@ -12,17 +12,17 @@ class Finder:
 
     Parameters
     ----------
-    cascade : Cascade
+    system : System (see models/)
     detector : with `detect(image uint8 (h, w, 3))` -> (boxes (n, 4) of the cascade's kind, scores (n,))
     limits : Limits
     threads : int
         Uploads that are worked on at a time; others wait.
     """
 
-    def __init__(self, cascade, detector, limits, threads):
+    def __init__(self, system, detector, limits, threads):
         self.limits = limits
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="landmarks")
-        self._cascade, self._detector = cascade, detector
+        self._system, self._detector, self._has_levels = system, detector, hasattr(system, "levels")
 
     def find(self, upload):
         """The answer to an Upload, ready for JSON: see `openapi.py`. Raises Refusal 422 for a picture it cannot use."""
@@ -32,19 +32,19 @@ class Finder:
             boxes, scores = (values[:self.limits.faces] for values in self._detector.detect(image))
         else:
             boxes, scores = upload.boxes, [None] * len(upload.boxes)
-        found = self._cascade.locate(image, boxes, upload.level)
+        found = self._system.locate(image, boxes, **({"level": upload.level} if self._has_levels else {}))
         return {"faces": [_face(found, i, boxes[i], score) for i, score in enumerate(scores)],
                 "ms": round(1000 * (time.perf_counter() - started), 1),
                 "width": image.shape[1], "height": image.shape[0]}
 
     def model(self):
-        """What the page must know of the cascade and the limits, ready for JSON."""
-        settings = self._cascade.settings
+        """What the page must know of the model and the limits, ready for JSON. One without levels has a single one."""
+        settings, levels = self._system.settings, self._system.levels if self._has_levels else [1]
         return {"points": list(settings.points.names),
                 "names": list(settings.points.shown),
-                "levels": list(self._cascade.levels),
+                "levels": list(levels),
                 "half_sides": {str(level): max(network.half_side for network in settings.of_level(level))
-                               for level in self._cascade.levels if level > 1},
+                               for level in levels if level > 1},
                 "limits": {"bytes": self.limits.bytes, "pixels": self.limits.pixels, "faces": self.limits.faces}}
 
     def close(self):
@@ -55,7 +55,7 @@ class Finder:
 def _face(found, i, box, score):
     return {"box": _rounded(box, 2), "points": _rounded(found.points[i], 2),
             "confidence": _rounded(found.confidence[i], 4), "score": None if score is None else _rounded(score, 4),
-            "levels": _rounded(found.levels[i], 2)}
+            "levels": _rounded(found.levels[i] if hasattr(found, "levels") else found.points[i:i + 1], 2)}
 
 
 def _rounded(values, digits):

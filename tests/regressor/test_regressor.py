@@ -1,4 +1,6 @@
 """The regressor: a colour network of 112 x 112 for 68 points at once, through the same commands as a cascade."""
+import csv
+import json
 import pickle
 import re
 import shutil
@@ -9,7 +11,10 @@ import numpy as np
 import onnx
 import pytest
 
+from deeplandmark import find, load
 from deeplandmark.__main__ import main
+from deeplandmark.detectors import GivenBoxes
+from deeplandmark.faces.alignment import ARCFACE, similarity_to
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.datasets.annotation import Annotation
 from deeplandmark.faces.datasets.picture_list import read_list, write_list
@@ -19,6 +24,9 @@ from deeplandmark.models.families import settings_of
 from deeplandmark.regressor.engines import OnnxEngine, TorchEngine
 from deeplandmark.regressor.regressor import UNKNOWN, Regressor
 from deeplandmark.training.templates import template_folder
+from deeplandmark.web.finder import Finder
+from deeplandmark.web.limits import Limits
+from deeplandmark.web.upload import Upload
 
 SEED = 5
 SMALL = """{%- import "macros.prototxt.template" as net -%}
@@ -135,6 +143,37 @@ def test_several_threads_many_pictures_and_a_pickle_give_the_same(here):
         assert np.array_equal(copy.predict(path, boxes), points)
     both = np.concatenate([boxes for _, boxes in pictures[:2]])
     assert regressor.locate(pictures[0][0], both).points.shape == (2, 68, 2)
+
+
+def test_detect_align_and_find_run_with_it(here, capsys):
+    """As with a cascade; what only a cascade has is refused in words."""
+    face = faces("test")[0]
+    box = face.bbox.as_array()
+    which = ["--model", "model", f"--boxes={','.join(map(str, box))}", str(face.path)]
+    assert main(["detect", *which, "--csv", "points.csv", "--out", "drawn"]) == 0
+    (row,) = csv.DictReader(Path("points.csv").read_text().splitlines())
+    found = find(face.path, detector=GivenBoxes([box]), model="model")
+    expected = Regressor.load("model").predict(face.path, [box])
+    assert np.allclose(found.points, expected, rtol=0, atol=1e-3) and found.points.shape == (1, 68, 2)
+    assert np.allclose([[float(row[f"{axis}{i}"]) for axis in "xy"] for i in range(1, 69)], expected[0], atol=0.006)
+    assert main(["align", *which, "--out", "crops", "--transforms", "crops.jsonl"]) == 0
+    matrix = json.loads(Path("crops.jsonl").read_text())["matrix"]
+    assert np.allclose(matrix, similarity_to(IBUG_68.to_five(expected[0]), ARCFACE.points), atol=1e-3)
+    capsys.readouterr()
+    assert main(["detect", *which, "--level", "2"]) == 1
+    assert capsys.readouterr().err == "detect: --level 2: the model model has no levels\n"
+    assert main(["export", "--model", "model", "--half", "half.onnx"]) == 1
+    assert capsys.readouterr().err == "export: --half: model is a regressor, which has no such option\n"
+
+
+def test_the_web_page_sees_a_single_level(here):
+    face = faces("test")[0]
+    finder = Finder(load("model"), None, Limits(), 1)
+    model = finder.model()
+    assert model["levels"] == [1] and model["half_sides"] == {} and len(model["points"]) == 68
+    (answer,) = finder.find(Upload(face.path.read_bytes(), face.bbox.as_array()[None]))["faces"]
+    assert answer["levels"] == [answer["points"]] and len(answer["points"]) == len(answer["confidence"]) == 68
+    finder.close()
 
 
 def test_a_graph_of_another_network_is_not_used(here, tmp_path):

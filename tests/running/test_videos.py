@@ -6,6 +6,7 @@ import pytest
 
 from deeplandmark.detectors import Detections
 from deeplandmark.faces.errors import PictureError
+from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.running.faces_in_picture import FaceFinder
 from deeplandmark.running.one_euro import OneEuroFilter
 from deeplandmark.running.row_file import RowStream
@@ -52,6 +53,7 @@ def test_a_still_face_is_steadier_and_a_moving_one_hardly_lags():
 
 class Scene:
     """Frames with faces at known boxes; detector and cascade that know them."""
+    points = FIVE_POINTS
 
     def __init__(self, boxes_of_frame):
         self.boxes_of_frame, self.number, self.detections = boxes_of_frame, -1, 0
