@@ -21,7 +21,8 @@ from deeplandmark.caffe.checking.reference_cases import (
 )
 
 FOLDER = Path(os.environ.get("DEEPLANDMARK_CAFFE_LAYERS") or Path(__file__).parents[1] / "data/caffe/layers")
-OWN_LAYERS = {"HDF5PatchData", "LocallySharedConvolution", "LocallySharedScale"}     # Caffe lacks them
+OWN_LAYERS = {"HDF5PatchData", "LocallySharedConvolution", "LocallySharedScale",
+              "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss"}          # Caffe lacks them
 FORKS_LAYERS = {"ConvolutionDepthwise", "DepthwiseConvolution", "ImageFloatData", "Noise", "ReLU6", "SmoothL1Loss",
                 "WeightEuclideanLoss"}                               # Caffe lacks them as well
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}

@@ -59,6 +59,8 @@ _LAYERS = [
     ("Softmax", "softmax_param { axis: 1 }", [_MAPS], 1),
     ("SoftmaxWithLoss", "loss_param { ignore_label: 1 normalization: VALID } propagate_down: true "
      "propagate_down: false", [_ROWS, (3,)], 1),
+    ("SelectiveEuclideanLoss", "row_selection_param { label: 0 label: 1 keep: 0.7 }", [_ROWS, _ROWS, (3,)], 1),
+    ("SelectiveSoftmaxWithLoss", "row_selection_param { keep: 0.7 }", [_ROWS, (3,)], 1),
     ("SmoothL1Loss", "smooth_l1_loss_param { sigma: 2 }", [_ROWS, _ROWS], 1),
     ("Split", "", [_ROWS], 2), ("Swish", "swish_param { beta: 2 }", [_ROWS], 1), ("TanH", "", [_ROWS], 1),
     ("Threshold", "threshold_param { threshold: 0.5 }", [_ROWS], 1),

@@ -26,6 +26,7 @@ from deeplandmark.caffe.layers import (
     reduction,  # noqa: F401
     regression_loss,  # noqa: F401
     scale,  # noqa: F401
+    selective_loss,  # noqa: F401
     shape,  # noqa: F401
     softmax,  # noqa: F401
     spp,  # noqa: F401
