@@ -16,13 +16,14 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "deeplandmark"
 
 # Each room and the rooms that it may import; a new room gets a row. `commands` are the files deeplandmark/VERB.py.
-SYSTEMS = {"cascade", "regressor", "refiner", "mtcnn", "pose"}
+SYSTEMS = {"cascade", "regressor", "refiner", "pose"}
 LIBRARIES = {"networks", "detectors", "faces", "caffe", "work"}
 ARROWS = {
-    "commands": {"commandline", "web", "measuring", "running", "training", "models"} | SYSTEMS | LIBRARIES,
+    "commands": {"commandline", "web", "measuring", "running", "mtcnn", "training", "models"} | SYSTEMS | LIBRARIES,
     "commandline": {"running", "models"} | SYSTEMS | LIBRARIES,
     "web": {"running", "models"} | SYSTEMS | LIBRARIES,
     "measuring": {"training", "models"} | SYSTEMS | LIBRARIES,   # training: the ablation and the speed train networks
+    "mtcnn": {"training", "models"} | LIBRARIES,                # the training of a detector, which runs in detectors/
     "training": {"models"} | SYSTEMS | LIBRARIES,
     "running": {"models"} | SYSTEMS | LIBRARIES,
     "models": SYSTEMS | LIBRARIES,

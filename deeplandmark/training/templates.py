@@ -48,8 +48,6 @@ def render(network, kind, *, folder, variant=USUAL, structure=None, recipe="fast
     ValueError
         For an error in a template, naming file and line.
     """
-    import jinja2  # only training needs it
-
     family = family_of(variant)
     name = f"{variant}_solver" if kind == "solver" else kind
     values = dict(
@@ -61,9 +59,21 @@ def render(network, kind, *, folder, variant=USUAL, structure=None, recipe="fast
         train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
         train_source=f"{train}/{network.full_name}/train.txt", test_source=f"{train}/{network.full_name}/test.txt",
         snapshot_prefix=f"{model}/{network.full_name}/")
+    return rendered(folder, family.system, name, {**values, **family.variables.get(network.level, {}),
+                                                  **(variables or {})})
+
+
+def rendered(folder, system, name, values):
+    """Text of NAME.prototxt.template with some values; it is looked for in the system's folder, then in that of all.
+
+    Raises
+    ------
+    ValueError
+        For an error in a template, naming file and line.
+    """
+    import jinja2  # only training needs it
     try:
-        template = _environment(str(folder), family.system).get_template(f"{name}.prototxt.template")
-        return template.render({**values, **family.variables.get(network.level, {}), **(variables or {})})
+        return _environment(str(folder), system).get_template(f"{name}.prototxt.template").render(values)
     except jinja2.TemplateSyntaxError as error:
         raise ValueError(f"{error.filename or error.name}:{error.lineno}: {error.message}") from None
     except jinja2.TemplateNotFound as error:
@@ -80,10 +90,21 @@ def _environment(folder, system):
                               undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
 
 
-def settable(folder=None):
-    """The variables that templates have a default for, `set NAME = NAME | default(...)`: a sorted list."""
-    texts = (path.read_text(encoding="utf-8") for path in Path(folder or template_folder()).rglob("*.template"))
+def settable(system, folder=None):
+    """The variables that a system's templates, and those of all that it has not its own of, have a default for,
+    `set NAME = NAME | default(...)`: a sorted list."""
+    folder = Path(folder or template_folder())
+    paths = {path.name: path for place in (folder, folder / system) for path in place.glob("*.template")}
+    texts = (path.read_text(encoding="utf-8") for path in paths.values())
     return sorted({name for text in texts for name in re.findall(r"\bset (\w+) = \1 \| default\b", text)})
+
+
+def check_variables(variables, system, folder=None):
+    """Raises ValueError for a name in `variables` that no template of the system lets be set."""
+    known = settable(system, folder)
+    for name in variables or ():
+        if name not in known:
+            raise ValueError(f"no template has a variable {name} to be set (known: {', '.join(known)})")
 
 
 def _place(error):
@@ -104,9 +125,7 @@ def generate(out="prototxt", folder=None, levels=None, s0=None, points=FIVE_POIN
         As `render` does, and for a variable that no template lets be set: a slip in its name would change nothing.
     """
     folder, out = Path(folder or template_folder()), Path(out)
-    for name in settings.get("variables") or ():
-        if name not in settable(folder):
-            raise ValueError(f"no template has a variable {name} to be set (known: {', '.join(settable(folder))})")
+    check_variables(settings.get("variables"), family_of(settings.get("variant", USUAL)).system, folder)
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for network in family_of(settings.get("variant", USUAL)).networks(points):
