@@ -8,18 +8,42 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 
-class Detections(NamedTuple):
-    """Faces found in a picture; n may be 0."""
-    boxes: np.ndarray   # (n, 4) float32: left, top, right, bottom, pixels; may reach over the picture's edge
-    scores: np.ndarray  # (n,) float32, higher is surer, each detector's own measure; NaN for a box that was given
+class _Boxes(NamedTuple):
+    boxes: np.ndarray
+    scores: np.ndarray
+
+
+class Detections(_Boxes):
+    """Faces found in a picture: a pair (boxes, scores), with points where the detector tells them. n may be 0.
+
+    Attributes
+    ----------
+    boxes : float32 (n, 4)
+        left, top, right, bottom, pixels; may reach over the picture's edge.
+    scores : float32 (n,)
+        Higher is surer, each detector's own measure; NaN for a box that was given.
+    points : float32 (n, 5, 2) or None
+        x, y in pixels of LE RE N LM RM, left being left in the picture.
+    """
+    points: np.ndarray | None = None
+
+    def __new__(cls, boxes: np.ndarray, scores: np.ndarray, points: np.ndarray | None = None) -> Detections:
+        self = super().__new__(cls, boxes, scores)
+        self.points = points
+        return self
 
     @classmethod
-    def of(cls, boxes: ArrayLike, scores: ArrayLike) -> Detections:
+    def of(cls, boxes: ArrayLike, scores: ArrayLike, points: ArrayLike | None = None) -> Detections:
         """From anything that numpy can turn into arrays, surest first; boxes without a score keep their order."""
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
         scores = np.asarray(scores, np.float32).reshape(-1)
-        order = np.argsort(-scores, kind="stable")
-        return cls(boxes[order], scores[order])
+        points = None if points is None else np.asarray(points, np.float32).reshape(-1, 5, 2)
+        return cls(boxes, scores, points).chosen(np.argsort(-scores, kind="stable"))
+
+    def chosen(self, faces: ArrayLike) -> Detections:
+        """Those of some faces, by their numbers, in that order."""
+        points = None if self.points is None else self.points[faces]
+        return Detections(self.boxes[faces], self.scores[faces], points)
 
 
 def largest(found: Detections, count: int | None) -> Detections:
@@ -27,20 +51,31 @@ def largest(found: Detections, count: int | None) -> Detections:
     if count is None or len(found.boxes) <= count:
         return found
     area = np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)
-    chosen = np.sort(np.argsort(-area, kind="stable")[:count])
-    return Detections(found.boxes[chosen], found.scores[chosen])
+    return found.chosen(np.sort(np.argsort(-area, kind="stable")[:count]))
 
 
 def one_per_face(found: Detections, most: float = 0.5) -> Detections:
     """`Detections` without those of whose box, or of a surer one's, more than the fraction `most` lies in the other:
     faces do not lie inside faces."""
-    kept: list[int] = []
-    for i, box in enumerate(found.boxes):
-        others = found.boxes[kept]
-        shared, area = _shared_area(box, others)[0], np.minimum(_area(box.astype(np.float64)), _area(others))
-        if not (shared > most * area).any():
-            kept.append(i)
-    return Detections(found.boxes[kept], found.scores[kept])
+    return found.chosen(suppressed(found.boxes, most, by="smaller"))
+
+
+def suppressed(boxes: ArrayLike, most: float, by: str = "union") -> np.ndarray:
+    """Non-maximum suppression: which of boxes (n, 4), surest first, are kept, int (k,), in their order.
+
+    A box is left out when it overlaps with one that is kept by more than the fraction `most` of the two's union, or
+    with by="smaller" of the smaller one's area.
+    """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    areas, left = _area(boxes), np.arange(len(boxes))
+    kept = []
+    while len(left):
+        first, left = left[0], left[1:]
+        kept.append(first)
+        shared = _shared_area(boxes[first], boxes[left])[0]
+        whole = np.minimum(areas[first], areas[left]) if by == "smaller" else areas[first] + areas[left] - shared
+        left = left[~(shared > most * whole)]
+    return np.array(kept, int)
 
 
 def intersection_over_union(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:

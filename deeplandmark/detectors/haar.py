@@ -80,8 +80,7 @@ class HaarDetector:
 
     def _classifier(self, file):
         if not hasattr(self._mine, "classifiers"):
-            self._mine.classifiers = {name: _load(Path(cv2.data.haarcascades, name))
-                                      for name in (SEARCHING, CONFIRMING)}
+            self._mine.classifiers = {name: _load(name) for name in (SEARCHING, CONFIRMING)}
         return self._mine.classifiers[file]
 
 
@@ -103,9 +102,12 @@ def _ratio(image, small):
     return np.tile(np.array(image.shape[1::-1], np.float64) / small.shape[1::-1], 2)
 
 
-def _load(path):
-    classifier = cv2.CascadeClassifier()
-    if not path.is_file() or not classifier.load(str(path)):
-        raise FacesError(f"{path}: this OpenCV brings no face cascade; install opencv-python 4, or give a "
-                         "FaceDetectorYN model or boxes")
+def _load(name):
+    """OpenCV's cascade of that name. OpenCV 5 has neither the class nor the files."""
+    folder = getattr(getattr(cv2, "data", None), "haarcascades", "")
+    classifier = cv2.CascadeClassifier() if hasattr(cv2, "CascadeClassifier") else None
+    path = Path(folder, name)
+    if classifier is None or not path.is_file() or not classifier.load(str(path)):
+        raise FacesError(f"{path}: this OpenCV ({cv2.__version__}) brings no face cascade; install opencv-python 4, or "
+                         "give a FaceDetectorYN model or boxes")
     return classifier

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from deeplandmark.detectors.box_map import to_list_boxes
+from deeplandmark.detectors.box_map import to_list_detections
 from deeplandmark.detectors.detections import Detections
 from deeplandmark.detectors.haar import shrink_to
 from deeplandmark.faces.errors import FacesError
@@ -44,10 +44,9 @@ class YuNetDetector:
         self._network()
 
     def detect(self, image: Any) -> Detections:
-        """`Detections` of the list's kind of box in a picture (see faces/picture_input.py); the score is the network's,
-        0..1."""
-        found = self.find(image)
-        return Detections.of(to_list_boxes(self.name, found.boxes), found.scores)
+        """`Detections` of the list's kind of box in a picture (see faces/picture_input.py), made from the five points,
+        which are told, too; the score is the network's, 0..1."""
+        return to_list_detections(self.name, self.find(image))
 
     def find(self, image: Any) -> Detections:
         """`Detections` as the network frames faces."""
@@ -59,7 +58,7 @@ class YuNetDetector:
         rows = np.zeros((0, 15)) if rows is None else np.asarray(rows, np.float64)
         ratio = np.array(image.shape[1::-1], np.float64) / small.shape[1::-1]
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1) * np.tile(ratio, 2)
-        return Detections.of(boxes, rows[:, -1])
+        return Detections.of(boxes, rows[:, -1], rows[:, 4:14].reshape(-1, 5, 2) * ratio)
 
     def _network(self):
         if not hasattr(self._mine, "network"):

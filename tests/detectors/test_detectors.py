@@ -1,6 +1,7 @@
 """Detectors: boxes where the faces are, one map from every detector's box to the list's, boxes from the user."""
 
 import json
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -18,9 +19,11 @@ from deeplandmark.detectors import (
     intersection_over_union,
     largest,
     load_detector,
+    one_per_face,
     parse_box,
     read_boxes,
 )
+from deeplandmark.detectors.detections import suppressed
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.faces.synthetic.generate import generate
@@ -67,6 +70,15 @@ def test_one_detector_in_several_threads():
     with ThreadPoolExecutor(4) as pool:
         boxes = [found.boxes for found in pool.map(detector.detect, [image] * 12)]
     assert all(np.array_equal(box, boxes[0]) for box in boxes)
+
+
+def test_an_opencv_without_face_cascades_is_told(monkeypatch):
+    """As OpenCV 5 is."""
+    for name in ("CascadeClassifier", "data"):
+        with monkeypatch.context() as patch:
+            patch.delattr(cv2, name)
+            with pytest.raises(FacesError, match="brings no face cascade; install opencv-python 4, or give"):
+                HaarDetector().detect(np.zeros((50, 50), np.uint8))
 
 
 def test_min_face_leaves_small_faces_out():
@@ -125,6 +137,39 @@ def test_the_largest_faces_in_their_order():
     found = Detections.of([[0, 0, 5, 5], [0, 0, 9, 9], [0, 0, 1, 1], [0, 0, 7, 7]], [4, 3, 2, 1])
     assert largest(found, 2).boxes[:, 2].tolist() == [9, 7] and largest(found, None) is found
     assert largest(found, 9) is found
+
+
+def test_detections_are_a_pair_that_may_have_points():
+    points = np.arange(30).reshape(3, 5, 2)
+    found = Detections.of([[0, 0, 9, 9], [1, 1, 5, 5], [0, 0, 7, 7]], [1, 3, 2], points)
+    boxes, scores = pickle.loads(pickle.dumps(found))
+    assert scores.tolist() == [3, 2, 1] and boxes[:, 2].tolist() == [5, 7, 9]
+    assert pickle.loads(pickle.dumps(found)).points.tolist() == points[[1, 2, 0]].tolist()
+    assert largest(found, 2).points.tolist() == points[[2, 0]].tolist()
+    assert one_per_face(found).points.tolist() == points[[1]].tolist()
+    assert Detections(boxes, scores).points is None and Detections.of([], []).points is None
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 12)] * 4), max_size=12), st.floats(0.05, 0.95))
+def test_suppression_against_counted_squares(corners, most):
+    cells = [{(x, y) for x in range(left, left + width + 1) for y in range(top, top + height + 1)}
+             for left, top, width, height in corners]
+    boxes = np.array([(left, top, left + width + 1, top + height + 1) for left, top, width, height in corners])
+    for by, whole in (("union", lambda a, b: len(a | b)), ("smaller", lambda a, b: min(len(a), len(b)))):
+        kept = []
+        for i, own in enumerate(cells):
+            if not any(len(own & cells[j]) > most * whole(own, cells[j]) for j in kept):
+                kept.append(i)
+        assert suppressed(boxes, most, by).tolist() == kept
+
+
+def test_boxes_are_made_of_points_where_they_make_one():
+    points = np.array([[27, 26], [74, 25], [50, 52], [31, 77], [71, 76]], float)
+    found = Detections.of([[0, 0, 50, 50], [0, 0, 40, 80]], [2, 1], [points, np.full((5, 2), 20)])
+    mapped = box_map.to_list_detections("yunet", found)
+    np.testing.assert_allclose(mapped.boxes[0], box_map.boxes_of_points(points[None])[0], atol=1e-4)
+    np.testing.assert_allclose(mapped.boxes[1], [0.76, 16.88, 38.08, 71.92], atol=1e-4)
+    assert np.array_equal(mapped.points, found.points) and mapped.scores.tolist() == [2, 1]
 
 
 def test_given_boxes_keep_their_order_and_have_no_score():
@@ -186,6 +231,7 @@ def test_face_detector_yn_with_a_model_file(tmp_path):
     found = YuNetDetector(model, min_face=0.05).find(image)
     np.testing.assert_allclose(found.boxes, [[112, 48, 176, 112]], atol=0.01)
     np.testing.assert_allclose(found.scores, [1], atol=0.01)
+    assert np.ptp(found.points, axis=1).max() == 0 and found.points[0, 0].tolist() == [128, 64]  # the cell's corner
     mapped = load_detector(model, 0.05).detect(np.dstack([image] * 3))
     np.testing.assert_allclose(mapped.boxes, box_map.to_list_boxes("yunet", found.boxes), atol=0.01)
     fourfold = cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)

@@ -39,7 +39,8 @@ def training_ratios(timings):
 
 def one_face_ratios(timings):
     ms = {name: timing.best for name, timing in timings.items()}
-    return [Ratio(f"{name} / one graph, one face", ms[name] / ms[p.GRAPH]) for name in (p.OPENCV, p.TORCH, p.SESSIONS)]
+    return [Ratio(f"{name} / one graph, one face", ms[name] / ms[p.GRAPH]) for name in (p.OPENCV, p.TORCH, p.SESSIONS)
+            if name in ms]
 
 
 def faces_ratios(series, work, one_face=None):
@@ -53,7 +54,7 @@ def faces_ratios(series, work, one_face=None):
         together = timings[f"64 faces, {threads} thread(s)"].best / 64
         if threads > 1:
             ratios.append(Ratio(f"64 faces, 1 thread / {threads} threads", a_face[64] / together))
-        if one_face:
+        if p.OPENCV in (one_face or ()):
             ratios.append(Ratio(f"{p.OPENCV} / a face of 64, {threads} thread(s)", one_face[p.OPENCV].best / together))
     return ratios
 
