@@ -23,7 +23,7 @@ def test_sizes_and_values(settings, mode, size, tmp_path):
     kernel, stride = (int(word) for word in settings.split()[1::2])
     wanted = F.max_pool2d(torch.from_numpy(x), kernel, stride, ceil_mode="false" not in mode)
     np.testing.assert_array_equal(found, wanted)
-    if "round_mode" not in mode and hasattr(cv2.dnn, "readNetFromCaffe"):    # OpenCV does not know it; 5 no Caffe at all
+    if "round_mode" not in mode and hasattr(cv2.dnn, "readNetFromCaffe"):    # unknown there; OpenCV 5: no Caffe at all
         (tmp_path / "net.prototxt").write_text(text)
         theirs = cv2.dnn.readNetFromCaffe(str(tmp_path / "net.prototxt"))
         theirs.setInput(x)
