@@ -23,8 +23,10 @@ from deeplandmark.caffe.checking.reference_cases import (
 FOLDER = Path(os.environ.get("DEEPLANDMARK_CAFFE_LAYERS") or Path(__file__).parents[1] / "data/caffe/layers")
 OWN_LAYERS = {"HDF5PatchData", "LocallySharedConvolution", "LocallySharedScale",
               "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss"}          # Caffe lacks them
-FORKS_LAYERS = {"ConvolutionDepthwise", "DepthwiseConvolution", "ImageFloatData", "Noise", "ReLU6", "SmoothL1Loss",
-                "WeightEuclideanLoss"}                               # Caffe lacks them as well
+FORKS_LAYERS = {                                                     # Caffe lacks them as well
+    "Axpy", "BN", "ConvolutionDepthwise", "DepthwiseConvolution", "HSigmoid", "HSwish", "ImageFloatData", "Interp",
+    "Mish", "Noise", "Normalize", "Permute", "ReLU6", "Reorg", "ShuffleChannel", "SmoothL1Loss", "Upsample",
+    "WeightEuclideanLoss"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]
 

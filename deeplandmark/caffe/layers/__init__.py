@@ -7,12 +7,16 @@ from deeplandmark.caffe.layers import (
     data,  # noqa: F401
     deconvolution,  # noqa: F401
     eltwise,  # noqa: F401
+    fork_batch_norm,  # noqa: F401
     fork_layers,  # noqa: F401
+    fork_scaling,  # noqa: F401
+    fork_shape,  # noqa: F401
     hdf5_data,  # noqa: F401
     hdf5_output,  # noqa: F401
     image_data,  # noqa: F401
     indexing,  # noqa: F401
     inner_product,  # noqa: F401
+    interp,  # noqa: F401
     lmdb_data,  # noqa: F401
     local_share,  # noqa: F401
     lrn,  # noqa: F401

@@ -138,10 +138,37 @@ class ELU(NeuronLayer):
 
 @layer("ReLU6")
 class ReLU6(NeuronLayer):
-    """min(max(0, x), 6), of Caffe's mobile forks; the gradient exactly at 0 and at 6 is 0."""
+    """min(max(0, x), 6), of Caffe's mobile forks; the gradient exactly at 0 and at 6 is 0.
+
+    relu6_param: threshold, where it is not 6.
+    """
 
     def forward(self, x):
-        return F.relu6(x),
+        return F.hardtanh(x, 0.0, self.param.relu6_param.threshold),
+
+
+@layer("HSigmoid")
+class HSigmoid(NeuronLayer):
+    """min(max(0, x + 3), 6) / 6, of the ports of MobileNetV3; the gradient exactly at -3 and at 3 is 0."""
+
+    def forward(self, x):
+        return F.hardsigmoid(x),
+
+
+@layer("HSwish")
+class HSwish(NeuronLayer):
+    """x * min(max(0, x + 3), 6) / 6, of the ports of MobileNetV3."""
+
+    def forward(self, x):
+        return F.hardswish(x),
+
+
+@layer("Mish")
+class Mish(NeuronLayer):
+    """x * tanh(log(1 + exp(x))) (mish_layer.cpp of the ports of YOLO v4)."""
+
+    def forward(self, x):
+        return F.mish(x),
 
 
 @layer("Clip")

@@ -61,8 +61,8 @@ def elu(b, layer, x):
 
 @exporter("ReLU6")
 def relu6(b, layer, x):
-    """Clip to 0..6."""
-    return b.node("Clip", x, 0.0, 6.0)
+    """Clip to 0..6, or to 0..threshold."""
+    return b.node("Clip", x, 0.0, layer.param.relu6_param.threshold)
 
 
 @exporter("Clip")

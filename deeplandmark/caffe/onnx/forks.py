@@ -1,0 +1,117 @@
+"""Layers of Caffe's forks (layers/fork_*.py, interp.py)."""
+import numpy as np
+from onnx import TensorProto
+
+from deeplandmark.caffe.onnx.registry import exporter
+
+
+@exporter("HSigmoid")
+def h_sigmoid(b, layer, x):
+    """HardSigmoid: x / 6 + 1 / 2 in 0..1."""
+    return b.node("HardSigmoid", x, alpha=1 / 6, beta=0.5)
+
+
+@exporter("HSwish")
+def h_swish(b, layer, x):
+    """HardSwish"""
+    return b.node("HardSwish", x)
+
+
+@exporter("Mish")
+def mish(b, layer, x):
+    """x times Tanh of Softplus (Mish itself came with opset 18)."""
+    return b.node("Mul", x, b.node("Tanh", b.node("Softplus", x)))
+
+
+@exporter("Permute")
+def permute(b, layer, x):
+    """Transpose"""
+    return b.node("Transpose", x, perm=list(layer.order))
+
+
+@exporter("ShuffleChannel")
+def shuffle_channel(b, layer, x):
+    """Reshape, Transpose, Reshape; axes behind the channels are one."""
+    n, channels, *rest = x.shape
+    groups = b.reshape(x, (n, layer.group, channels // layer.group, int(np.prod(rest))))
+    return b.reshape(b.node("Transpose", groups, perm=[0, 2, 1, 3]), b.tops[0])
+
+
+@exporter("Reorg")
+def reorg(b, layer, x):
+    """Reshape, Transpose, Reshape, in darknet's order."""
+    (n, c, h, w), s = x.shape, layer.stride
+    if layer.reverse:
+        cells, perm = (n, s, s, c // s ** 2, h, w), [0, 3, 4, 1, 5, 2]
+    else:
+        cells, perm = (n, c // s ** 2, h, s, w, s), [0, 3, 5, 1, 2, 4]
+    return b.reshape(b.node("Transpose", b.reshape(x, cells), perm=perm), b.tops[0])
+
+
+@exporter("Upsample")
+def upsample(b, layer, x, mask=None):
+    """Resize by repeating cells; with a mask ScatterElements into zeros."""
+    if mask is None:
+        scales = b.constant(np.array([1, 1, *layer.scale], np.float32))
+        return b.node("Resize", x, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric",
+                      nearest_mode="floor")
+    n, c, h, w = x.shape
+    top = b.tops[0]
+    shape = b.node("Concat", _size_of(b, x, 0), b.constant(np.array([c, top[2] * top[3]])), axis=0)
+    places = b.node("Cast", b.reshape(mask, (n, c, h * w)), to=TensorProto.INT64)
+    flat = b.node("ScatterElements", b.node("Expand", 0.0, shape), places, b.reshape(x, (n, c, h * w)), axis=2)
+    return b.reshape(flat, top)
+
+
+@exporter("Axpy")
+def axpy(b, layer, a, x, y):
+    """Mul and Add"""
+    return b.node("Add", b.node("Mul", b.reshape(a, (*x.shape[:2], *(1,) * (len(x.shape) - 2))), x), y)
+
+
+@exporter("Normalize")
+def normalize(b, layer, x):
+    """Sum of squares plus eps, its root, and the scale."""
+    axes = list(range(1, len(x.shape))) if layer.across_spatial else [1]
+    total = b.node("ReduceSum", b.node("Mul", x, x), axes, keepdims=1)
+    scale = b.blob(layer, 0, (layer.blobs[0].numel(), *(1,) * (len(x.shape) - 2)))
+    return b.node("Mul", b.node("Div", x, b.node("Sqrt", b.node("Add", total, layer.eps))), scale)
+
+
+@exporter("BN")
+def bn(b, layer, x):
+    """With stored statistics one Mul and Add; otherwise the batch's own."""
+    shape = (layer.channels, *(1,) * (len(x.shape) - 2))
+    scale, shift = (blob.detach().cpu().numpy().astype(np.float64).ravel() for blob in layer.blobs[:2])
+    if layer.uses_stored:
+        mean, variance = (blob.detach().cpu().numpy().astype(np.float64).ravel() for blob in layer.blobs[2:])
+        scale = scale / np.sqrt(variance + layer.eps)
+        shift = shift - mean * scale
+    scale, shift = (b.constant(v.reshape(shape)) for v in (scale, shift))
+    if layer.affine_only or layer.uses_stored:
+        return b.node("Add", b.node("Mul", x, scale), shift)
+    axes = [axis for axis in range(len(x.shape)) if axis != 1]
+    mean = b.node("ReduceMean", x, axes=axes)
+    centred = b.node("Sub", x, mean)
+    variance = b.node("ReduceMean", b.node("Mul", centred, centred), axes=axes)
+    unit = b.node("Div", centred, b.node("Sqrt", b.node("Add", variance, layer.eps)))
+    y = b.node("Add", b.node("Mul", unit, scale), shift)
+    return [y, *(b.reshape(v, b.tops[1]) for v in (mean, variance)[:len(b.tops) - 1])]
+
+
+@exporter("Interp")
+def interp(b, layer, x):
+    """Slice where something is cut, then Resize with align_corners."""
+    y = x
+    for axis in (2, 3):
+        first, end = layer.kept(x.shape[axis])
+        if (first, end) != (0, x.shape[axis]):
+            y = b.node("Slice", y, [first], [end], [axis])
+    sizes = b.node("Concat", _size_of(b, x, 0), b.constant(np.array([x.shape[1], *b.tops[0][2:]])), axis=0)
+    return b.node("Resize", y, "", "", sizes, mode="linear", coordinate_transformation_mode="align_corners")
+
+
+def _size_of(b, x, axis):
+    """An extent as an int64 value (1,)."""
+    extent = b.extent(x, axis)
+    return extent if isinstance(extent, str) else b.constant(np.array([extent]))
