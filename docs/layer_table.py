@@ -1,19 +1,23 @@
-"""Writes the table of layer types in docs/caffe.md anew from the registry: `python -m docs.layer_table`.
+"""Writes the table of layer types in docs/caffe.md anew from the registries: `python -m docs.layer_table`.
 
-The columns ONNX and worst error are measurements: what stands there is kept.
+The last column, worst error, is a measurement: what stands there is kept.
 """
 import re
 import sys
 from pathlib import Path
 
-from deeplandmark.caffe.layers import registry
 from deeplandmark.caffe.layers.data import DataLayer
+from deeplandmark.caffe.layers.registry import LAYERS
+from deeplandmark.caffe.onnx.registry import EXPORTERS
+from deeplandmark.caffe.stacked.layers import OPERATIONS as STACKED
+from deeplandmark.cascade.onnx.layers import OPERATIONS as IN_THE_CASCADE
 from deeplandmark.work.whole_file import write_bytes
 
 PAGE = Path(__file__).with_name("caffe.md")
 BEGIN, END = "<!-- layers: begin -->\n", "<!-- layers: end -->\n"
-HEAD = ("| type | what it computes | forward | backward | ONNX | worst error, forward / backward |\n"
-        "|---|---|---|---|---|---|\n")
+HEAD = ("| type | what it computes | forward | backward | ONNX | stacked | cascade | "
+        "worst error, forward / backward |\n"
+        "|---|---|---|---|---|---|---|---|\n")
 _NO_BACKWARD = {"Accuracy", "ArgMax", "HDF5Output", "Threshold"}   # Caffe has none either
 
 
@@ -27,9 +31,9 @@ def main():
 
 
 def table(measurements):
-    """The table in Markdown; `measurements` maps a type to its last two columns."""
-    rows = [f"| {' | '.join([name, *row(cls, name), *measurements.get(name, ('', ''))])} |"
-            for name, cls in sorted(registry._LAYERS.items())]
+    """The table in Markdown; `measurements` maps a type to its last column."""
+    rows = [f"| {' | '.join([name, *row(cls, name), *forms(name), measurements.get(name, '')])} |"
+            for name, cls in sorted(LAYERS.items())]
     return HEAD + "\n".join(rows) + "\n"
 
 
@@ -47,13 +51,18 @@ def row(cls, name):
     return summary, "yes", f"not to bottom {' or '.join(map(str, spared))}{learns}" if spared else "yes"
 
 
+def forms(name):
+    """Whether a type has a form besides its layer class: as ONNX nodes, stacked, in the cascade's graph."""
+    return ["yes" if name in table else "no" for table in (EXPORTERS, STACKED, IN_THE_CASCADE)]
+
+
 def measured(old):
-    """Type -> (ONNX, worst error) of the rows of a table."""
+    """Type -> worst error of the rows of a table."""
     found = {}
     for line in old.splitlines()[2:]:
         parts = [part.strip() for part in re.split(r"(?<!\\)\|", line)[1:-1]]
-        if len(parts) == 6:
-            found[parts[0]] = tuple(parts[4:])
+        if len(parts) > 1:
+            found[parts[0]] = parts[-1]
     return found
 
 

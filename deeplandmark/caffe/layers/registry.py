@@ -1,28 +1,42 @@
-"""The table from Caffe's `type` strings to the classes that implement them."""
+"""The table from Caffe's `type` strings to the classes that implement them, and what all such tables have in common."""
 from deeplandmark.caffe.errors import NetError
 
-_LAYERS = {}
 
+class Registry(dict):
+    """From layer types to one of their forms: `TABLE.register("ReLU")` above a class or function enters it.
 
-def layer(type_name):
-    """Registers the class that implements one Caffe layer type, as REGISTER_LAYER_CLASS does (layer_factory.hpp).
+    A layer type has up to four forms: the layer itself (this file), as ONNX nodes (caffe/onnx/), of many equal nets
+    that train as one (caffe/stacked/), and of a cascade that is one ONNX graph (cascade/onnx/). docs/caffe.md tells
+    which type has which.
 
-    Raises
-    ------
-    ValueError
-        For a type that is there already.
+    Parameters
+    ----------
+    form : str
+        What is entered, for the error.
     """
-    def add(cls):
-        if type_name in _LAYERS:
-            raise ValueError(f"layer type {type_name!r} is registered twice: {_LAYERS[type_name]} and {cls}")
-        _LAYERS[type_name] = cls
-        return cls
-    return add
+
+    def __init__(self, form):
+        super().__init__()
+        self.form = form
+
+    def register(self, *type_names):
+        """Enters what stands below for layer types. Raises ValueError naming a type that has an entry already."""
+        def add(entry):
+            for name in type_names:
+                if name in self:
+                    raise ValueError(f"layer type {name!r} has two {self.form}: {self[name]} and {entry}")
+                self[name] = entry
+            return entry
+        return add
+
+
+LAYERS = Registry("classes")
+layer = LAYERS.register             # stands above a layer's class, as REGISTER_LAYER_CLASS below it (layer_factory.hpp)
 
 
 def layer_type_list() -> list[str]:
     """Names of the known layer types as a sorted list of str, as pycaffe's layer_type_list."""
-    return sorted(_LAYERS)
+    return sorted(LAYERS)
 
 
 def create_layer(param, phase, context):
@@ -33,6 +47,6 @@ def create_layer(param, phase, context):
     NetError
         For an unknown type, together with the known ones.
     """
-    if param.type not in _LAYERS:
+    if param.type not in LAYERS:
         raise NetError(f"unknown type {param.type!r} (known: {', '.join(layer_type_list())})", layer=param.name)
-    return _LAYERS[param.type](param, phase, context)
+    return LAYERS[param.type](param, phase, context)

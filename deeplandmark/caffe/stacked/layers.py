@@ -8,6 +8,8 @@ one. Adding a type is one function.
 """
 import torch
 
+from deeplandmark.caffe.graph.pooled_first import windows_beside_each_other
+from deeplandmark.caffe.layers.registry import Registry
 from deeplandmark.caffe.layers.regression_loss import smooth_l1
 from deeplandmark.caffe.stacked.functions import Convolution, MaxPooling, SwapRows, Tanh
 
@@ -16,7 +18,8 @@ class NotStackable(Exception):
     """The nets cannot run as one; the text says why."""
 
 
-_OPERATIONS = {}
+OPERATIONS = Registry("stacked forms")
+_stacks = OPERATIONS.register
 
 
 def operation(layers, blobs, dtype=torch.float32):
@@ -36,7 +39,7 @@ def operation(layers, blobs, dtype=torch.float32):
     first = layers[0]
     if not first.exact_bottoms and getattr(first, "min_bottoms", None) is None and not first.param.bottom:
         return _data(layers, dtype)
-    build = _OPERATIONS.get(first.param.type)
+    build = OPERATIONS.get(first.param.type)
     if build is None:
         raise NotStackable(f"layer {first.name!r}: type {first.param.type} has no stacked form")
     return build(first, blobs)
@@ -46,13 +49,6 @@ def unstacked(value, index):
     """A stacked blob as that of one net, (N, ...)."""
     value = _rows_first(value)[index]
     return value.movedim(-1, 0) if value.dim() else value
-
-
-def _stacks(type_name):
-    def add(build):
-        _OPERATIONS[type_name] = build
-        return build
-    return add
 
 
 def _require(layer, condition, what):
@@ -119,8 +115,7 @@ def _locally_shared_scale(layer, blobs):
 
 @_stacks("Pooling")
 def _pooling(layer, blobs):
-    _require(layer, layer.is_max and layer.num_tops == 1 and layer.kernel == layer.stride and layer.pad == (0, 0),
-             "only MAX over windows side by side")
+    _require(layer, windows_beside_each_other(layer), "only MAX over windows side by side")
 
     def run(bottoms, absolute=False):
         H, W = bottoms[0].shape[1:4:2]

@@ -3,11 +3,9 @@ from functools import partial
 
 import torch
 
+from deeplandmark.caffe.graph.pooled_first import MONOTONE, pooled_first
 from deeplandmark.caffe.stacked.layers import NotStackable, operation, unstacked
 from deeplandmark.caffe.stacked.recorded import RecordedPass, cuda_graph
-
-# f with f(max(a, b)) = max(f(a), f(b)): it may as well be applied after the maximum, to a quarter of the numbers.
-_MONOTONE = ("TanH", "Sigmoid", "ReLU")
 
 
 class StackedNets:
@@ -95,7 +93,7 @@ class StackedNets:
                 sources.append((run, node.tops))
             losses = [(node.tops[i], weight) for i, weight in enumerate(node.loss_weights) if weight]
             steps.append((run, node.bottoms, node.tops, losses))
-        steps = _pooled_first(self.graph, steps)
+        steps = _reordered(self.graph, steps)
         return sources, [step for step in steps if step[1]]
 
 
@@ -124,23 +122,13 @@ def _settings(node):
     return param
 
 
-def _pooled_first(graph, steps):
-    """Moves monotone functions behind max pooling, and TanH behind AbsVal (|tanh x| = tanh |x|).
+def _reordered(graph, steps):
+    """The steps with functions of single numbers behind AbsVal and max pooling, and these two as one.
 
-    The values are the same and four times fewer of them are computed. Only along a chain: a blob that anybody else
-    reads stays what it is.
+    Only along a chain: a blob that anybody else reads stays what it is.
     """
-    types = [node.type for node in graph.nodes]
-    runs = [step[0] for step in steps]
-    moved = True
-    while moved:
-        moved = False
-        for k in range(len(types) - 1):
-            behind_pool = types[k] in _MONOTONE and types[k + 1] == "Pooling"
-            behind_abs = types[k] == "TanH" and types[k + 1] == "AbsVal"
-            if (behind_pool or behind_abs) and _is_private(graph, k):
-                types[k:k + 2], runs[k:k + 2] = types[k + 1::-1][:2], runs[k + 1::-1][:2]
-                moved = True
+    order = pooled_first([node.layer for node in graph.nodes], MONOTONE, partial(_is_private, graph))
+    types, runs = [graph.nodes[i].type for i in order], [steps[i][0] for i in order]
     for k in range(len(types) - 1):                              # |x| and its maximum in one go
         if types[k:k + 2] == ["AbsVal", "Pooling"] and _is_private(graph, k):
             runs[k], runs[k + 1] = list, partial(runs[k + 1], absolute=True)

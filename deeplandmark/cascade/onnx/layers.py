@@ -3,12 +3,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from deeplandmark.caffe.graph.pooled_first import windows_beside_each_other
+from deeplandmark.caffe.layers.registry import Registry
 from deeplandmark.cascade.onnx.maps import Pixels, Planes, Vectors
 from deeplandmark.cascade.onnx.pixel_products import FEW, pooled_pixels, product_of_pixels
 
 LANES = 8               # maps that ONNX Runtime's convolutions work on at once with AVX2
 
-_OPERATIONS = {}
+OPERATIONS = Registry("forms in the cascade's graph")
+_stacks = OPERATIONS.register
 
 
 def operation(layers, pooled=None):
@@ -16,15 +19,8 @@ def operation(layers, pooled=None):
 
     pooled : (rows, columns) of the windows in which the result will be pooled, if it will.
     """
-    build = _OPERATIONS.get(layers[0].param.type)
+    build = OPERATIONS.get(layers[0].param.type)
     return build and build(layers, pooled)
-
-
-def _stacks(type_name):
-    def add(build):
-        _OPERATIONS[type_name] = build
-        return build
-    return add
 
 
 def _blobs(layers, index):
@@ -43,7 +39,8 @@ def _one(b, maps):
     return replace(maps, names=(maps.whole(b),)) if isinstance(maps, Planes) else maps
 
 
-_OPERATIONS.update(TanH=_elementwise("Tanh"), Sigmoid=_elementwise("Sigmoid"))
+_stacks("TanH")(_elementwise("Tanh"))
+_stacks("Sigmoid")(_elementwise("Sigmoid"))
 
 
 @_stacks("AbsVal")
@@ -171,12 +168,6 @@ def _pooling(layers, pooled):
         maps = maps.each(lambda name: b.node("MaxPool", name, kernel_shape=kernel, strides=kernel, pads=[0, 0, *short]))
         return replace(maps, height=height, width=width)
     return run
-
-
-def windows_beside_each_other(layer):
-    """[rows, columns] of the windows of a MAX pooling whose windows do not overlap, else None."""
-    plain = layer.param.type == "Pooling" and layer.is_max and layer.kernel == layer.stride and not any(layer.pad)
-    return list(layer.kernel) if plain and layer.num_tops == 1 else None
 
 
 @_stacks("InnerProduct")

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.graph.pooled_first import pooled_first, windows_beside_each_other
 from deeplandmark.caffe.onnx.batch_axes import find_batch_axes, is_source, trace
 from deeplandmark.caffe.onnx.builder import Value
 from deeplandmark.caffe.onnx.registry import find_exporter
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_blob
-from deeplandmark.cascade.onnx.layers import operation, windows_beside_each_other
+from deeplandmark.cascade.onnx.layers import operation
 from deeplandmark.cascade.onnx.maps import Planes, Vectors
 from deeplandmark.networks.network import PREDICTION
 
@@ -81,21 +82,9 @@ def _chain(graphs):
                 return None
             layers.append([each.layer for each in nodes])
         before = node.tops
-    layers = _pooled_first(layers)
+    layers = [layers[i] for i in pooled_first([equal[0] for equal in layers], ("TanH",))]
     steps = [(equal[0], operation(equal, _pooled(layers[i + 1:]))) for i, equal in enumerate(layers)]
     return None if any(run is None for _, run in steps) else steps
-
-
-def _pooled_first(layers):
-    """Moves tanh behind absolute values and maxima: |tanh x| = tanh |x|, max tanh x = tanh max x, of fewer numbers."""
-    layers, moved = list(layers), True
-    while moved:
-        moved = False
-        for i in range(len(layers) - 1):
-            one, other = layers[i][0], layers[i + 1][0]
-            if one.param.type == "TanH" and (other.param.type == "AbsVal" or windows_beside_each_other(other)):
-                layers[i:i + 2], moved = [layers[i + 1], layers[i]], True
-    return layers
 
 
 def _pooled(layers):
