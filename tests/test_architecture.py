@@ -164,6 +164,7 @@ def test_faces_and_detectors_name_no_torch():
     assert found == []
 
 
+@pytest.mark.process
 def test_faces_and_detectors_load_without_torch():
     """The networks that a system runs may need torch; where the faces are must not."""
     modules = [module for module in MODULES if room(module) in ("faces", "detectors", "work")]

@@ -55,6 +55,8 @@ def test_a_sheet_of_an_unknown_kind(tmp_path):
 
 @pytest.mark.parametrize("command", ["synthesize faces --train 3000 --test 1 --jobs 2",
                                      "prepare 1 --data faces --frozen --copies 300 --jobs 2"])
+@pytest.mark.process
+@pytest.mark.slow
 def test_ctrl_c_is_one_line_and_leaves_nobody(tmp_path, command):
     if command.startswith("prepare"):
         subprocess.run([sys.executable, "-m", "deeplandmark.synthesize", "faces", "--train", "200", "--test", "1"],

@@ -17,6 +17,7 @@ DISTRIBUTIONS = {"google": "protobuf", "python_multipart": "python-multipart", "
 NAMES = [verb for verbs in VERBS.values() for verb in verbs]
 
 
+@pytest.mark.process
 def test_every_help_without_extras(tmp_path):
     for verb, (status, out, err) in zip(NAMES, without_extras([[verb, "--help"] for verb in NAMES], tmp_path)):
         if verb in ("caffe", "ablate"):                          # their verbs and trials come from what needs torch
@@ -32,6 +33,7 @@ USES = {"generate": (), "prepare": ("1", "--data", "faces", "--jobs", "1"), "tra
         "export": ("--model", "old", "cascade.onnx"), "serve": ("--port", "0")}
 
 
+@pytest.mark.process
 def test_every_use_without_its_extra_is_one_line(tmp_path):
     """`old` is a model folder with networks alone, which only torch can run."""
     main(["synthesize", str(tmp_path / "faces"), "--train", "12", "--test", "2", "--jobs", "1"])
@@ -47,6 +49,7 @@ def test_every_use_without_its_extra_is_one_line(tmp_path):
         assert f'pip install ".[{extra}]"' in err, (verb, err)
 
 
+@pytest.mark.process
 def test_what_needs_no_extra_works_without(tmp_path):
     results = without_extras([["synthesize", "faces", "--train", "2", "--test", "2", "--jobs", "1"],
                               ["find-data", "--data", "faces"]], tmp_path)
@@ -72,6 +75,7 @@ def test_one_missing_module_is_named(module, arguments, tmp_path, monkeypatch, c
     assert err.startswith(f"{arguments[0]}: {module} is not installed: pip install ") and err.count("\n") == 1
 
 
+@pytest.mark.process
 def test_a_module_alone_says_what_python_m_caffe_needs(tmp_path):
     code = WITHOUT_EXTRAS.split("from deeplandmark.__main__")[0] + """
 import runpy

@@ -36,6 +36,7 @@ def test_what_it_refuses(arguments, status, text, capsys):
     assert found == status and text in capsys.readouterr().err
 
 
+@pytest.mark.process
 def test_python_m_is_the_same_and_loads_no_library(tmp_path):
     code = ("import runpy, sys; sys.argv = ['deeplandmark', '--help']\n"
             "try: runpy.run_module('deeplandmark', run_name='__main__')\n"

@@ -69,6 +69,8 @@ def run(command):
     assert main(command.split()) == 0, command
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_three_points_from_pictures_to_a_report(workplace, capsys):
     run("find_data --data pictures --points discs.json")
     assert "92 pictures are named" in capsys.readouterr().err

@@ -11,6 +11,8 @@ import pytest
 
 from tests.helpers.extras_hidden import WITHOUT_EXTRAS
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[1]
 FILES = ("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap.sh",
          ".pre-commit-config.yaml", ".ci/run", "dataset/README.md")

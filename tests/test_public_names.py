@@ -52,6 +52,7 @@ def test_editors_see_the_names_that_are_imported_late():
     assert seen_by_editors(caffe) == late and set(late) < set(caffe.__all__)
 
 
+@pytest.mark.process
 def test_importing_the_package_loads_no_library():
     code = "import sys, deeplandmark; dir(deeplandmark); print(sorted({'numpy', 'cv2', 'torch'} & set(sys.modules)))"
     process = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True,
@@ -99,6 +100,7 @@ def version_of(folder, *more):
     return version
 
 
+@pytest.mark.process
 def test_where_the_version_comes_from(tmp_path):
     """A checkout's own setup.cfg, else what was installed, else nobody knows; -S hides what is installed here."""
     (tmp_path / "deeplandmark").mkdir()

@@ -131,6 +131,7 @@ def test_bad_flags(arguments, capfd):
     assert capfd.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.process
 def test_killed_and_resumed():
     process = start("train", "-solver", "endless.prototxt", "-log", "x.log")
     wait_for(lambda: latest_snapshot("snap/net"), process)
@@ -147,6 +148,7 @@ def test_killed_and_resumed():
     assert log.column("train", "loss")[0].tolist() == list(range(0, last + 20, 10))
 
 
+@pytest.mark.process
 def test_sigint_stops_and_sighup_snapshots():
     process = start("train", "-solver", "endless.prototxt", "-log", "x.log")
     wait_for(lambda: latest_snapshot("snap/net"), process)

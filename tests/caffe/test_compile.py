@@ -88,11 +88,14 @@ def check(text, backend):
 
 
 @all_nets
+@pytest.mark.slow
 def test_one_graph(text):
     check(text, "aot_eager")                                     # traces forward and backward, makes no machine code
 
 
 @pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="torch.compile needs a C++ compiler (g++)")
+@pytest.mark.process
+@pytest.mark.slow
 def test_machine_code(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     small = {"cpp.simdlen": 1, "cpp_cache_precompile_headers": False, "compile_threads": 1}      # the quickest to build

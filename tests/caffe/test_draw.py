@@ -74,6 +74,7 @@ def test_files_without_dot(tmp_path, monkeypatch):
     assert not (tmp_path / "a.pdf").exists()
 
 
+@pytest.mark.process
 def test_dot_is_used_where_it_is(tmp_path, monkeypatch):
     program = tmp_path / "dot"
     program.write_text("#!/bin/sh\necho $1\nhead -c 12\n")

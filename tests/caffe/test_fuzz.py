@@ -16,6 +16,7 @@ PART, PARTS = 250, 8                                             # 2,000 inputs
 
 
 @pytest.mark.parametrize("first", [PART * i for i in range(PARTS)])
+@pytest.mark.slow
 def test_mutated_inputs(first):
     print(f"seed {SEED}: inputs {first} to {first + PART - 1}")
     findings = list(fuzz.fuzz(PART, SEED, first))
@@ -54,6 +55,7 @@ def test_only_caffe_errors_are_good(monkeypatch, tmp_path, error, reason):
     assert found is None if reason is None else found.startswith(reason)
 
 
+@pytest.mark.process
 def test_command(capfd):
     assert main(["fuzz", "--count", "20", "--seed", "3", "--first", "7"]) == 0
     lines = capfd.readouterr().out.splitlines()
@@ -70,6 +72,8 @@ def die_at_4_and_hang_at_6(count, seed, first, current, pipe):
     pipe.close()
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_inputs_that_end_the_process_or_have_no_end_are_found():
     found = list(fuzz.watched(9, 3, work=die_at_4_and_hang_at_6, patience=1))
     assert [(finding.number, finding.reason) for finding in found] == [(4, "ended the process, status 3"),

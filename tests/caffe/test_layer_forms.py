@@ -6,7 +6,7 @@ from deeplandmark.caffe.graph.pooled_first import MONOTONE, pooled_first
 from deeplandmark.caffe.layers.registry import LAYERS
 from deeplandmark.caffe.onnx.registry import EXPORTERS
 from deeplandmark.caffe.stacked.layers import OPERATIONS as STACKED
-from deeplandmark.cascade.model_folder import default_model
+from deeplandmark.cascade.default_model import default_model
 from deeplandmark.cascade.onnx.layers import OPERATIONS as IN_THE_CASCADE
 from tests.helpers.onnx_runs import CONV
 

@@ -74,6 +74,7 @@ def test_nothing_to_say_about_good_ones(level2):
     assert unusual(read_folder(level2)[0]) == {}
 
 
+@pytest.mark.slow
 def test_command(level2, tmp_path, capsys):
     write_log(level2, "sub/2_N2", lambda i: float("nan") if i else 0.1)
     (level2 / "empty.log").write_text("")

@@ -44,6 +44,7 @@ def test_without_a_file_there_is_nothing_to_pickle():
         pickle.dumps(Class(cascade._engine, "onnx"))
 
 
+@pytest.mark.process
 def test_spawned_workers(tmp_path):
     cascade = Cascade.load(threads=2)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -71,6 +72,7 @@ def of_forked_child(cascade):
 
 @forks
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
+@pytest.mark.process
 def test_a_forked_child_of_a_process_that_used_threads(backend):
     import torch
     threads = torch.get_num_threads()

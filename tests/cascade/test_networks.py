@@ -55,6 +55,7 @@ def test_windows_of_table_2():
 
 @pytest.mark.parametrize("full_name, structure", [("1_F", "s0"), ("1_EN", "s1"), ("1_NM", "s1"), ("3_RM2", "s2")])
 @pytest.mark.parametrize("variant", ["paper", "original"])
+@pytest.mark.slow
 def test_shapes_of_table_1(full_name, structure, variant, tmp_path):
     net = deploy(full_name, tmp_path, variant=variant)
     found = [net.blobs[name].data.shape[1:] for name in BLOBS if name in net.blobs]
@@ -63,6 +64,7 @@ def test_shapes_of_table_1(full_name, structure, variant, tmp_path):
 
 @pytest.mark.parametrize("full_name, structure, settings", [("1_F", "s0", {}), ("1_EN", "s1", {}), ("2_N1", "s2", {}),
                                                             ("1_F", "s7", {"s0": "s7"})])
+@pytest.mark.slow
 def test_weights_are_shared_inside_regions_only(full_name, structure, settings, tmp_path):
     net = deploy(full_name, tmp_path, **settings)
     for i, regions in enumerate(REGIONS[structure], 1):

@@ -141,6 +141,7 @@ def test_a_level_less_is_the_beginning_of_all_levels(by_onnx):
         assert np.abs(part.confidence - expected).max() < 1e-6
 
 
+@pytest.mark.process
 def test_prediction_needs_neither_torch_nor_onnx():
     code = ("import sys\nfor name in ('torch', 'onnx', 'google', 'h5py', 'matplotlib'): sys.modules[name] = None\n"
             "import numpy as np\nfrom deeplandmark import Cascade\n"

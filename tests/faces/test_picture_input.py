@@ -97,6 +97,7 @@ def test_what_is_no_picture_is_refused_in_words(image, error, words):
         uint8_picture(image)
 
 
+@pytest.mark.process
 def test_neither_torch_nor_pillow_is_imported():
     script = "import sys, deeplandmark.faces.picture_input; sys.exit(bool({'torch', 'PIL'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], timeout=60).returncode == 0

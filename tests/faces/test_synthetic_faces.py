@@ -27,6 +27,7 @@ def faces(tmp_path_factory):
     return generate(tmp_path_factory.mktemp("one"), train=24, test=6, seed=5, jobs=1)
 
 
+@pytest.mark.process
 def test_the_same_seed_gives_the_same_bytes_whatever_the_jobs(faces, tmp_path):
     two = generate(tmp_path, train=24, test=6, seed=5, jobs=2)
     assert contents(two) == contents(faces)
@@ -143,6 +144,7 @@ def test_the_command(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.process
 def test_faces_need_no_torch():
     code = "import sys; sys.modules['torch'] = None; import deeplandmark.faces.synthetic, deeplandmark.faces.draw; " \
            "import deeplandmark.synthesize; assert not {'h5py', 'matplotlib'} & set(sys.modules)"

@@ -24,6 +24,8 @@ def test_trials_differ_and_train_equally_long():
         assert all("max_iter: 70\n" in text for text in solver)
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_a_tiny_ablation(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "faces").mkdir()
@@ -45,6 +47,8 @@ def test_a_tiny_ablation(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "ablation" / "recipe" / "table.txt").read_text() == before
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_a_training_that_fails_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TrainingError, match="train/ has no HDF5 files of level 1"):

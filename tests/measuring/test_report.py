@@ -133,6 +133,7 @@ def test_a_cascade_of_fewer_levels(tmp_path, offsets, first):
     assert f"this cascade, level {len(offsets) + 1}" not in text
 
 
+@pytest.mark.slow
 def test_points_of_ones_own_stand_beside_nobody_elses(tmp_path):
     """Five, but not the usual ones; and more than the table has columns for."""
     faces = faces_of(synthetic_list(tmp_path, 2))
@@ -149,6 +150,7 @@ def test_points_of_ones_own_stand_beside_nobody_elses(tmp_path):
         assert all(path.exists() for path in save_report(evaluation, tmp_path / f"result{i}"))
 
 
+@pytest.mark.slow
 def test_the_folder(result, tmp_path):
     paths = save_report(result, tmp_path / "result", "a title")
     figures = {f"{name}.{suffix}" for name in ("histograms", "cumulative", "confidence") for suffix in ("png", "svg")}

@@ -124,6 +124,7 @@ def test_damaged_files_have_the_metadata_before_the_damage(tmp_path):
             assert isinstance(metadata_of(path), dict)
 
 
+@pytest.mark.process
 def test_only_what_inference_needs_is_imported():
     script = ("import sys, deeplandmark; deeplandmark.load(); "
               "sys.exit(' '.join({'torch', 'onnx', 'PIL', 'google.protobuf'} & set(sys.modules)) or 0)")

@@ -55,6 +55,7 @@ def faces(tmp_path):
     return tmp_path, truth
 
 
+@pytest.mark.process
 def test_a_folder_with_broken_files(faces):
     folder, truth = faces
     done = run(folder, "pictures", "--json", "faces.jsonl", "--csv", "tables/faces.csv", "--out", "drawn")
@@ -83,6 +84,7 @@ def test_a_folder_with_broken_files(faces):
     assert [json.loads(line) for line in (folder / "faces.jsonl").read_text().splitlines()] == rows
 
 
+@pytest.mark.process
 def test_boxes_that_are_given(faces):
     folder, _ = faces
     boxes = ["10,10,200,210", "60,70,180,180.5"]
@@ -99,6 +101,7 @@ def test_boxes_that_are_given(faces):
     assert named[1]["box"] == rows[1]["box"] and named[1]["points"] != rows[1]["points"]
 
 
+@pytest.mark.process
 def test_a_video(tmp_path):
     image = draw_face(np.random.default_rng(17))[0][:240, :240]
     writer = VideoWriter(tmp_path / "film.mp4", 25)
@@ -114,6 +117,7 @@ def test_a_video(tmp_path):
     assert VideoReader(str(tmp_path / "drawn" / "film.mp4")).count == 7
 
 
+@pytest.mark.process
 def test_a_picture_that_is_named_twice_is_looked_at_once(faces):
     folder, _ = faces
     names = ["pictures/a.jpg", "./pictures/a.jpg", "pictures/*.jpg"]
@@ -136,6 +140,7 @@ def test_errors_are_named(tmp_path, monkeypatch, capsys, arguments, text):
     assert os.listdir(tmp_path) == ["a.jpg"]
 
 
+@pytest.mark.process
 def test_a_broken_video_and_a_missing_camera_are_one_line_each(tmp_path):
     (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(500))
     film = run(tmp_path, "film.mp4", "--out", "drawn")
@@ -145,6 +150,7 @@ def test_a_broken_video_and_a_missing_camera_are_one_line_each(tmp_path):
     assert camera.returncode == 1 and camera.stderr == "detect: camera 99: there is none, or another program uses it\n"
 
 
+@pytest.mark.process
 def test_ctrl_c_and_resume(tmp_path):
     (tmp_path / "many").mkdir()
     image = draw_face(np.random.default_rng(4))[0]
@@ -174,6 +180,7 @@ def test_ctrl_c_and_resume(tmp_path):
     assert rows == [f"many/{path.name}" for path in sorted((tmp_path / "many").iterdir())]
 
 
+@pytest.mark.process
 def test_align(faces):
     folder, _ = faces
     done = run(folder, "pictures", "--out", "crops", "--transforms", "t.jsonl", command="align")
@@ -204,6 +211,7 @@ def test_wrong_arguments(arguments, text, capsys):
     assert stopped.value.code == 2 and text in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.process
 def test_nothing_but_numpy_opencv_and_onnxruntime_is_needed(faces):
     folder, _ = faces
     libraries = ("torch", "onnx", "google", "h5py", "matplotlib", "PIL")

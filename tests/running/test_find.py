@@ -147,6 +147,7 @@ def test_a_model_is_loaded_once_and_found_again_from_another_folder(monkeypatch,
     assert loaded == [str(link)]
 
 
+@pytest.mark.process
 def test_in_spawned_workers(folder):
     paths = [str(folder / "a.png"), str(folder / "b.png")]
     with multiprocessing.get_context("spawn").Pool(1) as pool:

@@ -102,6 +102,7 @@ def test_weights_that_it_starts_from_count(pictures, tmp_path):
     assert plan(start_from=str(tmp_path)).fingerprint(pictures) != before
 
 
+@pytest.mark.process
 def test_the_seed_decides_and_not_the_number_of_processes(pictures, tmp_path):
     for name, changes, jobs in (("a", {}, 1), ("b", {}, 2), ("c", {"seed": 4}, 1)):
         prepare(plan(**changes), pictures, tmp_path / name, jobs=jobs)

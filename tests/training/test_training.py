@@ -18,6 +18,8 @@ from deeplandmark.training.collapse import Watch, stuck
 from deeplandmark.training.network_training import Folders, TrainingError, new_trainings, stacks
 from deeplandmark.training.templates import generate
 
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
 NAMES = ("2_LE1", "2_LE2", "2_N1")
 
 

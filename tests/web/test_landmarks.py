@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator
 
 from tests.helpers.server import BOUNDARY, encoded, face, multipart
 
+pytestmark = pytest.mark.process  # of a server
+
 IMAGE, TRUTH, BOX = face()
 PNG = encoded(IMAGE)
 WIDTH = float(BOX.split(",")[2]) - float(BOX.split(",")[0])

@@ -20,6 +20,8 @@ from deeplandmark.web.limits import Limits, Refusal
 from deeplandmark.web.upload import read_upload
 from tests.helpers.server import BOUNDARY, ROOT, Server, encoded, face, multipart
 
+pytestmark = pytest.mark.process  # of a server
+
 IMAGE, _, BOX = face()
 
 

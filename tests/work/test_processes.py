@@ -18,6 +18,7 @@ def settings(_):
     return os.environ["OMP_NUM_THREADS"], cv2.getNumThreads(), cv2.utils.logging.getLogLevel()
 
 
+@pytest.mark.process
 def test_results_come_in_order_from_other_processes():
     found = list(in_processes(square, range(20), jobs=2, chunk=3))
     assert [number for number, _ in found] == [number * number for number in range(20)]
@@ -26,6 +27,7 @@ def test_results_come_in_order_from_other_processes():
     assert list(in_processes(square, [3], jobs=1)) == [(9, os.getpid())]
 
 
+@pytest.mark.process
 def test_each_computes_by_itself(monkeypatch):
     monkeypatch.delenv("OPENCV_LOG_LEVEL", raising=False)
     before = os.environ.get("OMP_NUM_THREADS")
@@ -34,6 +36,7 @@ def test_each_computes_by_itself(monkeypatch):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.process
 def test_errors_are_raised_in_their_place(jobs):
     results = in_processes(square, [1, -2, 3], jobs)
     assert next(results)[0] == 1

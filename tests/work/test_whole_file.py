@@ -130,6 +130,7 @@ def test_a_device_is_written_to(tmp_path):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc here: other systems' /dev/stdout is a device")
 @pytest.mark.parametrize("out", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
+@pytest.mark.process
 def test_standard_output_in_a_file_keeps_what_was_printed(tmp_path, out):
     (tmp_path / "link").symlink_to("/dev/stdout")
     program = ("import sys; from deeplandmark.work.whole_file import write_text; print('before'); "
@@ -178,6 +179,7 @@ def as_nobody(function):
         return answer.read()
 
 
+@pytest.mark.process
 def test_a_read_only_folder():
     def error():
         try:

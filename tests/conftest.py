@@ -1,0 +1,32 @@
+"""The markers keep their word: a test without `process` starts no Python and no shell."""
+import multiprocessing.process
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_NAMES = ("python", "bash", "sh", "deeplandmark", "bootstrap")   # a library may still ask ldconfig or fc-list
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    with pytest.MonkeyPatch.context() as patch:
+        if not any(item.iter_markers("process")) and not any(item.iter_markers("browser")):
+            _watch(patch)
+        yield
+
+
+def _watch(patch):
+    popen = subprocess.Popen.__init__
+
+    def watched_popen(self, args, *rest, **named):
+        program = Path(str(args if isinstance(args, (str, bytes, Path)) else args[0])).name
+        if program.startswith(_NAMES):
+            pytest.fail(f"starts {program}: mark the test with pytest.mark.process")
+        popen(self, args, *rest, **named)
+
+    def refuse(self):
+        pytest.fail("starts a process: mark the test with pytest.mark.process")
+
+    patch.setattr(subprocess.Popen, "__init__", watched_popen)
+    patch.setattr(multiprocessing.process.BaseProcess, "start", refuse)
