@@ -25,7 +25,8 @@ OWN_LAYERS = {"HDF5PatchData", "LocallySharedConvolution", "LocallySharedScale",
               "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss"}          # Caffe lacks them
 FORKS_LAYERS = {                                                     # Caffe lacks them as well
     "Axpy", "BN", "ConvolutionDepthwise", "DepthwiseConvolution", "HSigmoid", "HSwish", "ImageFloatData", "Interp",
-    "Mish", "Noise", "Normalize", "Permute", "ReLU6", "Reorg", "ShuffleChannel", "SmoothL1Loss", "Upsample",
+    "Mish", "Noise", "Normalize", "Permute", "PSROIPooling", "Proposal", "ROIAlign",
+    "ROIPooling", "ReLU6", "Reorg", "ShuffleChannel", "SmoothL1Loss", "Upsample",
     "WeightEuclideanLoss"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]

@@ -9,7 +9,7 @@ from deeplandmark.caffe.onnx import exported_types
 from tests.helpers.onnx_runs import CONV, check, net_text, run_both
 
 NOT_AT_INFERENCE = {"Accuracy", "ContrastiveLoss", "EuclideanLoss", "HDF5Output", "HingeLoss", "InfogainLoss",
-                    "MultinomialLogisticLoss", "Python", "SelectiveEuclideanLoss",
+                    "MultinomialLogisticLoss", "PSROIPooling", "Proposal", "Python", "SelectiveEuclideanLoss",
                     "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SmoothL1Loss", "SoftmaxWithLoss",
                     "WeightEuclideanLoss"}
 SOURCES = {"Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "Input", "MemoryData", "WindowData"}

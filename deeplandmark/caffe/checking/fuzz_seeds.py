@@ -63,6 +63,12 @@ _LAYERS = [
     ("Upsample", "upsample_param { scale: 3 }", [_MAPS], 1),
     ("Upsample", "upsample_param { scale_h: 2 scale_w: 2 pad_out_h: true }", [_MAPS, _MAPS], 1),
     ("Upsample", "upsample_param { upsample_h: 9 upsample_w: 7 }", [_MAPS, _MAPS], 1),
+    ("ROIPooling", "roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 }", [_MAPS, (3, 5)], 1),
+    ("ROIAlign", "roi_align_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 sampling_ratio: 2 }", [_MAPS, (3, 5)],
+     1),
+    ("PSROIPooling", "psroi_pooling_param { spatial_scale: 0.5 output_dim: 1 group_size: 2 }", [_MAPS, (3, 5)], 1),
+    ("Proposal", "proposal_param { feat_stride: 16 base_size: 16 min_size: 4 ratio: 0.5 ratio: 2 scale: 8 "
+     "pre_nms_topn: 50 post_nms_topn: 5 nms_thresh: 0.7 }", [(1, 4, 3, 4), (1, 8, 3, 4), (1, 3)], 2),
     ("Power", "power_param { power: 2 scale: 0.5 shift: 1 }", [_ROWS], 1),
     ("RNN", f"recurrent_param {{ num_output: 3 {_CONV} expose_hidden: false }}", [(2, 3, 4), (2, 3), (3, 2)], 1),
     ("ReLU", "relu_param { negative_slope: 0.1 }", [_MAPS], 1), ("ReLU6", "", [_ROWS], 1),

@@ -25,10 +25,12 @@ from deeplandmark.caffe.layers import (
     parameter,  # noqa: F401
     patch_data,  # noqa: F401
     pooling,  # noqa: F401
+    proposal,  # noqa: F401
     python_layer,  # noqa: F401
     recurrent,  # noqa: F401
     reduction,  # noqa: F401
     regression_loss,  # noqa: F401
+    roi,  # noqa: F401
     scale,  # noqa: F401
     selective_loss,  # noqa: F401
     shape,  # noqa: F401

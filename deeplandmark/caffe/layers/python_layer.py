@@ -8,6 +8,7 @@ import torch
 
 from deeplandmark.caffe.blob import Blob
 from deeplandmark.caffe.layers.base import Layer
+from deeplandmark.caffe.layers.proposal import PROVIDED
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.caffe.user_layer import Layer as UserLayer
 from deeplandmark.caffe.user_layer import UserBlob
@@ -19,7 +20,7 @@ class Python(Layer):
 
     python_param: module, layer, param_str. Blobs lie in the net's memory where that is the CPU's, so that what the
     user's code does to a bottom is seen, as in Caffe; on a GPU they are copies. Both ways of running a net call the
-    user's backward.
+    user's backward. Where there is no module of that name, rpn.proposal_layer of py-faster-rcnn is provided.
     """
 
     def create(self, bottom_shapes):
@@ -96,6 +97,8 @@ class Python(Layer):
         except ModuleNotFoundError as error:
             if error.name != module.split(".")[0]:
                 raise
+            if (module, name) in PROVIDED:                       # of a repository that is not at hand
+                return PROVIDED[module, name]
             self.fail(f"no module {module!r} along sys.path; add its folder to PYTHONPATH")
         cls = getattr(found, name, None)
         if cls is None:

@@ -115,3 +115,20 @@ def _size_of(b, x, axis):
     """An extent as an int64 value (1,)."""
     extent = b.extent(x, axis)
     return extent if isinstance(extent, str) else b.constant(np.array([extent]))
+
+
+@exporter("ROIPooling")
+def roi_pooling(b, layer, x, regions):
+    """MaxRoiPool"""
+    return b.node("MaxRoiPool", x, b.reshape(regions, (regions.shape[0], 5)), pooled_shape=list(layer.size),
+                  spatial_scale=float(layer.scale))
+
+
+@exporter("ROIAlign")
+def roi_align(b, layer, x, regions):
+    """RoiAlign, the numbers of the maps apart."""
+    regions = b.reshape(regions, (regions.shape[0], 5))
+    numbers = b.node("Cast", b.node("Squeeze", b.node("Slice", regions, [0], [1], [1]), [1]), to=TensorProto.INT64)
+    return b.node("RoiAlign", x, b.node("Slice", regions, [1], [5], [1]), numbers, mode="avg",
+                  coordinate_transformation_mode="output_half_pixel", output_height=layer.size[0],
+                  output_width=layer.size[1], sampling_ratio=max(layer.ratio, 0), spatial_scale=float(layer.scale))
