@@ -147,6 +147,13 @@ def test_over_fitting(tmp_path, test, remark):
     assert found[0].startswith(remark) if remark else "over-fitting" not in found[0]
 
 
+@pytest.mark.parametrize("loss, by_heart", [(good, True), (lambda i: 0.05, False)])
+def test_what_is_learned_by_heart_from_the_start(tmp_path, loss, by_heart):
+    write_log(tmp_path, "2_N2", loss, test=lambda i: 0.05 + 0.001 * math.sin(i))
+    remark, = unusual(read_folder(tmp_path)[0])["2_N2"]
+    assert ("over-fitting: the training loss is 0.0048" in remark) == by_heart
+
+
 def test_a_rise_of_both_is_no_over_fitting(tmp_path):
     write_log(tmp_path, "2_N2", lambda i: good(i) * (1 + (i / 800) ** 6))
     assert unusual(read_folder(tmp_path)[0])["2_N2"][0].startswith("diverged")

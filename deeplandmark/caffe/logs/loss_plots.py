@@ -20,6 +20,7 @@ START = 0.02            # of a run: the first losses, which may lie above the fr
 SHEET_COLOURS = 64      # of the sheet as PNG: small enough to be published with the weights
 LOSS_TO_ERROR = (2, 1)  # heights of the panels
 # Digits that are written at a log axis: the first of these that are enough.
+MOST_TICKS = 6
 TICKS = (1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), np.arange(10, 100) / 10
 
 
@@ -58,7 +59,7 @@ def _picture(curve, remarks, percent_of):
     _title(axes[0][0], "\n".join([heading, *remarks]), 12, remarks)
     for axis, label in zip(axes[0], ("loss (log scale)", _error_label(curve, percent_of))):
         axis.set_ylabel(label, fontsize=10)
-    axes[0][0].legend(loc="upper right", fontsize=9)
+    axes[0][0].legend(loc="best", fontsize=9)
     axes[0][-1].set_xlabel("iteration", fontsize=10)
     return figure
 
@@ -150,11 +151,11 @@ def _plain_ticks(axis, least):
     low, high = axis.get_ylim()
     powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     for digits in TICKS:
-        values = np.outer(powers[::max(1, len(powers) // 5)], digits).ravel()
+        values = np.outer(powers, digits).ravel()
         inside = values[(low <= values) & (values <= high)]
         if len(inside) >= least:
             break
-    axis.yaxis.set_major_locator(ticker.FixedLocator(inside))
+    axis.yaxis.set_major_locator(ticker.FixedLocator(inside[::max(1, -(-len(inside) // MOST_TICKS))]))
     axis.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     axis.yaxis.set_minor_formatter(ticker.NullFormatter())
 
@@ -190,7 +191,8 @@ def _leave_out_start(axis, curve, leading):
     """The frame ends above the highest value after START of the run: what begins a hundred times higher leaves room."""
     later = np.concatenate([drawn.values[drawn.iters > START * curve.last_iter] for drawn in map(_drawable, leading)])
     if len(later):
-        axis.set_ylim(top=1.5 * later.max())
+        highest = max(_drawable(series).values.max(initial=0) for series in leading)
+        axis.set_ylim(top=min(1.5 * later.max(), 1.1 * highest))
 
 
 def _mark_not_finite(axis, leading):

@@ -9,6 +9,7 @@ NOT_FALLING = 0.95    # last value as a fraction of the first one, at least
 STUCK = 2.5           # last value as a multiple of the median of its level, or of its sibling's
 FLAT = 0.005          # what moves less than this fraction over three quarters of the run is flat
 OVER_FITTED = 1.1     # last test loss this many times the lowest, while the training loss went on falling
+BY_HEART = 0.3        # training loss as a fraction of a test loss that does not fall: the samples are learned by heart
 FEWEST = 8            # tests that tell the course of a curve
 
 
@@ -44,7 +45,10 @@ def _alone(curve):
     if what != TRAINING_LOSS and (since := _flat_since(iters, values)):
         return [f"{what} flat at {values[-1]:.3g} since iteration {since}: the output may be a constant"]
     if values[-1] >= NOT_FALLING * values[0]:
-        return [f"not going down: {what} {values[0]:.3g} at first, {values[-1]:.3g} at last"]
+        train = curve.smoothed_loss.values
+        by_heart = what == "test loss" and len(train) and train[-1] < BY_HEART * values[-1]
+        why = f"; over-fitting: the training loss is {train[-1]:.3g}" if by_heart else ""
+        return [f"not going down: {what} {values[0]:.3g} at first, {values[-1]:.3g} at last{why}"]
     return []
 
 
