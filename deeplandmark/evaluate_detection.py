@@ -14,7 +14,6 @@ import numpy as np
 from deeplandmark.commandline.arguments import fraction, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
-from deeplandmark.detectors import load_detector
 from deeplandmark.faces import BBox, open_archive, read_colour
 from deeplandmark.faces.datasets.held_back import held_back
 from deeplandmark.faces.draw import contact_sheet
@@ -22,6 +21,7 @@ from deeplandmark.faces.metrics import failure_rate
 from deeplandmark.faces.picture import write_picture
 from deeplandmark.measuring.detection import FOUND, evaluate_detected
 from deeplandmark.measuring.evaluation import spread
+from deeplandmark.models.detectors import load_detector
 from deeplandmark.work.opencv import set_up_opencv
 
 

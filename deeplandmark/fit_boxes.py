@@ -15,12 +15,12 @@ import numpy as np
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
-from deeplandmark.detectors import load_detector
 from deeplandmark.detectors.box_map import fit_edge_shifts, squares_of_points
 from deeplandmark.faces import open_archive
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.datasets.held_back import training_part
+from deeplandmark.models.detectors import load_detector
 from deeplandmark.work.opencv import set_up_opencv
 from deeplandmark.work.progress import Progress
 
@@ -89,7 +89,8 @@ def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark fit_boxes", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, metavar="FOLDER", help="of the archive, with trainImageList.txt")
-    parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, or a FaceDetectorYN model file")
+    parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, a FaceDetectorYN model file, or "
+                        "a folder of MTCNN's networks")
     parser.add_argument("--limit", type=whole_number(1), default=2000, metavar="N",
                         help="pictures to look at (default 2000)")
     parser.add_argument("--threads", type=whole_number(1), default=2, metavar="N")

@@ -27,7 +27,8 @@ def get_args_parser():
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "
                         "else model/")
     parser.add_argument("--detector", metavar="KIND", default="haar", help="what finds faces: haar (default; "
-                        "comes with OpenCV), or the path of a FaceDetectorYN model (.onnx)")
+                        "comes with OpenCV), the path of a FaceDetectorYN model (.onnx), or a folder of MTCNN's "
+                        "networks")
     parser.add_argument("--threads", type=whole_number(1), metavar="N",
                         help="pictures worked on at a time (default: one a core)")
     parser.add_argument("--max-bytes", type=whole_number(1), default=limits.bytes, metavar="N",
@@ -53,8 +54,8 @@ def _serve(options):
     _set_up_libraries(limits)
     import uvicorn  # late: --help needs no extra
 
-    from deeplandmark.detectors import load_detector
     from deeplandmark.models import load
+    from deeplandmark.models.detectors import load_detector
     from deeplandmark.web.app import create_app
     from deeplandmark.web.finder import Finder
     from deeplandmark.work.cores import cores

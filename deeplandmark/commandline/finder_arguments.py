@@ -1,8 +1,9 @@
 """What `detect` and `align` are told on the command line about finding faces."""
 
 from deeplandmark.commandline.arguments import fraction, whole_number
-from deeplandmark.detectors import GivenBoxes, load_detector, parse_box, read_boxes
+from deeplandmark.detectors import GivenBoxes, parse_box, read_boxes
 from deeplandmark.faces.errors import FacesError
+from deeplandmark.models.detectors import load_detector
 from deeplandmark.running.faces_in_picture import FaceFinder
 from deeplandmark.work.cores import cores
 from deeplandmark.work.opencv import set_up_opencv
@@ -11,8 +12,8 @@ from deeplandmark.work.opencv import set_up_opencv
 def add_finder_arguments(parser):
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
     parser.add_argument("--level", type=int, choices=(1, 2, 3), help="last level of a cascade (default 3)")
-    parser.add_argument("--detector", default="haar", metavar="KIND", help="haar (default), or the .onnx model file of "
-                        "OpenCV's FaceDetectorYN")
+    parser.add_argument("--detector", default="haar", metavar="KIND", help="haar (default), the .onnx model file of "
+                        "OpenCV's FaceDetectorYN, or a folder of MTCNN's networks")
     parser.add_argument("--min-face", type=fraction, metavar="F", help="smallest face to look for, fraction of the "
                         "picture's shorter side (haar: 0.1; half of it takes four times as long)")
     parser.add_argument("--boxes", action="append", metavar="L,T,R,B", help="a face's box, left,top,right,bottom in "

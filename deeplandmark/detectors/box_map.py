@@ -18,6 +18,7 @@ from deeplandmark.faces.box import usable
 BOX_MAPS = {
     "haar": (0.110, 0.187, -0.118, -0.042),
     "points": (0.089, 0.080, -0.105, -0.107),
+    "mtcnn": (0.0, 0.0, 0.0, 0.0),  # not measured; only for faces whose points make no box
     "yunet": (0.019, 0.211, -0.048, -0.101),
 }
 

@@ -40,7 +40,7 @@ class Detections(_Boxes):
         points = None if points is None else np.asarray(points, np.float32).reshape(-1, 5, 2)
         return cls(boxes, scores, points).chosen(np.argsort(-scores, kind="stable"))
 
-    def chosen(self, faces: ArrayLike) -> Detections:
+    def chosen(self, faces: np.ndarray) -> Detections:
         """Those of some faces, by their numbers, in that order."""
         points = None if self.points is None else self.points[faces]
         return Detections(self.boxes[faces], self.scores[faces], points)

@@ -39,8 +39,8 @@ class YuNetDetector:
         self.model_file, self.min_face = Path(model_file), min_face
         self._mine = threading.local()  # the network keeps the size of its input
         if not self.model_file.is_file():
-            raise FacesError(f"{model_file}: no such detector; there is haar, and any .onnx model file of OpenCV's "
-                             "FaceDetectorYN")
+            raise FacesError(f"{model_file}: no such detector; there is haar, any .onnx model file of OpenCV's "
+                             "FaceDetectorYN, and a folder of MTCNN's networks")
         self._network()
 
     def detect(self, image: Any) -> Detections:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
-from deeplandmark.detectors import largest, load_detector
+from deeplandmark.detectors import largest
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.many_pictures import group_size, raised_or, share_of_group
 from deeplandmark.faces.picture_input import uint8_picture
 from deeplandmark.faces.result import Faces
 from deeplandmark.models import System, load
+from deeplandmark.models.detectors import load_detector
 from deeplandmark.running.faces_in_picture import FaceFinder
 from deeplandmark.running.sources import is_glob, sources
 from deeplandmark.work.cores import cores
@@ -33,7 +34,8 @@ def find(image: Any, *, detector: Any = "haar", model: Any = None, min_face: flo
         a picture: a path, a uint8 array (h, w) or (h, w, 3) blue green red as cv2.imread gives it, a float array, a
         Pillow picture or a torch tensor (see `faces.picture_input.uint8_picture`);
         many: a folder, a glob such as "photos/**/*.jpg", or a list, tuple or iterator of pictures.
-    detector : "haar", the path of a FaceDetectorYN model (.onnx), or any object with `detect(image)` -> Detections
+    detector : "haar", the path of a FaceDetectorYN model (.onnx), the folder of an MTCNN, or any object with
+        `detect(image)` -> Detections
     model : path of a model folder or .onnx, or what `deeplandmark.load` gave; the published weights by default
     min_face : float, optional
         The smallest face to look for, a fraction of the picture's shorter side; by default the detector's own.
