@@ -55,7 +55,7 @@ def _exporter(model):
     import onnx
 
     metadata = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
-    options = {"mirror": True} if metadata.get("mirror") == "1" else {}
+    options = {name: True for name in ("mirror", "half") if metadata.get(name) == "1"}
     return partial(exporter_of(model), model, file, **options)
 
 

@@ -13,7 +13,13 @@ import sys
 from deeplandmark.commandline.arguments import positive, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.points_options import add_points_argument
-from deeplandmark.commandline.variant_options import add_variant_argument
+from deeplandmark.commandline.variant_options import (
+    add_levels_argument,
+    add_set_argument,
+    add_variant_argument,
+    check_levels,
+)
+from deeplandmark.models.families import settings_of
 from deeplandmark.training.templates import RECIPES, check_nets, generate
 
 ABLATIONS = ("s0", "s3", "s4", "s5", "s6", "s7")
@@ -23,6 +29,7 @@ ABLATIONS = ("s0", "s3", "s4", "s5", "s6", "s7")
 def main(arguments=None):
     """Returns the exit status."""
     args = _parser().parse_args(arguments)
+    check_levels(args.levels, settings_of(args.variant, args.own.points))
     paths = generate(args.out, args.templates, args.levels, args.s0, args.own.points, variant=args.variant,
                      recipe=args.recipe, effort=args.effort, seed=args.seed, frozen=args.frozen,
                      variables=dict(args.set), train=args.train or args.own.folder("train"),
@@ -32,34 +39,16 @@ def main(arguments=None):
     return 0
 
 
-def _levels(text):
-    words = text.split(",")
-    if not set(words) <= {"1", "2", "3"}:
-        raise argparse.ArgumentTypeError(f"levels are 1, 2, 3; found {text}")
-    return tuple(int(word) for word in words)
-
-
-def _variable(text):
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, found {text}")
-    try:
-        return name, float(value)
-    except ValueError:
-        return name, value
-
-
 def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark generate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add_variant_argument(parser)
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
     parser.add_argument("--effort", type=positive, default=1.0, metavar="X", help="factor on the number of iterations")
-    parser.add_argument("--levels", type=_levels, metavar="1,2,3", help="only networks of these (default: all)")
+    add_levels_argument(parser, "only networks of these")
     add_points_argument(parser)
     parser.add_argument("--frozen", action="store_true", help="for samples made by `prepare --frozen`")
-    parser.add_argument("--set", type=_variable, action="append", default=[], metavar="NAME=VALUE",
-                        help="a variable of the templates, such as rotation=20 (repeatable)")
+    add_set_argument(parser)
     parser.add_argument("--s0", choices=ABLATIONS, help="structure of F: an ablation instead of s0 (paper family)")
     parser.add_argument("--seed", type=whole_number(), default=1)
     parser.add_argument("--templates", metavar="DIR", help="another folder of templates (default: prototxt/)")

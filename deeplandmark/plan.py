@@ -13,9 +13,15 @@ import sys
 from deeplandmark.commandline.arguments import positive, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.points_options import OwnPoints, points_of
-from deeplandmark.commandline.variant_options import add_variant_argument
+from deeplandmark.commandline.variant_options import (
+    add_levels_argument,
+    add_set_argument,
+    add_variant_argument,
+    check_levels,
+)
+from deeplandmark.models.families import settings_of
 from deeplandmark.training.steps import SYNTHETIC_EFFORT, folders_of, is_synthetic, steps
-from deeplandmark.training.templates import RECIPES
+from deeplandmark.training.templates import RECIPES, check_family_variables
 
 
 @command
@@ -23,6 +29,8 @@ def main(arguments=None):
     """Returns the exit status."""
     options = _parser().parse_args(arguments)
     own = points_of(options.points) if options.points else OwnPoints()
+    check_levels(options.levels, settings_of(options.variant, own.points))
+    check_family_variables(dict(options.set), options.variant)
     if options.check:
         return 0
     folders = folders_of(options.variant, own.name, options.data)
@@ -44,21 +52,9 @@ def _shell(found, folders):
     return "\n".join([*lines, *(shlex.join(["step", step.name, str(step.minutes), *step.command]) for step in found)])
 
 
-def _levels(text):
-    if not re.fullmatch(r"[1-9](,[1-9])*", text):
-        raise argparse.ArgumentTypeError(f"{text} is not a list of levels such as 2,3")
-    return tuple(sorted({int(word) for word in text.split(",")}))
-
-
 def _device(text):
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", text):
         raise argparse.ArgumentTypeError(f"{text} is neither cpu nor cuda nor cuda:N")
-    return text
-
-
-def _setting(text):
-    if "=" not in text:
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, found {text}")
     return text
 
 
@@ -67,11 +63,10 @@ def _parser():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="dataset/train", metavar="FOLDER", help="of the pictures' lists")
     add_variant_argument(parser)
-    parser.add_argument("--points", metavar="FILE", help="set of points, as of `deeplandmark generate`")
+    parser.add_argument("--points", metavar="FILE", help="set of points (68, 88) or a points file")
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
-    parser.add_argument("--levels", type=_levels, metavar="1,2,3", help="levels to train (default: all)")
-    parser.add_argument("--set", action="append", default=[], type=_setting, metavar="NAME=VALUE",
-                        help="a variable of the templates (repeatable)")
+    add_levels_argument(parser, "levels to train")
+    add_set_argument(parser)
     parser.add_argument("--effort", type=positive, metavar="X", help="factor on the number of iterations (default: 1; "
                         f"{SYNTHETIC_EFFORT:g} for synthetic faces)")
     parser.add_argument("--jobs", type=whole_number(1), metavar="N", help="processes that train at a time")

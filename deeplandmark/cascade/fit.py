@@ -35,7 +35,7 @@ def fitted(folder, faces, copies=COPIES, seed=0, tell=lambda problems: None):
     ValueError, ListError
         If the folder holds no cascade, or too many pictures cannot be read.
     """
-    # Without what was fitted before: it may belong to other networks.
+    # Without the confidence that was fitted before: it may belong to other networks.
     settings, modules = load_modules(folder, replace(CascadeSettings.load(folder), confidence=None))
     engine, held = TorchEngine(settings, modules), held_back(faces)
     observed = observe(engine, held, copies, seed)

@@ -33,5 +33,5 @@ def original_networks(points=FIVE_POINTS):
     x0, x1, y0, y1 = LEVEL_1[0].window
     row = (y1 - y0) / 39
     windows = {"F": (x0, x1, y0, y1), "EN": (x0, x1, y0, y0 + 31 * row), "NM": (x0, x1, y0 + 8 * row, y1)}
-    return tuple(replace(network, window=windows[network.name]) if network.level == 1 else network
+    return tuple(replace(network, window=windows.get(network.name, network.window)) if network.level == 1 else network
                  for network in networks(points))

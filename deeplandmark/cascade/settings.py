@@ -23,6 +23,7 @@ class CascadeSettings(ModelSettings):
         Of the points of a whole cascade (see level_1_share.py); 0 until `deeplandmark calibrate` has fitted it.
     """
     FILE_NAME: ClassVar[str] = "cascade.json"
+    SYSTEM: ClassVar[str] = "cascade"
     FITTED: ClassVar[tuple] = ("confidence", "level_1_share")
 
     networks: tuple = networks()

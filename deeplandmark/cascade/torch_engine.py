@@ -45,7 +45,8 @@ class TorchEngine:
 
     def run(self, image, boxes, level):
         """Found for a grey picture and boxes (n, 4) float64: levels (n, L, k, 2) and spread (n, L, k) in pixels,
-        confidence (n, k), first (n, k, 2), hidden (see hidden.py) of the networks of levels 2 and 3."""
+        confidence (n, k), first (n, k, 2), hidden (see error_from_hidden_layers.py) of the networks of
+        levels 2 and 3."""
         return self.run_faces([image] * len(boxes), boxes, level)
 
     def run_many(self, pictures, level):

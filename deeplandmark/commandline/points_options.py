@@ -42,9 +42,10 @@ def points_of(path):
     if path in SETS:
         return OwnPoints() if SETS[path] == FIVE_POINTS else OwnPoints(SETS[path], path)
     name = Path(path).stem
-    if not re.fullmatch(r"[\w.-]+", name, re.ASCII) or name.startswith(_TAKEN):
+    taken = name in SETS or name.startswith(_TAKEN) or name.endswith(tuple(f"-{word}" for word in _TAKEN))
+    if not re.fullmatch(r"[\w.-]+", name, re.ASCII) or taken:
         raise ValueError(f"{path}: its name becomes that of folders (model-NAME): letters, digits, . _ and -, "
-                         f"not beginning with {' or '.join(_TAKEN)}")
+                         f"not {' or '.join(SETS)}, nor beginning or ending with {' or '.join(_TAKEN)}")
     return OwnPoints(read_points(path), name)
 
 

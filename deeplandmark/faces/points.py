@@ -60,7 +60,15 @@ class Points:
 
 
 def known(names, mirror):
-    """The Points of these names: one of SETS where it has them, with all that is known of it."""
+    """The Points of these names: one of SETS where it has them, with all that is known of it.
+
+    Raises
+    ------
+    ValueError
+        If mirroring twice would not give every point back.
+    """
+    if sorted(mirror) != list(range(len(names))) or any(mirror[j] != i for i, j in enumerate(mirror)):
+        raise ValueError(f"mirror: {list(mirror)} does not undo itself on {len(names)} points")
     found = next((points for points in SETS.values() if points.names == tuple(names)), None)
     return found if found and found.mirror == tuple(mirror) else Points(tuple(names), tuple(mirror))
 
@@ -105,8 +113,9 @@ IBUG_68 = Points(
 _FACE_88_GROUPS = (
     ("contour", _span(0, 20)), ("left_eye", _span(21, 28)), ("right_eye", _span(29, 36)), ("left_brow", _span(37, 44)),
     ("right_brow", _span(45, 52)), ("nose", _span(53, 65)), ("mouth", _span(66, 87)))
-# The 88 points of the MobileNet system, in the order of the parts above: contour from left to right; eyes and brows
-# those of one side as those of the other; nose from the bridge down, wings in pairs; outer lips, then inner ones.
+# 88 points in the order of the parts above, a choice among the vertices of MediaPipe's face mesh: contour from left to
+# right; eyes and brows of one side as those of the other; nose from the bridge down, wings in pairs; outer lips, then
+# inner ones.
 FACE_88 = Points(
     names=_named(_FACE_88_GROUPS),
     mirror=_mirror(88, [*((i, 20 - i) for i in range(10)), *((21 + i, 29 + i) for i in range(8)),

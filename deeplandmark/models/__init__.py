@@ -63,6 +63,7 @@ SYSTEMS = {
 class System(Protocol):
     """What every system has; see the head of this file."""
     box_kind: str
+    settings: Any
 
     @property
     def points(self) -> Points: ...

@@ -54,7 +54,7 @@ class Family:
     augmentation : dict of level -> Augmentation
         Of patches that are posed once, before the training (`prepare --frozen`).
     shift : dict of level -> float
-        Largest shift of a training patch around its point, fraction of the box.
+        Largest shift of a training patch around its point, fraction of the box; every level after the first has one.
     frozen : bool
         Whether its patches are always posed before the training, and start from the shifted truth alone.
     calibrated : bool

@@ -1,7 +1,7 @@
 """One network as a row: what it sees and which points it predicts."""
 from dataclasses import dataclass
 
-PREDICTION = "fc2"      # the blob that holds the answer; a net without it has a single output
+PREDICTION = "fc2"      # the blob that holds the answer
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,9 @@ class Network:
         Networks of level 1 see a window of the face box; those of later levels a patch around one point, where the
         level before put it.
     name : str
-        F, EN, NM at level 1; point name and 1 or 2 after that.
+        Of a cascade F, EN, NM at level 1, point name and 1 or 2 after that.
     structure : str
-        The part of its template's name after the family's: s0, s1 or s2 of Table 1.
+        The part of its template's name after the family's: of the paper's s0, s1 or s2 (Table 1).
     points : tuple of int
         Predicted points, positions in Points.names.
     size : (rows, columns) of the input.
@@ -45,10 +45,6 @@ class Network:
     def num_output(self):
         return 2 * len(self.points)
 
-    def frame(self):
-        """x0, x1, y0, y1 of what the network sees, in fractions of the frame that its target is measured in."""
-        return self.window or (0, 1, 0, 1)
-
 
 def network_from_json(values, point_count):
     """A Network from what JSON holds of it, lists for tuples.
@@ -61,7 +57,7 @@ def network_from_json(values, point_count):
     if not isinstance(values, dict):
         raise ValueError(f"{values!r} is no network")
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    network = Network(**{"channels": 1, **{name: lists[name] for name in _KEPT}, **_optional(lists)})
+    network = Network(**{name: lists[name] for name in _KEPT}, channels=lists.get("channels", 1))
     rows, columns = network.size
     x0, x1, y0, y1 = network.window if network.level == 1 else (-network.half_side, network.half_side) * 2
     if not (network.level in (1, 2, 3) and min(rows, columns) >= 1 and x0 < x1 and y0 < y1
@@ -77,7 +73,3 @@ def network_to_json(network):
 
 
 _KEPT = ("level", "name", "structure", "points", "size", "window", "half_side")
-
-
-def _optional(values):
-    return {"channels": values["channels"]} if "channels" in values else {}

@@ -29,7 +29,7 @@ class ModelSettings:
     normalisation : Normalisation
     """
     FILE_NAME: ClassVar[str] = "model.json"
-    SYSTEM: ClassVar[str] = ""
+    SYSTEM: ClassVar[str] = ""      # which wrote it; said in a model.json, not in a file that only one system has
     FITTED: ClassVar[tuple] = ()    # names of attributes that are fitted after the training
 
     points: Points = FIVE_POINTS
@@ -45,8 +45,11 @@ class ModelSettings:
 
     @property
     def channels(self):
-        """1 where every network sees grey pictures, else 3."""
-        return max((network.channels for network in self.networks), default=1)
+        """1 where the networks see grey pictures, 3 for colours. Raises ValueError where they differ."""
+        found = {network.channels for network in self.networks}
+        if len(found) > 1:
+            raise ValueError("networks of one model see either grey pictures or colours")
+        return found.pop() if found else 1
 
     @property
     def levels(self):
@@ -75,7 +78,7 @@ class ModelSettings:
 
     def to_json(self):
         """The text of the file."""
-        system = {"system": self.SYSTEM} if self.SYSTEM else {}
+        system = {"system": self.SYSTEM} if self.FILE_NAME == ModelSettings.FILE_NAME else {}
         values = {"format": FORMAT, **system, "normalisation": self.normalisation.to_json(),
                   "points": {"names": self.points.names, "mirror": self.points.mirror},
                   "networks": [network_to_json(network) for network in self.networks], "cutting": self.cutting,
@@ -105,7 +108,7 @@ class ModelSettings:
             return cls(points, rows, _rule(values["cutting"]), encoding, normalisation,
                        **cls._fitted_from_json(values, len(points)))
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{where}: not a {cls.SYSTEM or 'cascade'}'s settings ({error})") from None
+            raise ValueError(f"{where}: not a {cls.SYSTEM}'s settings ({error})") from None
 
     def _fitted_to_json(self):
         return {}

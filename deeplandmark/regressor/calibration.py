@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 
 from deeplandmark.faces.datasets.annotation import Problem
+from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.datasets.held_back import held_back
 from deeplandmark.faces.metrics import FAILURE, detection_error
 from deeplandmark.regressor.regressor import Regressor
@@ -25,11 +26,20 @@ def fitted(folder, faces, copies=1, seed=0, tell=lambda problems: None):
     -------
     (RegressorSettings, str)
         The str says what was found, for people.
+
+    Raises
+    ------
+    ListError
+        If no face is held back, or too many pictures cannot be read (see bad_lines.py).
     """
     regressor, held = Regressor.load(folder), held_back(faces)
-    found = list(regressor.locate_many(((face.path, face.bbox.as_array()[None]) for face in held), errors="yield"))
-    tell([Problem(face.line, str(error)) for face, error in zip(held, found) if isinstance(error, Exception)])
-    seen = [(face, each.points[0]) for face, each in zip(held, found) if not isinstance(each, Exception)]
+    pictures = ((face.path, face.bbox.as_array()[None]) for face in held)
+    bad, seen = BadLines(len(held)), []
+    for face, found in zip(held, regressor.locate_many(pictures, errors="yield")):
+        result = Problem(face.line, str(found)) if isinstance(found, Exception) else found
+        if not bad.takes(result):
+            seen.append((face, found.points[0]))
+    tell(bad.problems)
     truth, width = (np.array([value(face) for face, _ in seen])
                     for value in (lambda face: face.landmark_px, lambda face: face.bbox.width))
     right = detection_error(np.array([points for _, points in seen]), truth, width) <= FAILURE
@@ -37,5 +47,5 @@ def fitted(folder, faces, copies=1, seed=0, tell=lambda problems: None):
     shares = (right.sum(0) + 1) / (len(right) + 2)
     shares = (shares + shares[list(regressor.points.mirror)]) / 2
     return (replace(regressor.settings, confidence=tuple(np.round(shares, 6).tolist())),
-            f"confidence counted on {len(held)} held-back faces: {100 * (1 - right.mean()):.2f} % of their points are "
+            f"confidence counted on {len(seen)} held-back faces: {100 * (1 - right.mean()):.2f} % of their points are "
             "failures")

@@ -67,8 +67,8 @@ class OnnxEngine:
         if metadata.get("system") != RegressorSettings.SYSTEM or metadata.get("format") != FORMAT:
             raise ValueError(f"{path}: not a regressor exported by this version; make it anew with `deeplandmark "
                              "export`")
-        self.fingerprint = metadata["fingerprint"]
-        self.settings = RegressorSettings.from_json(metadata["settings"], path)
+        self.fingerprint = metadata.get("fingerprint", "")
+        self.settings = RegressorSettings.from_json(metadata.get("settings", "{}"), path)
 
     def run(self, image, boxes):
         """As TorchEngine.run. Each face is run with what is around it alone: the graph weighs every pixel it gets."""

@@ -19,6 +19,7 @@ from deeplandmark.networks.model_folder import fingerprint, has_networks
 from deeplandmark.regressor.engines import OnnxEngine, TorchEngine
 
 ONNX_FILE = "regressor.onnx"    # in a model folder: the whole of it as one graph
+BACKENDS = ("onnx", "torch")
 UNKNOWN = 0.5                   # the confidence of a point of which nothing is known
 
 
@@ -50,21 +51,27 @@ class Regressor:
     def load(cls, path: str | os.PathLike, backend: str | None = None, threads: int = 1) -> Regressor:
         """Reads an exported regressor (.onnx) or a model folder: by its `regressor.onnx` where that was made of its
         very network, or else, and with backend="torch", by torch. `threads`: those that one call may use, each for
-        other faces.
+        other faces (torch has its own).
 
         Raises
         ------
         ValueError
             If there is none, naming the file that is missing or wrong.
         """
+        if backend not in (None, *BACKENDS):
+            raise ValueError(f"backend {backend!r} is unknown (known: {', '.join(BACKENDS)})")
         path = Path(path)
         exported = path / ONNX_FILE if path.is_dir() else path
         if backend != "torch" and exported.exists():
             engine = OnnxEngine(exported, threads)
             if exported is path or not has_networks(path) or engine.fingerprint == fingerprint(path):
                 return cls(engine, (str(path.absolute()), backend, threads))
-            warnings.warn(f"{exported} was made of another network than the folder holds; `deeplandmark export --model "
-                          f"{path} {exported}` makes it anew; torch is used until then", stacklevel=2)
+            if backend is None:
+                warnings.warn(f"{exported} was made of another network than the folder holds; `deeplandmark export "
+                              f"--model {path} {exported}` makes it anew; torch is used until then", stacklevel=2)
+        if backend == "onnx" and path.is_dir():
+            raise ValueError(f"{exported} is missing or of another network; `deeplandmark export --model {path} "
+                             f"{exported}` makes it")
         if not path.is_dir():
             raise ValueError(f"{path}: neither a model folder nor an exported regressor is there")
         return cls(TorchEngine(path), (str(path.absolute()), backend, threads))

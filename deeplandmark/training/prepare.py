@@ -76,6 +76,8 @@ class Plan:
         values = {**asdict(self), "start_from": bool(self.started_from())}   # which weights counts, not where they lie
         for fitted in self.settings.FITTED:                      # after the training
             del values["settings"][fitted]
+        points = self.settings.points                            # how they are shown and drawn changes no sample
+        values["settings"]["points"] = {"names": points.names, "mirror": points.mirror}
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + Path(list_path).read_bytes())
         for path in self.started_from():
             digest.update(path.read_bytes())

@@ -6,7 +6,7 @@ from deeplandmark.faces.cutting import cut
 from deeplandmark.networks.windows import channels_first, frames_of, see, windows_of
 
 MARGIN = 0.3              # stored around what a network sees, fraction of its frame: turned and shifted patches need it
-_LARGE = 100              # cells of a stored window's side from which on it is not finer than the patch
+_LARGE = 100              # cells of a window's side; a larger one is stored no finer than the patch
 
 
 def start_points(face, level, shift, rng):
@@ -34,7 +34,8 @@ def sample(face, networks, settings, start_px):
 
 
 def wide_sample(face, networks, settings, start_px):
-    """What the data layer HDF5PatchData cuts patches of: for each network a window wider and finer than its input.
+    """What the data layer HDF5PatchData cuts patches of: for each network a window wider than its input and, where that
+    is small, finer.
 
     Levels 2 and 3 have the true point in its middle; `start_px` (k, 2) says where the level before would put it.
 

@@ -2,7 +2,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.models.families import USUAL, family_of, settings_of
 
 # Minutes that each step takes on two cores with recipe fast, where the family does not say otherwise: only their
@@ -20,7 +19,7 @@ class Step:
     Attributes
     ----------
     name : str
-    minutes : float
+    minutes : int
         About what it takes on two cores, to share the time among the steps.
     command : tuple of str
         VERB and its arguments.
@@ -51,7 +50,7 @@ def is_synthetic(data):
     return Path(data, SYNTHETIC).exists()
 
 
-def steps(options, points=FIVE_POINTS, folders=None):
+def steps(options, points, folders):
     """The Steps of a run.
 
     Parameters
@@ -71,7 +70,7 @@ def steps(options, points=FIVE_POINTS, folders=None):
     shared = [*_flag("--variant", options.variant), *_flag("--points", options.points)]
     generate = ["generate", *shared, *_flag("--recipe", options.recipe), *_flag("--seed", options.seed),
                 *_flag("--effort", options.effort), "--train", folders.train, "--model", folders.model]
-    found = [("generate", [*generate, *(part for pair in options.set for part in ("--set", pair))])]
+    found = [("generate", [*generate, *(part for name, value in options.set for part in ("--set", f"{name}={value}"))])]
     for level in levels:
         found += _level_steps(level, options, folders, shared, family)
     if family.calibrated:
@@ -79,8 +78,8 @@ def steps(options, points=FIVE_POINTS, folders=None):
     found += [("view_loss", ["view_loss", folders.log, "--out", f"{folders.log}/curves"]),
               ("evaluate", ["evaluate", "--model", folders.model, "--data", options.data, "--out", folders.result])]
     own = family.minutes.get(options.recipe, {})
-    return [Step(name, own.get(name) or _MINUTES.get(name) or _MINUTES[name.split("_")[0]], tuple(map(str, command)))
-            for name, command in found]
+    minutes = {name: own.get(name) or _MINUTES.get(name) or _MINUTES[name.split("_")[0]] for name, _ in found}
+    return [Step(name, max(1, round(minutes[name])), tuple(map(str, command))) for name, command in found]
 
 
 def _level_steps(level, options, folders, shared, family):
@@ -98,10 +97,6 @@ def _level_steps(level, options, folders, shared, family):
 
 def _levels(asked, settings, model):
     """The levels to train, each of which stands on those before it: trained now, or earlier."""
-    for level in asked or ():
-        if level not in settings.levels:
-            raise ValueError(f"--levels {','.join(map(str, asked))}: the levels of this family are "
-                             f"{','.join(map(str, settings.levels))}")
     levels = [level for level in settings.levels if level in (asked or settings.levels)]
     for level in range(1, levels[-1]):
         if level not in levels and not list(Path(model).glob(f"{level}_*.caffemodel")):

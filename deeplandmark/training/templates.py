@@ -90,21 +90,43 @@ def _environment(folder, system):
                               undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
 
 
-def settable(system, folder=None):
-    """The variables that a system's templates, and those of all that it has not its own of, have a default for,
-    `set NAME = NAME | default(...)`: a sorted list."""
+def settable(system, folder=None, roots=None):
+    """The variables that templates have a default for, `set NAME = NAME | default(...)`: a sorted list.
+
+    Parameters
+    ----------
+    system : str
+    folder : path, optional
+        Of the templates; by default the project's.
+    roots : iterable of str, optional
+        The names of the templates that count, with those that they include; by default all that the system can use.
+    """
     folder = Path(folder or template_folder())
-    paths = {path.name: path for place in (folder, folder / system) for path in place.glob("*.template")}
-    texts = (path.read_text(encoding="utf-8") for path in paths.values())
-    return sorted({name for text in texts for name in re.findall(r"\bset (\w+) = \1 \| default\b", text)})
+    paths = {path.name.partition(".")[0]: path for place in (folder, folder / system)
+             for path in place.glob("*.template")}
+    found, wanted, seen = set(), set(paths if roots is None else roots), set()
+    while wanted - seen:
+        name = (wanted - seen).pop()
+        seen.add(name)
+        text = paths[name].read_text(encoding="utf-8") if name in paths else ""
+        found.update(re.findall(r"\bset (\w+) = \1 \| default\b", text))
+        wanted.update(re.findall(r'include "(\w+)\.prototxt\.template"', text))
+    return sorted(found)
 
 
-def check_variables(variables, system, folder=None):
-    """Raises ValueError for a name in `variables` that no template of the system lets be set."""
-    known = settable(system, folder)
+def check_variables(variables, system, folder=None, roots=None):
+    """Raises ValueError for a name in `variables` that no template lets be set; see `settable`."""
+    known = settable(system, folder, roots)
     for name in variables or ():
         if name not in known:
             raise ValueError(f"no template has a variable {name} to be set (known: {', '.join(known)})")
+
+
+def check_family_variables(variables, variant=USUAL, folder=None):
+    """`check_variables` of a family's own templates."""
+    family = family_of(variant)
+    own = {"solver", *(network.structure for network in family.networks(FIVE_POINTS))}
+    check_variables(variables, family.system, folder, {"train", "deploy", *(f"{variant}_{part}" for part in own)})
 
 
 def _place(error):
@@ -125,7 +147,7 @@ def generate(out="prototxt", folder=None, levels=None, s0=None, points=FIVE_POIN
         As `render` does, and for a variable that no template lets be set: a slip in its name would change nothing.
     """
     folder, out = Path(folder or template_folder()), Path(out)
-    check_variables(settings.get("variables"), family_of(settings.get("variant", USUAL)).system, folder)
+    check_family_variables(settings.get("variables"), settings.get("variant", USUAL), folder)
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for network in family_of(settings.get("variant", USUAL)).networks(points):

@@ -2,6 +2,7 @@
 import os
 import queue
 import time
+from dataclasses import replace
 from multiprocessing import get_context
 
 from deeplandmark.training.collapse import stuck
@@ -40,13 +41,13 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
     """
     _check_device(device)
     jobs = jobs or (cores() if device == "cpu" else 1)
-    threads = max(1, cores() // jobs)
+    threads, trained = max(1, cores() // jobs), False
     while True:
         trainings = new_trainings(settings, level, folders, names)
         for training in trainings:
             training.begin()
-        todo = [training for training in trainings if not training.state.done]
-        if todo:
+        if todo := [training for training in trainings if not training.state.done]:
+            trained = True
             _run(todo, level, jobs, (device, precision, threads), say)
             continue
         errors = {training.name: training.state.error for training in trainings}
@@ -55,12 +56,25 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
         if not again:
             for training in trainings:
                 training.publish_deploy()
-            settings.save(folders.model)
+            _describe(settings, level, folders.model, trained)
             return errors
         for training in again:
             say(f"{training.name} is stuck: its loss is far above that of its siblings; trained again with another "
                 "seed")
             training.restart("stuck")
+
+
+def _describe(settings, level, folder, trained):
+    """Writes what the folder's networks are: the rows of this level as they are now, those of others as they were when
+    these were trained; what was fitted to them stays only where nothing has changed."""
+    if type(settings).is_in(folder):
+        before = type(settings).load(folder)
+        rows = {network.full_name: network for network in before.networks if network.level != level}
+        settings = replace(settings, networks=tuple(rows.get(network.full_name, network)
+                                                    for network in settings.networks))
+        if not trained and settings == replace(before, **{name: getattr(settings, name) for name in settings.FITTED}):
+            return
+    settings.save(folder)
 
 
 def _check_device(device):

@@ -80,7 +80,9 @@ def test_the_file_names_the_folders(tmp_path, capsys):
     content = {"names": EARS.names, "mirror": [1, 0, 2]}
     own = parser.parse_args(["--points", str(written(tmp_path, content))]).own
     assert own.points == EARS and own.folder("model") == "model-ears"
-    for name, text in (("a b.json", "its name becomes that of folders"), ("synthetic.json", "not beginning with"),
+    for name, text in (("a b.json", "its name becomes that of folders"),
+                       ("synthetic.json", "nor beginning or ending with"),
+                       ("ears-wide.json", "nor beginning or ending with"), ("68.json", "not 5 or 68 or 88"),
                        ("nowhere.json", "cannot be read")):
         if name != "nowhere.json":
             written(tmp_path, content, name)

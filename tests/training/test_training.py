@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from deeplandmark.cascade.settings import PAPER_SETTINGS
+from deeplandmark.cascade.settings import PAPER_SETTINGS, CascadeSettings
 from deeplandmark.training.collapse import Watch, stuck
 from deeplandmark.training.network_training import Folders, TrainingError, new_trainings, stacks
 from deeplandmark.training.templates import generate
+from deeplandmark.training.train_level import _describe
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -221,3 +223,18 @@ def test_a_watch_judges_late_enough():
     assert not solver.stopped and watch.error == pytest.approx(0.4)
     watch.on_test(solver, 2000, 0, {"error": np.float32("nan")})
     assert solver.stopped and "constant" in watch.reason
+
+
+def test_the_folder_keeps_the_rows_of_other_levels_and_what_was_fitted(tmp_path):
+    """Level 2 trained under another window of NM: level 1 keeps the window it was trained with; nothing trained,
+    nothing lost."""
+    fitted = replace(PAPER_SETTINGS, level_1_share=0.1)
+    fitted.save(tmp_path)
+    _describe(PAPER_SETTINGS, 2, tmp_path, trained=False)
+    assert CascadeSettings.load(tmp_path) == fitted
+    edited = replace(PAPER_SETTINGS, networks=tuple(
+        replace(network, window=(0, 1, 0, 1)) if network.name == "NM" else network for network in fitted.networks))
+    _describe(edited, 2, tmp_path, trained=True)
+    assert CascadeSettings.load(tmp_path) == PAPER_SETTINGS       # its rows are as before, without the share
+    _describe(edited, 1, tmp_path, trained=True)
+    assert CascadeSettings.load(tmp_path) == edited

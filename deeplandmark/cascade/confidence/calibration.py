@@ -4,7 +4,7 @@ Each held-back face is seen under several poses and boxes, because a thousand fa
 learn from. Whether a point is right is then explained from the features by logistic regression with a small penalty on
 the weights. All points share their weights; a point and the one it becomes in the mirrored picture share their bias.
 
-For a whole cascade one more feature is the error that the hidden layers predict (hidden.py).
+For a whole cascade one more feature is the error that the hidden layers predict (error_from_hidden_layers.py).
 """
 from dataclasses import dataclass, field, replace
 from functools import partial

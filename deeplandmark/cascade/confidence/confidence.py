@@ -10,7 +10,8 @@ from each level to the next the distance moved. Then, for point j of a face of k
                                   + hidden_j)
 
 with weights fitted by `deeplandmark.calibrate` on pictures the networks were not trained on, for each number of levels.
-`hidden_j` is there for a whole cascade: what the hidden layers of the networks around the point tell (see hidden.py).
+`hidden_j` is there for a whole cascade: what the hidden layers of the networks around the point tell
+(see error_from_hidden_layers.py).
 The weights lie in `cascade.json` under "confidence"; a model folder without them has an uncalibrated stand-in.
 """
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ class Weights:
     face : (k, 2L - 1)
         Of the log features' mean over the points of the face.
     hidden : dict of network's full name -> (D,)
-        Of its hidden layer, for those networks of a whole cascade that have one (see hidden.py).
+        Of its hidden layer, for those networks of a whole cascade that have one (see error_from_hidden_layers.py).
     """
     bias: tuple
     own: tuple

@@ -27,8 +27,8 @@ def export_cascade(folder, onnx_file=None, mirror=False, half=False):
         levels (n, L, k, 2), points after each level, pixels; confidence (n, k); spread (n, L, k), pixels, how far the
         networks of a point are apart; first (n, k, 2), network F alone.
     Metadata
-        deeplandmark: format of the model; settings: cascade.json; fingerprint of the model folder; mirror: 0 or 1;
-        levels there are; reach: how far beyond the box windows may lie, fraction of the box.
+        deeplandmark: format of the model; settings: cascade.json; fingerprint of the model folder; mirror, half:
+        0 or 1; levels there are; reach: how far beyond the box windows may lie, fraction of the box.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ def export_cascade(folder, onnx_file=None, mirror=False, half=False):
     model = _build(settings, modules, mirror)
     levels = sorted({network.level for network in modules})
     metadata = {"deeplandmark": str(FORMAT), "settings": settings.to_json(), "fingerprint": fingerprint(folder),
-                "mirror": str(int(mirror)), "levels": " ".join(map(str, levels)),
+                "mirror": str(int(mirror)), "half": str(int(half)),
+                "levels": " ".join(map(str, levels)),
                 "reach": str(_reach(settings, modules))}
     helper.set_model_props(model, metadata)
     if half:

@@ -83,7 +83,8 @@ class CascadeNodes:
         return self._combined(b, before, observed, spots)
 
     def _add_hidden(self, b, stack, hidden):
-        """Adds what the hidden layers of a stack, Vectors, tell to the odds (n, k), as in hidden.py."""
+        """Adds what the hidden layers of a stack, Vectors, tell to the odds (n, k), see
+        error_from_hidden_layers.py."""
         mine = [self._hidden_weights.get(network.full_name) for network in stack.networks]
         if hidden is None or not any(mine):
             return
