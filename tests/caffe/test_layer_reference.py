@@ -23,11 +23,11 @@ from deeplandmark.caffe.checking.reference_cases import (
 FOLDER = Path(os.environ.get("DEEPLANDMARK_CAFFE_LAYERS") or Path(__file__).parents[1] / "data/caffe/layers")
 OWN_LAYERS = {"HDF5PatchData", "LocallySharedConvolution", "LocallySharedScale",
               "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss"}          # Caffe lacks them
-FORKS_LAYERS = {                                                     # Caffe lacks them as well
-    "Axpy", "BN", "ConvolutionDepthwise", "DepthwiseConvolution", "HSigmoid", "HSwish", "ImageFloatData", "Interp",
-    "Mish", "Noise", "Normalize", "Permute", "PSROIPooling", "Proposal", "ROIAlign",
-    "ROIPooling", "ReLU6", "Reorg", "ShuffleChannel", "SmoothL1Loss", "Upsample",
-    "WeightEuclideanLoss"}
+FORKS_LAYERS = {                     # Caffe lacks them as well
+    "Axpy", "BN", "ConvolutionDepthwise", "DepthwiseConvolution", "DetectionOutput", "HSigmoid", "HSwish",
+    "ImageFloatData", "Interp", "Mish", "Noise", "Normalize", "PSROIPooling", "Permute", "PriorBox", "Proposal",
+    "ROIAlign", "ROIPooling", "ReLU6", "Region", "Reorg", "ShuffleChannel", "SmoothL1Loss", "Upsample",
+    "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]
 

@@ -69,6 +69,17 @@ _LAYERS = [
     ("PSROIPooling", "psroi_pooling_param { spatial_scale: 0.5 output_dim: 1 group_size: 2 }", [_MAPS, (3, 5)], 1),
     ("Proposal", "proposal_param { feat_stride: 16 base_size: 16 min_size: 4 ratio: 0.5 ratio: 2 scale: 8 "
      "pre_nms_topn: 50 post_nms_topn: 5 nms_thresh: 0.7 }", [(1, 4, 3, 4), (1, 8, 3, 4), (1, 3)], 2),
+    ("PriorBox", "prior_box_param { min_size: 3 max_size: 5 aspect_ratio: 2 flip: true clip: false variance: 0.1 "
+     "variance: 0.1 variance: 0.2 variance: 0.2 step: 2 offset: 0.5 img_size: 12 }", [_MAPS, _MAPS], 1),
+    ("DetectionOutput", "detection_output_param { num_classes: 2 share_location: true background_label_id: 0 "
+     "nms_param { nms_threshold: 0.4 top_k: 4 eta: 0.9 } code_type: CENTER_SIZE keep_top_k: 5 "
+     "confidence_threshold: 0.01 variance_encoded_in_target: false }", [(2, 12), (2, 6), (1, 2, 12)], 1),
+    ("Region", "region_param { classes: 1 coords: 2 boxes_of_each_grid: 1 softmax: true }", [_MAPS], 1),
+    ("YoloDetectionOutput", "yolo_detection_output_param { num_classes: 1 num_box: 2 biases: 1 biases: 2 biases: 3 "
+     "biases: 1 coords: 4 confidence_threshold: 0.01 nms_threshold: 0.4 }", [(1, 12, 3, 3)], 1),
+    ("Yolov3DetectionOutput", "yolov3_detection_output_param { num_classes: 1 num_box: 1 biases: 10 biases: 20 "
+     "biases: 30 biases: 10 mask: 1 mask: 0 mask_group_num: 2 anchors_scale: 32 anchors_scale: 16 "
+     "confidence_threshold: 0.01 }", [(1, 6, 3, 3), (1, 6, 2, 2)], 1),
     ("Power", "power_param { power: 2 scale: 0.5 shift: 1 }", [_ROWS], 1),
     ("RNN", f"recurrent_param {{ num_output: 3 {_CONV} expose_hidden: false }}", [(2, 3, 4), (2, 3), (3, 2)], 1),
     ("ReLU", "relu_param { negative_slope: 0.1 }", [_MAPS], 1), ("ReLU6", "", [_ROWS], 1),

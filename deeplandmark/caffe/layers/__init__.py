@@ -36,8 +36,10 @@ from deeplandmark.caffe.layers import (
     shape,  # noqa: F401
     softmax,  # noqa: F401
     spp,  # noqa: F401
+    ssd,  # noqa: F401
     window_data,  # noqa: F401
     windows,  # noqa: F401
+    yolo,  # noqa: F401
 )
 from deeplandmark.caffe.layers.registry import create_layer, layer, layer_type_list
 

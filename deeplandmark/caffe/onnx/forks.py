@@ -132,3 +132,20 @@ def roi_align(b, layer, x, regions):
     return b.node("RoiAlign", x, b.node("Slice", regions, [1], [5], [1]), numbers, mode="avg",
                   coordinate_transformation_mode="output_half_pixel", output_height=layer.size[0],
                   output_width=layer.size[1], sampling_ratio=max(layer.ratio, 0), spatial_scale=float(layer.scale))
+
+
+@exporter("PriorBox")
+def prior_box(b, layer, maps, picture):
+    """A constant: only sizes matter."""
+    return b.node("Identity", b.constant(layer.boxes(maps.shape[2:], picture.shape[2:])))
+
+
+@exporter("Region")
+def region(b, layer, x):
+    """Transpose and Reshape to boxes, Sigmoid of their confidence, Softmax of their classes."""
+    p, (n, c, h, w) = layer.settings, x.shape
+    cells = b.reshape(b.node("Transpose", x, perm=[0, 2, 3, 1]), (n, c // layer.values * h * w, layer.values))
+    where, sure, classes = (b.node("Slice", cells, [first], [end], [2]) for first, end in (
+        (0, p.coords), (p.coords, p.coords + 1), (p.coords + 1, layer.values)))
+    classes = b.node("Softmax", classes, axis=2) if p.softmax else classes
+    return b.reshape(b.node("Concat", where, b.node("Sigmoid", sure), classes, axis=2), x.shape)

@@ -1,0 +1,55 @@
+"""Boxes as parts of a picture, rows (x1, y1, x2, y2): coded offsets, overlap, non-maximum suppression (numpy).
+
+After bbox_util.cpp of SSD (weiliu89/caffe).
+"""
+import numpy as np
+
+CORNER, CENTER_SIZE, CORNER_SIZE = 1, 2, 3                       # PriorBoxParameter.CodeType
+
+
+def decode(boxes, variances, offsets, code, variance_in_target=False):
+    """Boxes moved by coded offsets, float32 like them.
+
+    Parameters
+    ----------
+    boxes, variances : float32 arrays (P, 4)
+        Priors, and what offsets are multiplied by unless variance_in_target.
+    offsets : float32 array (..., P, 4)
+    code : int
+        CORNER: added to the corners; CORNER_SIZE: in widths and heights of the prior; CENTER_SIZE: the centre in widths
+        and heights, and logarithms of factors of width and height.
+    """
+    if not variance_in_target:
+        offsets = offsets * variances
+    if code == CORNER:
+        return boxes + offsets
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    if code == CORNER_SIZE:
+        return boxes + offsets * np.tile(sizes, 2)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 + offsets[..., :2] * sizes
+    with np.errstate(over="ignore"):
+        half = np.exp(offsets[..., 2:]) * sizes / 2
+    return np.concatenate([centres - half, centres + half], -1)
+
+
+def overlaps(box, others):
+    """Intersection over union of a box (4,) with others (N, 4), float array (N,); 0 where a box is inside out."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    shared = sides.clip(0).prod(1)
+    areas = [(b[..., 2:] - b[..., :2]).clip(0).prod(-1) for b in (box, others)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(shared > 0, shared / (areas[0] + areas[1] - shared), 0)
+
+
+def keep_apart(boxes, threshold, eta=1.0):
+    """Positions (list of int) of boxes (N, 4), best first, that overlap no kept one by more than `threshold`.
+
+    With eta below 1 the threshold shrinks by it at every box that is kept, while it is above 0.5.
+    """
+    kept = []
+    for index in range(len(boxes)):
+        if not kept or (overlaps(boxes[index], boxes[kept]) <= threshold).all():
+            kept.append(index)
+            if eta < 1 and threshold > 0.5:
+                threshold *= eta
+    return kept
