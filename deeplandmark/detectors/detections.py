@@ -85,6 +85,12 @@ def intersection_over_union(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
     return shared / (_area(boxes)[:, None] + _area(others) - shared)
 
 
+def share_of_smaller(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
+    """What each of boxes (n, 4) shares with each of others (m, 4), of the smaller one's area: float64 (n, m), 0..1."""
+    boxes, others = (np.asarray(each, np.float64).reshape(-1, 4) for each in (boxes, others))
+    return _shared_area(boxes, others) / np.minimum(_area(boxes)[:, None], _area(others))
+
+
 def _shared_area(boxes, others):
     """float64 (n, m)."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 1, 4)
