@@ -14,7 +14,7 @@ from deeplandmark.caffe.errors import (
     PrototxtError,
     SolverError,
 )
-from deeplandmark.caffe.layers import layer_type_list
+from deeplandmark.caffe.layers import layer_type_list, register_layer
 from deeplandmark.caffe.logs.log import Log  # noqa: F401  (loaded first: `log` is a function below)
 from deeplandmark.caffe.mode import MODE as _MODE
 from deeplandmark.caffe.module import NetModule, to_torch
@@ -34,9 +34,10 @@ __all__ = [
     "ForkFieldWarning", "Layer", "Monitor", "NCCL", "NesterovSolver", "Net", "NetError", "NetModule", "NetSpec",
     "PrototxtError", "RMSPropSolver", "SGDSolver", "SolverError", "TEST", "TRAIN", "Timer", "classifier",
     "coord_map", "detector", "draw", "get_solver",
-    "has_nccl", "init_log", "io", "latest_snapshot", "layer_type_list", "layers", "log", "net_spec", "params", "proto",
-    "pycaffe", "set_device", "set_mode_cpu", "set_mode_gpu", "set_multiprocess", "set_random_seed", "set_solver_count",
-    "set_solver_rank", "solver_count", "solver_rank", "to_onnx", "to_proto", "to_torch"]
+    "has_nccl", "init_log", "io", "latest_snapshot", "layer_type_list", "layers", "log", "net_spec", "params",
+    "proto", "pycaffe", "register_layer", "set_device", "set_mode_cpu", "set_mode_gpu", "set_multiprocess",
+    "set_random_seed", "set_solver_count", "set_solver_rank", "solver_count", "solver_rank", "to_onnx", "to_proto",
+    "to_torch"]
 
 # Names that cost time to import come from their files on first use: name -> module.
 _LAZY = {

@@ -24,8 +24,9 @@ FOLDER = Path(os.environ.get("DEEPLANDMARK_CAFFE_LAYERS") or Path(__file__).pare
 OWN_LAYERS = {"HDF5PatchData", "LocallySharedConvolution", "LocallySharedScale",
               "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss"}          # Caffe lacks them
 FORKS_LAYERS = {                     # Caffe lacks them as well
-    "Axpy", "BN", "ConvolutionDepthwise", "DepthwiseConvolution", "DetectionOutput", "HSigmoid", "HSwish",
-    "ImageFloatData", "Interp", "Mish", "Noise", "Normalize", "PSROIPooling", "Permute", "PriorBox", "Proposal",
+    "Axpy", "BN", "CenterLoss", "ContinuationIndicator", "ConvolutionDepthwise", "DepthWiseConvolution",
+    "DepthwiseConvolution", "DetectionOutput", "HSigmoid", "HSwish", "ImageFloatData", "Interp",
+    "MarginInnerProduct", "Mish", "Noise", "Normalize", "PSROIPooling", "Permute", "PriorBox", "Proposal",
     "ROIAlign", "ROIPooling", "ReLU6", "Region", "Reorg", "ShuffleChannel", "SmoothL1Loss", "Upsample",
     "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}

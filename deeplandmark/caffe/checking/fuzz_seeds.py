@@ -18,6 +18,7 @@ _LAYERS = [
     ("Crop", "crop_param { axis: 2 offset: 1 offset: 2 }", [_MAPS, (2, 4, 3, 3)], 1),
     ("Deconvolution", f"convolution_param {{ num_output: 4 kernel_size: 3 stride: 2 pad: 1 group: 2 {_CONV} }}",
      [_MAPS], 1),
+    ("DepthWiseConvolution", f"convolution_param {{ num_output: 8 kernel_size: 1 group: 4 {_CONV} }}", [_MAPS], 1),
     ("DepthwiseConvolution", f"convolution_param {{ num_output: 4 kernel_size: 3 group: 4 {_CONV} }}", [_MAPS], 1),
     ("Dropout", "dropout_param { dropout_ratio: 0.3 }", [_ROWS], 1),
     ("DummyData", 'dummy_data_param { data_filler { type: "gaussian" std: 2 } shape { dim: 2 dim: 3 } }', [], 1),
@@ -80,6 +81,11 @@ _LAYERS = [
     ("Yolov3DetectionOutput", "yolov3_detection_output_param { num_classes: 1 num_box: 1 biases: 10 biases: 20 "
      "biases: 30 biases: 10 mask: 1 mask: 0 mask_group_num: 2 anchors_scale: 32 anchors_scale: 16 "
      "confidence_threshold: 0.01 }", [(1, 6, 3, 3), (1, 6, 2, 2)], 1),
+    ("CenterLoss", "center_loss_param { num_output: 4 center_filler { type: \"xavier\" } axis: 1 }", [_ROWS, (3,)], 1),
+    ("MarginInnerProduct", "margin_inner_product_param { num_output: 4 type: QUADRUPLE "
+     "weight_filler { type: \"xavier\" } axis: 1 base: 10 gamma: 0.1 power: 1 iteration: 2 lambda_min: 1 }",
+     [_ROWS, (3,)], 2),
+    ("ContinuationIndicator", "continuation_indicator_param { time_step: 3 batch_size: 2 }", [], 1),
     ("Power", "power_param { power: 2 scale: 0.5 shift: 1 }", [_ROWS], 1),
     ("RNN", f"recurrent_param {{ num_output: 3 {_CONV} expose_hidden: false }}", [(2, 3, 4), (2, 3), (3, 2)], 1),
     ("ReLU", "relu_param { negative_slope: 0.1 }", [_MAPS], 1), ("ReLU6", "", [_ROWS], 1),

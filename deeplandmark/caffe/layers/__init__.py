@@ -7,6 +7,7 @@ from deeplandmark.caffe.layers import (
     data,  # noqa: F401
     deconvolution,  # noqa: F401
     eltwise,  # noqa: F401
+    face_losses,  # noqa: F401
     fork_batch_norm,  # noqa: F401
     fork_layers,  # noqa: F401
     fork_scaling,  # noqa: F401
@@ -41,9 +42,10 @@ from deeplandmark.caffe.layers import (
     windows,  # noqa: F401
     yolo,  # noqa: F401
 )
+from deeplandmark.caffe.layers.python_layer import register_layer
 from deeplandmark.caffe.layers.registry import create_layer, layer, layer_type_list
 
-__all__ = ["create_layer", "layer", "layer_type_list"]
+__all__ = ["create_layer", "layer", "layer_type_list", "register_layer"]
 
 
 def __getattr__(name):

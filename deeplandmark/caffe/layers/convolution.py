@@ -94,9 +94,9 @@ class Convolution(ConvolutionBase):
         return torch.matmul(weight.reshape(self.group, -1, cells), windows).reshape(n, self.num_output, *counts)
 
 
-@layer("DepthwiseConvolution")
+@layer("DepthwiseConvolution", "DepthWiseConvolution")
 class DepthwiseConvolution(Convolution):
-    """A Convolution of a mobile fork of Caffe whose `group` is the number of channels; another group is a NetError."""
+    """A Convolution of mobile forks of Caffe whose `group` is the number of channels; another group is a NetError."""
 
     def read_outputs(self, p):
         """Reads num_output and group; a NetError unless group is the number of channels."""

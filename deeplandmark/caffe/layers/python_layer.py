@@ -3,6 +3,7 @@ import importlib
 import importlib.util
 import sys
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -25,16 +26,21 @@ class Python(Layer):
 
     def create(self, bottom_shapes):
         p = self.param.python_param
-        if not p.module or not p.layer:
-            self.fail(f"python_param needs module and layer, found {p.module!r} and {p.layer!r}")
         self.register_buffer("place", torch.empty(0), persistent=False)
-        self.user = self._load(p.module, p.layer)(self.param)
+        self.user = self.user_class()(self.param)
         self.user.param_str, self.user.phase = p.param_str, self.phase       # as Caffe does, before setup
         self.bottom = [_View(shape) for shape in bottom_shapes]
         self.top = [Blob() for _ in range(self.num_tops)]
         self.user.setup(self.bottom, self.top)
         for index, blob in enumerate(self.user.blobs):
             self.register_parameter(str(index), blob.parameter)
+
+    def user_class(self):
+        """The class that the definition names; a NetError where there is none."""
+        p = self.param.python_param
+        if not p.module or not p.layer:
+            self.fail(f"python_param needs module and layer, found {p.module!r} and {p.layer!r}")
+        return self._load(p.module, p.layer)
 
     def reshape(self, bottom_shapes):
         for blob, shape in zip(self.bottom, bottom_shapes):
@@ -106,6 +112,37 @@ class Python(Layer):
         if not isinstance(cls, type) or not issubclass(cls, UserLayer):
             self.fail(f"{module}.{name} does not derive from caffe.Layer")
         return cls
+
+
+def register_layer(type_name: str, cls: type | None = None) -> Any:
+    """Makes a class of one's own a layer type: a definition may then say `type: "NAME"`, as for every other.
+
+    As a decorator, `@caffe.register_layer("NAME")`, or called with the class.
+
+    Parameters
+    ----------
+    type_name : str
+    cls : class, optional
+        A caffe.Layer (setup, reshape, forward and backward on numpy arrays), whose param_str is that of python_param,
+        or a deeplandmark.caffe.layers.base.Layer (torch tensors, autograd).
+
+    Raises
+    ------
+    ValueError
+        For a type that is there already.
+    TypeError
+        For a class of another kind.
+    """
+    def add(found):
+        if isinstance(found, type) and issubclass(found, UserLayer):
+            own = {"user_class": lambda self: found, "__doc__": found.__doc__}
+            layer(type_name)(type(found.__name__, (Python,), own))
+        elif isinstance(found, type) and issubclass(found, Layer):
+            layer(type_name)(found)
+        else:
+            raise TypeError(f"{found!r} derives neither from caffe.Layer nor from caffe.layers.base.Layer")
+        return found
+    return add if cls is None else add(cls)
 
 
 class _View(Blob):

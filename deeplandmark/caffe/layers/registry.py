@@ -48,5 +48,6 @@ def create_layer(param, phase, context):
         For an unknown type, together with the known ones.
     """
     if param.type not in LAYERS:
-        raise NetError(f"unknown type {param.type!r} (known: {', '.join(layer_type_list())})", layer=param.name)
+        raise NetError(f"unknown type {param.type!r} (known: {', '.join(layer_type_list())}; "
+                       "caffe.register_layer adds one)", layer=param.name)
     return LAYERS[param.type](param, phase, context)

@@ -5,7 +5,7 @@ from deeplandmark.caffe.onnx.builder import merged
 from deeplandmark.caffe.onnx.registry import exporter
 
 
-@exporter("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
+@exporter("Convolution", "ConvolutionDepthwise", "DepthWiseConvolution", "DepthwiseConvolution")
 def convolution(b, layer, *bottoms):
     """One Conv for each bottom; weights (num_output, channels / group, kernel...)."""
     weight = b.blob(layer, 0, _with_axis(layer, layer.blobs[0].shape))

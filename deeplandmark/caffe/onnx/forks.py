@@ -149,3 +149,9 @@ def region(b, layer, x):
         (0, p.coords), (p.coords, p.coords + 1), (p.coords + 1, layer.values)))
     classes = b.node("Softmax", classes, axis=2) if p.softmax else classes
     return b.reshape(b.node("Concat", where, b.node("Sigmoid", sure), classes, axis=2), x.shape)
+
+
+@exporter("ContinuationIndicator")
+def continuation_indicator(b, layer):
+    """A constant."""
+    return b.node("Identity", b.constant(np.arange(layer.shape[0])[:, None].clip(0, 1) * np.ones(layer.shape[1])))
