@@ -1,14 +1,13 @@
 """The cascade as one graph, run by ONNX Runtime: needs no torch."""
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from deeplandmark.cascade.confidence.confidence import point_confidence
 from deeplandmark.cascade.mosaic import mosaic, surroundings, taken_apart, tile_of
 from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.work.onnx_session import open_session
 
 FORMAT = 2                  # of the exported models this version reads
 _OUTPUTS = ("levels", "spread", "confidence", "first")
@@ -41,7 +40,7 @@ class OnnxEngine:
     """
 
     def __init__(self, path, threads=1):
-        self._session = _session(path)
+        self._session = open_session(path)
         self._threads, self._pool, self._pool_process = threads, None, None
         metadata = self._session.get_modelmeta().custom_metadata_map
         if metadata.get("deeplandmark") != str(FORMAT):
@@ -151,18 +150,3 @@ def _parts(boxes, threads):
         parts.append(order[start:stop])
         start = stop
     return order, parts
-
-
-def _session(path):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4                             # errors are raised; they and warnings would go to stderr
-    try:
-        model = Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
-    try:
-        return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
-    except Exception as error:                                   # ONNX Runtime's own have no common base
-        reason = str(error).splitlines()[0][:120]
-        raise ValueError(f"{path}: not a model that ONNX Runtime can read ({reason})") from None

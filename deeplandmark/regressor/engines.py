@@ -1,12 +1,12 @@
 """A regressor's network run by torch, from its model folder, or as one graph by ONNX Runtime."""
 import numpy as np
-import onnxruntime
 
 from deeplandmark.faces.box import reproject
 from deeplandmark.networks.network import PREDICTION
 from deeplandmark.networks.windows import frames_of, see, windows_of
 from deeplandmark.regressor.settings import RegressorSettings
 from deeplandmark.work.in_order import in_order
+from deeplandmark.work.onnx_session import open_session
 
 FORMAT = "1"            # of the exported models this version reads
 
@@ -56,13 +56,7 @@ class OnnxEngine:
 
     def __init__(self, path, threads=1):
         self._threads = threads
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4                           # errors are raised
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:                               # ONNX Runtime's exceptions have no base of their own
-            raise ValueError(f"{path}: not a model that ONNX Runtime can read ({str(error).splitlines()[0]})") from None
+        self._session = open_session(path)
         metadata = self._session.get_modelmeta().custom_metadata_map
         if metadata.get("system") != RegressorSettings.SYSTEM or metadata.get("format") != FORMAT:
             raise ValueError(f"{path}: not a regressor exported by this version; make it anew with `deeplandmark "
