@@ -49,6 +49,8 @@ class MtcnnDetector:
         Least probability of a face for P, R and O.
     convert : callable (prototxt, caffemodel, any_size) -> bytes of an ONNX model, optional
         What makes upright ONNX models of the public Caffe ones; see models/detectors.py.
+    networks : str
+        Those to load: "p" or "pr" is enough for `windows`, in training.
 
     Raises
     ------
@@ -58,9 +60,11 @@ class MtcnnDetector:
     name = "mtcnn"
 
     def __init__(self, folder: str | os.PathLike[str], min_face: float = 0.1,
-                 thresholds: tuple[float, float, float] = THRESHOLDS, convert: Callable | None = None) -> None:
+                 thresholds: tuple[float, float, float] = THRESHOLDS, convert: Callable | None = None,
+                 networks: str = "pro") -> None:
         self.min_face, self.thresholds = min_face, thresholds
-        self._networks = {name: _Network(model, place, name == "o") for name, model, place in _models(folder, convert)}
+        self._networks = {name: _Network(model, place, name == "o")
+                          for name, model, place in _models(folder, convert, networks)}
 
     def detect(self, image: Any) -> Detections:
         """`Detections` of the list's kind of box in a picture (see faces/picture_input.py), made from the five points,
@@ -70,16 +74,21 @@ class MtcnnDetector:
     def find(self, image: Any) -> Detections:
         """`Detections` as the networks frame faces."""
         image = colour_picture(image)
-        boxes = self._propose(image)
-        image = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT)   # what is beyond the picture is black
-        boxes, scores, offsets, _ = self._judge("r", image, boxes)
-        kept = _surest(boxes, scores, SAME)
-        boxes = square(moved(boxes[kept], offsets[kept]))
-        boxes, scores, offsets, points = self._judge("o", image, boxes)
+        boxes, scores, offsets, points = self._judge("o", image, self.windows("o", image))
         points, boxes = placed(boxes, points), moved(boxes, offsets)
         boxes, scores, points = (each[usable(boxes)] for each in (boxes, scores, points))
         kept = _surest(boxes, scores, SAME, by="smaller")
         return Detections.of(boxes[kept], scores[kept], points[kept])
+
+    def windows(self, network: str, image: Any) -> np.ndarray:
+        """Squares (n, 4), pixels, that a network looks at: "r", those that P lets through, or "o", P and R."""
+        image = colour_picture(image)
+        boxes = self._propose(image)
+        if network == "r":
+            return boxes
+        boxes, scores, offsets, _ = self._judge("r", image, boxes)
+        kept = _surest(boxes, scores, SAME)
+        return square(moved(boxes[kept], offsets[kept]))
 
     def _propose(self, image):
         """Squares (n, 4) in which P sees a face."""
@@ -99,16 +108,14 @@ class MtcnnDetector:
         kept = _surest(windows, scores, SAME_IN_LEVEL)
         return windows[kept] / np.tile(ratio, 2) - 0.5, scores[kept], offsets[kept]
 
-    def _judge(self, name, bordered, boxes):
-        """Those of boxes (n, 4) in which R or O sees a face, with scores, offsets and point numbers (of R None).
-
-        The picture has a border of one pixel."""
-        boxes = boxes[usable(boxes)]
+    def _judge(self, name, image, boxes):
+        """Those of boxes (n, 4) in which R or O sees a face, with scores, offsets and point numbers (of R zeros)."""
+        boxes, image = boxes[usable(boxes)], bordered(image)
         size, threshold = SIZES[name], self.thresholds["pro".index(name)]
         parts = [_nothing()]
         for start in range(0, len(boxes), BATCH):
             part = boxes[start:start + BATCH]
-            seen = np.stack([_as_input(cut(bordered, box + 1, (size, size))) for box in part])
+            seen = np.stack([_as_input(cut(image, box + 1, (size, size))) for box in part])
             probability, offsets, points = self._networks[name].run(seen)
             kept = probability[:, 1] >= threshold
             points = np.zeros((len(part), 10)) if points is None else points
@@ -130,6 +137,11 @@ def pyramid(image: np.ndarray, min_face: float) -> Iterator[tuple[np.ndarray, np
         first = level if first is None else first
         yield level, size / sides
         scale *= FACTOR
+
+
+def bordered(image: np.ndarray) -> np.ndarray:
+    """A picture with a black border of one pixel, which makes black what a window sees beyond the picture."""
+    return cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
 
 
 def moved(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -164,11 +176,11 @@ def _nothing():
     return np.zeros((0, 4)), np.zeros(0), np.zeros((0, 4)), np.zeros((0, 10))
 
 
-def _models(folder, convert):
+def _models(folder, convert, networks):
     """(name, bytes of its ONNX model, its file) of each network."""
     folder = Path(folder)
-    onnx = {name: folder / f"{name}.onnx" for name in SIZES}
-    caffe = {name: (folder / f"{public}.prototxt", folder / f"{public}.caffemodel") for name, public in PUBLIC.items()}
+    onnx = {name: folder / f"{name}.onnx" for name in networks}
+    caffe = {name: (folder / f"{PUBLIC[name]}.prototxt", folder / f"{PUBLIC[name]}.caffemodel") for name in networks}
     if all(file.is_file() for file in onnx.values()):
         return [(name, file.read_bytes(), file) for name, file in onnx.items()]
     if not all(file.is_file() for pair in caffe.values() for file in pair):

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from deeplandmark.detectors.mtcnn import bordered
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.datasets.held_back import is_held_back
@@ -151,11 +151,10 @@ def _make(plan, suspects, candidates, item):
         return image
     rng = np.random.default_rng([plan.seed, plan.net.size, index])
     windows, refused = _windows(plan, image, picture, suspects, candidates, rng)
-    bordered = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    rows = []
+    image, rows = bordered(image), []
     for kind, window, face in windows:
         known = () if face is None else (face.bbox.as_array(), face.landmark_px)
-        rows.append((kind, sample(bordered, window, kind, plan.net.size, *known, mirrored=rng.random() < 0.5)))
+        rows.append((kind, sample(image, window, kind, plan.net.size, *known, mirrored=rng.random() < 0.5)))
     return rows, refused
 
 

@@ -58,7 +58,7 @@ def sample(image, window, kind, size, box=None, points_px=None, mirrored=False):
     Parameters
     ----------
     image : uint8 (h, w, 3), blue green red
-        With a black border of one pixel, as in detectors/mtcnn.py.
+        With its border, see `bordered` of detectors/mtcnn.py.
     window : float64 (4,), pixels of the picture without its border
     kind : a key of LABELS
     size : int

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.detectors.mtcnn import moved, placed
+from deeplandmark.detectors.mtcnn import bordered, moved, placed
 from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.synthetic.generate import generate
 from deeplandmark.mtcnn import windows
@@ -66,8 +66,8 @@ def test_answers_lead_back_to_the_face(mirrored):
     image = np.random.default_rng(3).integers(0, 256, (150, 200, 3), dtype=np.uint8)
     points = np.array([[55, 62], [83, 66], [70, 80], [57, 95], [81, 97]], float)
     window = np.array([35, 45, 95, 105.0])
-    bordered = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    rows = {kind: windows.sample(bordered, window, kind, 12, FACE, points, mirrored) for kind in KINDS}
+    around = bordered(image)
+    rows = {kind: windows.sample(around, window, kind, 12, FACE, points, mirrored) for kind in KINDS}
     box = moved(window[None], rows["part"]["box"][None].astype(float))[0]
     found = placed(window[None], rows["points"]["points"][None].astype(float))[0]
     if mirrored:                                                 # about the middle of the window, x = 65
@@ -76,7 +76,7 @@ def test_answers_lead_back_to_the_face(mirrored):
     np.testing.assert_allclose(box, FACE, atol=1e-4)
     np.testing.assert_allclose(found, points, atol=1e-4)
     seen = image[46:106, 36:96].reshape(12, 5, 12, 5, 3).mean(axis=(1, 3))[..., ::-1].transpose(2, 0, 1)
-    exact = windows.sample(bordered, window + 0.5, "negative", 12, mirrored=mirrored)
+    exact = windows.sample(around, window + 0.5, "negative", 12, mirrored=mirrored)
     np.testing.assert_allclose(exact["pixels"][..., ::-1] if mirrored else exact["pixels"], seen, atol=0.51)
     assert [rows[kind]["label"] for kind in KINDS] == [1, -1, -2, 0]
     assert not rows["points"]["box"].any() and not rows["part"]["points"].any()
@@ -126,8 +126,8 @@ def test_no_negative_where_a_face_may_be(pictures, tmp_path):
     counts, _ = prepare_samples(plan, one, tmp_path, left_half, candidates)
     assert counts["refused"] >= 2 and counts["negative"] == 2
     image = cv2.imread(str(one[0].path))
-    bordered = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    expected = [windows.sample(bordered, np.array(window, float), "negative", 24)["pixels"]
+    around = bordered(image)
+    expected = [windows.sample(around, np.array(window, float), "negative", 24)["pixels"]
                 for window in candidates(image)[2:]]
     for pixels in rows_of(tmp_path / "r", "negative")["pixels"]:
         assert any(np.array_equal(pixels, seen) or np.array_equal(pixels[..., ::-1], seen) for seen in expected)
