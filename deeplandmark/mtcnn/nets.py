@@ -29,6 +29,16 @@ class CascadeNet:
     heads: dict
     deploys_points: bool = False
 
+    @property
+    def full_name(self):
+        """What training/network_training.py calls it and its files."""
+        return self.name
+
+    @property
+    def level(self):
+        """What training/samples_mark.py calls its samples."""
+        return self.name
+
 
 P_NET = CascadeNet("p", 12, {"class": "conv4-1", "box": "conv4-2", "points": "conv4-3"})
 R_NET = CascadeNet("r", 24, {"class": "conv5-1", "box": "conv5-2", "points": "conv5-3"})

@@ -18,7 +18,8 @@ from deeplandmark.detectors.mtcnn import bordered
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.datasets.held_back import is_held_back
-from deeplandmark.faces.picture import read_colour
+from deeplandmark.faces.draw import contact_sheet
+from deeplandmark.faces.picture import read_colour, write_picture
 from deeplandmark.mtcnn.nets import KINDS, CascadeNet
 from deeplandmark.mtcnn.windows import clear_of, draw_anywhere, draw_near, kinds_of, sample
 from deeplandmark.training.hdf5_writer import HDF5Writer
@@ -178,3 +179,16 @@ def _windows(plan, image, picture, suspects, candidates, rng):
             if kind == "positive":                               # of others, so that no window comes twice
                 chosen += [("points", windows[i], face) for i in own[plan.each:2 * plan.each]]
     return chosen, int((negative & ~clear).sum())
+
+
+def show_samples(net, folder, sheet, each=16):
+    """Draws the first `each` samples of every kind, a row a kind, with the points of those that have them, as a picture
+    file; for people to look at before a training."""
+    import h5py  # only training needs it
+    images, landmarks = [], []
+    for kind in KINDS:
+        with h5py.File(Path(folder, net.name, f"{kind}.h5"), "r") as file:
+            pixels, points = file[f"pixels_{kind}"][:each], file[f"points_{kind}"][:each]
+        images += list(pixels[:, ::-1].transpose(0, 2, 3, 1))
+        landmarks += [row.reshape(2, 5).T * net.size - 0.5 if kind == "points" else None for row in points]
+    write_picture(sheet, contact_sheet(images, landmarks, columns=each, scale=max(1, 96 // net.size)))
