@@ -21,6 +21,7 @@ from deeplandmark.faces.box import usable
 from deeplandmark.faces.cutting import cut
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.picture_input import colour_picture
+from deeplandmark.work.onnx_session import open_session
 
 SIZES = {"p": 12, "r": 24, "o": 48}    # pixels of each network's window
 PUBLIC = {"p": "det1", "r": "det2", "o": "det3"}
@@ -194,15 +195,7 @@ class _Network:
     """One network; `place` names it in errors."""
 
     def __init__(self, model, place, has_points):
-        import onnxruntime  # late: the other detectors need none
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4                           # errors are raised, and warnings are not for users
-        try:
-            self._session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
-        except Exception as error:                               # ONNX Runtime's own have no common base
-            reason = str(error).splitlines()[0][:120]
-            raise FacesError(f"{place}: not a model that ONNX Runtime can read ({reason})") from None
+        self._session = open_session(model, place, FacesError)
         by_channels = {node.shape[1]: node.name for node in self._session.get_outputs() if len(node.shape) > 1}
         self._outputs = [by_channels.get(channels) for channels in ((2, 4, 10) if has_points else (2, 4))]
         self._input = self._session.get_inputs()[0].name
