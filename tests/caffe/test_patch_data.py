@@ -78,6 +78,48 @@ def test_poses_fill_their_range_and_are_drawn_anew(tmp_path):
     assert not np.allclose(shift[:40], np.tile(stored, (10, 1))[:40] - moving.forward()["landmark"][:40])
 
 
+def test_every_pose_is_drawn_by_itself(tmp_path):
+    """Seen in where the landmark moves to: a point far from the middle tells angle and factor, two points the shift."""
+    landmark = np.tile(np.float32([0.8, 0.1, -0.7, 0.2]), (40, 1))
+    write(tmp_path, landmark=landmark)
+    found = net(tmp_path, "shift: 0.25 rotation: 30 scale: 0.5", batch=2000).forward()["landmark"] @ np.kron(
+        np.eye(2), [[1], [1j]])
+    across = (found[:, 0] - found[:, 1]) / (1.5 - 0.1j)          # a line seen in the patch's axes
+    middle = (0.8 + 0.1j) - found[:, 0] / across
+    drawn = np.column_stack([middle.real / 0.25, middle.imag / 0.25, np.degrees(np.angle(across)) / 30,
+                             np.log(np.abs(across)) / 0.5])
+    assert (np.abs(drawn) < 1 + 1e-4).all() and (drawn.max(0) > 0.97).all() and (drawn.min(0) < -0.97).all()
+    assert np.abs(drawn.mean(0)).max() < 0.06 and np.abs(np.corrcoef(drawn.T) - np.eye(4)).max() < 0.1
+    assert drawn.std(0) == pytest.approx([3 ** -0.5] * 4, abs=0.03)                       # evenly over -1 .. 1
+
+
+def test_blur_is_a_share_of_the_mean_of_nine(tmp_path):
+    write(tmp_path)
+    plain, blurred = (net(tmp_path, f"mean: 0 deviation: 1 {extra}", batch=400).forward()["data"].astype(np.float64)
+                      for extra in ("", "blur: 0.8"))
+    padded = np.pad(plain, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    smooth = sum(padded[..., i:i + 20, j:j + 30] for i in range(3) for j in range(3)) / 9
+    change = smooth - plain
+    share = ((blurred - plain) * change).sum((1, 2, 3)) / np.square(change).sum((1, 2, 3))
+    np.testing.assert_allclose(blurred, plain + share[:, None, None, None] * change, atol=1e-3)
+    assert 0 <= share.min() < 0.03 and 0.77 < share.max() <= 0.8 and share.mean() == pytest.approx(0.4, abs=0.05)
+
+
+def test_light_is_a_slope_in_both_directions(tmp_path):
+    write(tmp_path, window=np.full((40, 1, 8, 8), 100, np.uint8))
+    lit = net(tmp_path, "mean: 0 deviation: 100 light: 0.3", batch=400).forward()["data"].astype(np.float64) - 1
+    y, x = np.meshgrid(np.linspace(-1, 1, 20), np.linspace(-1, 1, 30), indexing="ij")
+    slopes, left = np.linalg.lstsq(np.column_stack([x.ravel(), y.ravel()]), lit.reshape(400, -1).T, rcond=None)[:2]
+    assert left.max() < 1e-8 and np.abs(slopes).max() <= 0.3 + 1e-6
+    assert (slopes.max(1) > 0.28).all() and (slopes.min(1) < -0.28).all()
+    assert abs(np.corrcoef(slopes)[0, 1]) < 0.15
+
+
+def test_beyond_the_window_its_border_is_repeated(tmp_path):
+    write(tmp_path, window=np.full((40, 1, 8, 8), 7, np.uint8))
+    assert not net(tmp_path, "shift: 2 rotation: 40 scale: 1").forward()["data"].any()
+
+
 def test_the_channels_of_a_colour_window_move_together(tmp_path):
     """Blobs of three brightnesses at one place: each channel shows it there, under every pose; fixed numbers end it."""
     landmark = write(tmp_path)

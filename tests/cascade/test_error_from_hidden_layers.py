@@ -9,7 +9,7 @@ import pytest
 from deeplandmark import Cascade
 from deeplandmark.caffe import to_torch
 from deeplandmark.cascade.confidence.calibration import Observations, fit_confidence
-from deeplandmark.cascade.confidence.confidence import EPSILON, point_confidence
+from deeplandmark.cascade.confidence.confidence import EPSILON, Weights, point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import (
     ErrorPrediction,
     fit_error,
@@ -20,7 +20,7 @@ from deeplandmark.cascade.confidence.error_from_hidden_layers import (
 from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.cascade.networks import networks
 from deeplandmark.cascade.onnx import export_cascade
-from deeplandmark.cascade.settings import PAPER_SETTINGS
+from deeplandmark.cascade.settings import PAPER_SETTINGS, CascadeSettings
 from tests.helpers.observations import MIRROR, drawn
 
 NETWORKS = [network for network in networks() if network.level > 1]
@@ -109,3 +109,11 @@ def test_weights_of_other_networks_are_refused(tmp_path):
         for use in (Cascade.load, export_cascade):
             with pytest.raises(ValueError, match=message):
                 use(folder)
+
+
+def test_hidden_layers_are_for_a_whole_cascade():
+    weights = tuple(Weights((0.0,) * 5, ((0.0,) * count,) * 5, ((0.0,) * count,) * 5, {"2_LE1": (1.0,)})
+                    for count in (1, 3, 5))
+    settings = CascadeSettings(confidence=weights)
+    assert [weights_in_use(settings, levels) for levels in (1, 2, 3)] == [{}, {}, {"2_LE1": (1.0,)}]
+    assert weights_in_use(CascadeSettings(confidence=weights[:2]), 3) == weights_in_use(CascadeSettings(), 3) == {}

@@ -89,10 +89,16 @@ def test_a_tile_shows_the_picture_with_its_border_repeated(seed):
     assert max(tile.image.shape) <= LONGEST and (tile.boxes + np.tile(tile.corner, 2) == pytest.approx(boxes))
     rows, columns = (np.arange(size) + start for size, start in zip(tile.image.shape, tile.corner[::-1].astype(int)))
     assert (tile.image == image[rows.clip(0, len(image) - 1)][:, columns.clip(0, image.shape[1] - 1)]).all()
-    # All that a face may see: 0.3 of its box on each side.
-    reach = 0.3 * (boxes[:, 2:] - boxes[:, :2])
+    # All that a face may see: 0.3 of its box on each side, and the pixels that cutting averages there.
+    reach = 0.3 * (boxes[:, 2:] - boxes[:, :2]) + 1
     assert (boxes[:, :2] - reach > tile.corner).all()
     assert (boxes[:, 2:] + reach < tile.corner + tile.image.shape[::-1]).all()
+
+
+def test_a_tile_too_long_on_either_side_is_none():
+    image = np.zeros((900, 900), np.uint8)
+    for box in ([5, 5, 25, 800], [5, 5, 800, 25]):
+        assert tile_of(image, np.array([box], float), 0.1) is None
 
 
 def test_a_mosaic_taken_apart_gives_the_places_in_the_pictures():

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from deeplandmark.detectors import (
     Detections,
     GivenBoxes,
-    HaarDetector,
     YuNetDetector,
     box_map,
     intersection_over_union,
@@ -25,66 +23,10 @@ from deeplandmark.detectors import (
 )
 from deeplandmark.detectors.detections import suppressed
 from deeplandmark.faces.errors import FacesError
-from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.faces.synthetic.generate import generate
 from deeplandmark.fit_boxes import main as fit_boxes
 
-FOUND_SEEDS = (4, 17, 20, 22)  # of synthetic faces that the Haar cascades take for faces; not all of them are
 coordinates = st.floats(-1000, 1000).map(lambda value: round(value, 3))
-
-
-def synthetic(seed):
-    image, _, bbox = draw_face(np.random.default_rng(seed))
-    return image, bbox.as_array()
-
-
-@pytest.mark.parametrize("seed", FOUND_SEEDS)
-def test_haar_finds_faces_in_the_lists_kind_of_box(seed):
-    image, box = synthetic(seed)
-    found = HaarDetector().detect(image)
-    assert found.boxes.dtype == found.scores.dtype == np.float32 and found.boxes.shape == (1, 4)
-    assert intersection_over_union(box, found.boxes)[0, 0] > 0.7 and found.scores[0] >= 6
-
-
-def test_haar_with_grey_and_with_large_pictures():
-    image, box = synthetic(17)
-    grey = HaarDetector().detect(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-    np.testing.assert_array_equal(grey.boxes, HaarDetector().detect(image).boxes)
-    large = HaarDetector().detect(cv2.resize(image, None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC))
-    assert intersection_over_union(6 * box, large.boxes)[0, 0] > 0.7
-
-
-def test_two_faces_surest_first_and_nothing_in_noise():
-    pictures = [synthetic(seed)[0][:235, :240] for seed in (4, 17)]
-    found = HaarDetector(0.2).detect(np.hstack(pictures))
-    assert len(found.boxes) == 2 and found.scores[0] >= found.scores[1]
-    assert sorted(found.boxes[:, 0] > 240) == [False, True]
-    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    assert HaarDetector().detect(noise).boxes.shape == (0, 4)
-    for shape in ((1, 1, 3), (5, 300), (24, 24)):
-        assert len(HaarDetector().detect(np.zeros(shape, np.uint8)).boxes) == 0
-
-
-def test_one_detector_in_several_threads():
-    detector, image = HaarDetector(), synthetic(4)[0]
-    with ThreadPoolExecutor(4) as pool:
-        boxes = [found.boxes for found in pool.map(detector.detect, [image] * 12)]
-    assert all(np.array_equal(box, boxes[0]) for box in boxes)
-
-
-def test_an_opencv_without_face_cascades_is_told(monkeypatch):
-    """As OpenCV 5 is."""
-    for name in ("CascadeClassifier", "data"):
-        with monkeypatch.context() as patch:
-            patch.delattr(cv2, name)
-            with pytest.raises(FacesError, match="brings no face cascade; install opencv-python 4, or give"):
-                HaarDetector().detect(np.zeros((50, 50), np.uint8))
-
-
-def test_min_face_leaves_small_faces_out():
-    image, box = synthetic(17)
-    share = (box[2] - box[0]) / min(image.shape[:2])
-    assert len(HaarDetector(min_face=min(1, 2 * share)).detect(image).boxes) == 0
 
 
 @given(st.lists(coordinates, min_size=2, max_size=2), st.floats(1, 500), st.floats(1, 500), st.floats(0.1, 10),
@@ -106,6 +48,10 @@ def test_fitting_finds_the_map_among_outliers():
     fitted, left_over = box_map.fit_edge_shifts(boxes, truth)
     np.testing.assert_allclose(fitted, shifts, atol=1e-9)
     np.testing.assert_allclose(left_over[60:], 0, atol=1e-9)
+    # What is left is told in sides of the list's box: its left edge lies 10 of its 200 pixels too far to the right.
+    truth = [[0, 0, 100, 100]] * 2 + [[-10, 0, 190, 100]]
+    _, left_over = box_map.fit_edge_shifts([[0, 0, 100, 100]] * 2 + [[0, 0, 190, 100]], truth)
+    np.testing.assert_allclose(left_over, [[0] * 4, [0] * 4, [0.05, 0, 0, 0]], atol=1e-12)
     with pytest.raises(ValueError, match="no boxes"):
         box_map.fit_edge_shifts([], [])
 
@@ -137,6 +83,8 @@ def test_the_largest_faces_in_their_order():
     found = Detections.of([[0, 0, 5, 5], [0, 0, 9, 9], [0, 0, 1, 1], [0, 0, 7, 7]], [4, 3, 2, 1])
     assert largest(found, 2).boxes[:, 2].tolist() == [9, 7] and largest(found, None) is found
     assert largest(found, 9) is found
+    found = Detections.of([[0, 0, 7, 7], [0, 0, 5, 5], [0, 0, 9, 9]], [4, 3, 2])
+    assert largest(found, 2).boxes[:, 2].tolist() == [7, 9]      # the surest first, not the largest
 
 
 def test_detections_are_a_pair_that_may_have_points():

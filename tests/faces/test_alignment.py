@@ -93,6 +93,8 @@ def test_a_template_file(tmp_path):
     (tmp_path / "t.json").write_text(json.dumps({"size": [96, 112], "points": [[30, 51], [65, 51], [48, 71]]}))
     template = read_template(tmp_path / "t.json")
     assert isinstance(template, Template) and template.size == (96, 112) and template.points.shape == (3, 2)
+    (tmp_path / "t.json").write_text(json.dumps({"size": [96, 112], "points": [[30, 51], [65, 51]]}))
+    assert read_template(tmp_path / "t.json").points.tolist() == [[30, 51], [65, 51]]     # two eyes, side by side
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"size": [1]}', '{"size": [9, 9], "points": [1, 2]}',

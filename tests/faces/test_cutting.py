@@ -58,6 +58,14 @@ def test_the_originals_rule():
         assert np.array_equal(cut(image, window, (31, 39), "truncate"), expected)
 
 
+@pytest.mark.parametrize("window, part", [
+    ((60, 5, 70, 9), np.s_[5:10, 49:50]), ((-30, 5, -20, 9), np.s_[5:10, :1]), ((5, 70, 9, 80), np.s_[59:60, 5:10]),
+    ((5, -20, 9, -10), np.s_[:1, 5:10])])
+def test_the_originals_rule_sees_the_border_when_the_window_lies_outside(window, part):
+    image = np.random.default_rng(3).integers(0, 256, (60, 50), np.uint8)
+    assert np.array_equal(cut(image, window, (15, 15), "truncate"), cv2.resize(image[part], (15, 15)))
+
+
 @pytest.mark.parametrize("window", [(5, 5, 5, 9), (9, 5, 3, 9), (float("nan"), 1, 2, 3)])
 def test_a_window_of_no_area_is_refused(window):
     with pytest.raises(ValueError, match="no area"):

@@ -12,6 +12,7 @@ from deeplandmark.faces.draw import (
     draw_face,
     draw_faces,
     draw_points,
+    fixed_point,
 )
 
 
@@ -49,6 +50,37 @@ def test_a_sheet_of_net_inputs(scale):
     assert sheet.shape == (2 * cell + 4, 3 * cell + 4, 3)
     middle = 4 + round(7.5 * scale - 0.5)
     assert tuple(sheet[middle, middle]) != tuple(contact_sheet(images, columns=3, scale=scale, gap=4)[middle, middle])
+
+
+@pytest.mark.parametrize("scale", [4, 5])
+def test_on_an_enlarged_picture_points_and_boxes_stay_on_what_they_mark(scale):
+    """Pixel centres are whole numbers: point (4, 6) is the middle of the block that pixel (4, 6) becomes."""
+    image = np.zeros((20, 20), np.uint8)
+    plain = contact_sheet([image], scale=scale, gap=0).astype(int)
+    dots = np.abs(contact_sheet([image], [[[4, 6]]], scale=scale, gap=0) - plain).sum(2)
+    rows, columns = np.mgrid[:20 * scale, :20 * scale]
+    middle = [(columns * dots).sum() / dots.sum(), (rows * dots).sum() / dots.sum()]
+    np.testing.assert_allclose(middle, [4.5 * scale - 0.5, 6.5 * scale - 0.5], atol=0.2)
+    lines = np.abs(contact_sheet([image], boxes=[BBox(4, 6, 13, 15)], scale=scale, gap=0) - plain).sum(2)
+    rows, columns = np.nonzero(lines)
+    np.testing.assert_allclose([(columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2],
+                               [9 * scale - 0.5, 11 * scale - 0.5], atol=0.51)
+    assert columns.max() - columns.min() == pytest.approx(9 * scale, abs=8)
+
+
+def test_a_dot_has_a_black_ring():
+    drawn = draw_points(np.full((40, 40), 200, np.uint8), [[20.5, 20]], radius=5)
+    assert tuple(drawn[20, 24]) == POINT_COLOURS[0] and drawn[20, 29].min() == 200
+    assert drawn[20, 25:29].max(axis=1).min() < 90               # smoothed edges
+
+
+def test_dots_on_a_face_larger_than_the_picture_are_as_large_as_the_picture_wants():
+    drawn = draw_faces(np.zeros((60, 80, 3), np.uint8), [[[40, 30]]], [[-4000, -4000, 4000, 4000]])
+    assert drawn[30, 40].any() and not drawn[5, 5].any() and not drawn[30, 46].any()
+
+
+def test_fixed_points_are_the_nearest():
+    assert fixed_point([1.25, 0.49 / 16, -0.49 / 16, -0.51 / 16]) == [20, 0, 0, -1]
 
 
 def test_titles_and_pictures_of_several_sizes():

@@ -40,9 +40,18 @@ def test_windows_are_fractions_of_the_box():
     assert bbox.square(1.5) == BBox(0, 150, 300, 450)
 
 
-@pytest.mark.parametrize("bbox", [BBox(5, 0, 5, 9), BBox(5, 0, 3, 9), BBox(0, 0, float("nan"), 9)])
+@pytest.mark.parametrize("bbox", [BBox(5, 0, 5, 9), BBox(5, 0, 3, 9), BBox(0, 0, float("nan"), 9),
+                                  BBox(0, 5, 9, 5), BBox(0, 9, 9, 3), BBox(0, 0, 9, float("inf"))])
 def test_no_area(bbox):
     assert not bbox.has_area
+
+
+@pytest.mark.parametrize("left, top, seen", [
+    (0, 0, True), (-9, -4, True), (-10, 0, False), (0, -5, False), (199, 0, True), (200, 0, False), (0, 29, True),
+    (0, 30, False), (150, 20, True)])
+def test_a_box_overlaps_a_picture_that_it_shares_area_with(left, top, seen):
+    """A box of 10 x 5, a picture of 200 x 30."""
+    assert BBox(left, top, left + 10, top + 5).overlaps(200, 30) == seen
 
 
 @pytest.mark.parametrize("left, right, expected", [

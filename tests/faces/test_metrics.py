@@ -68,6 +68,9 @@ def test_rejecting_the_least_confident_faces():
     confidence = np.ones(20)
     confidence[3] = 0.1
     np.testing.assert_allclose(rejection_curve(confidence, wrong, [0, 0.04, 0.05]), [0.06, 0.06, 1 / 95])
+    # 0.29 of 100 faces are 29, though 0.29 * 100 is less in binary fractions.
+    wrong = np.arange(100)[:, None] < 29
+    assert rejection_curve(np.arange(100), wrong, [0.28, 0.29]).tolist() == [1 / 72, 0]
 
 
 def test_refusals():

@@ -31,3 +31,12 @@ def test_each_face_is_in_one_subset_of_each_kind_unless_its_eyes_are_one_point()
     for kind in ("tilt", "turn"):
         times = sum(chosen.astype(int) for name, chosen in found.items() if name.startswith(kind))
         assert times[7] == 0 and (np.delete(times, 7) == 1).all()
+
+
+def test_a_subset_begins_with_its_lower_edge():
+    """0 degrees are from 0 to 10; a turn of exactly 0.25 is one from 0.25 on."""
+    turned = FRONT.copy()
+    turned[2, 0] += 0.25 * 40
+    found = pose_subsets([FRONT, turned])
+    assert found["tilt 0-10"].tolist() == [True, True] and not found["tilt 10-20"].any()
+    assert found["turn 0-0.1"].tolist() == [True, False] and found["turn over 0.25"].tolist() == [False, True]

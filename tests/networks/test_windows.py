@@ -87,6 +87,7 @@ def test_shifts_stay_within_their_bound():
     rng = np.random.default_rng(5)
     face = marked_face()
     starts = np.array([start_points(face, 2, 0.05, rng) for _ in range(200)]) - POINTS
-    reach = np.abs(starts / [200, 210]).max()
-    assert 0.045 < reach <= 0.05
+    drawn = starts.reshape(-1, 2) / [200, 210]
+    assert (drawn.max(0) > 0.045).all() and (drawn.min(0) < -0.045).all() and np.abs(drawn).max() <= 0.05
+    assert np.abs(drawn.mean(0)).max() < 0.005 and abs(np.corrcoef(drawn.T)[0, 1]) < 0.1
     assert np.array_equal(start_points(face, 1, 0.05, rng), POINTS)
