@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.extras_hidden import WITHOUT_EXTRAS
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.slow]  # wheels are built
 
 ROOT = Path(__file__).parents[1]
 FILES = ("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap.sh",

@@ -132,6 +132,7 @@ def test_bad_flags(arguments, capfd):
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_killed_and_resumed():
     process = start("train", "-solver", "endless.prototxt", "-log", "x.log")
     wait_for(lambda: latest_snapshot("snap/net"), process)
@@ -149,6 +150,7 @@ def test_killed_and_resumed():
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_sigint_stops_and_sighup_snapshots():
     process = start("train", "-solver", "endless.prototxt", "-log", "x.log")
     wait_for(lambda: latest_snapshot("snap/net"), process)

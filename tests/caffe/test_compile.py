@@ -117,6 +117,7 @@ def test_gradients_are_those_of_differences(text):
     assert torch.autograd.gradcheck(outputs, (x, *module.parameters()), fast_mode=True)
 
 
+@pytest.mark.slow
 def test_dropout_while_training():
     module = caffe.to_torch(PAPER.partition('layer { name: "fc"')[0], phase=caffe.TRAIN)
     x = torch.randn(2, 2, 11, 13)

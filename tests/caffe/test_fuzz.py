@@ -56,6 +56,7 @@ def test_only_caffe_errors_are_good(monkeypatch, tmp_path, error, reason):
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_command(capfd):
     assert main(["fuzz", "--count", "20", "--seed", "3", "--first", "7"]) == 0
     lines = capfd.readouterr().out.splitlines()

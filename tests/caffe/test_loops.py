@@ -94,6 +94,7 @@ def test_inner_product(shape, outputs, transpose, data):
 
 @SETTINGS
 @given(st.data())
+@pytest.mark.slow
 def test_locally_shared_convolution(data):
     p, q, rows, columns, kernel = (data.draw(st.integers(1, 3)) for _ in range(5))
     channels, outputs = (data.draw(st.integers(1, 2)) for _ in range(2))

@@ -129,6 +129,7 @@ def test_process_settings(capfd, monkeypatch):
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_import_forms():
     code = ("from deeplandmark.caffe import layers as L, params as P\n"
             "import deeplandmark.caffe.io, deeplandmark.caffe.draw\n"
@@ -140,6 +141,7 @@ def test_import_forms():
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_nothing_of_faces_is_loaded():
     code = "import sys, deeplandmark.caffe as c; c.io, c.draw, c.coord_map, c.Classifier, c.SGDSolver\n" \
            "bad = [m for m in sys.modules if m.startswith(('deeplandmark.faces', 'deeplandmark.cascade'))]\n" \

@@ -73,6 +73,7 @@ def of_forked_child(cascade):
 @forks
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
 @pytest.mark.process
+@pytest.mark.slow
 def test_a_forked_child_of_a_process_that_used_threads(backend):
     import torch
     threads = torch.get_num_threads()

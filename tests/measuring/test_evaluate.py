@@ -100,6 +100,7 @@ def fake_load(monkeypatch):
     return use
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, fake_load, capsys):
     list_path = synthetic_list(tmp_path, 3)
     fake_load(list_path)

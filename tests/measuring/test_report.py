@@ -164,6 +164,7 @@ def test_the_folder(result, tmp_path):
             assert min(cv2.imread(str(path)).shape[:2]) > 200
 
 
+@pytest.mark.slow
 def test_few_faces_and_repeated_lines(tmp_path):
     faces = faces_of(repeated_list(tmp_path, 3))
     found = evaluate(FakeCascade(faces, (0.01,), None), faces)

@@ -151,6 +151,7 @@ def test_a_broken_video_and_a_missing_camera_are_one_line_each(tmp_path):
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_ctrl_c_and_resume(tmp_path):
     (tmp_path / "many").mkdir()
     image = draw_face(np.random.default_rng(4))[0]

@@ -113,6 +113,37 @@ def test_a_wrong_box_seen_once_ends_with_the_next_detection():
     assert counts == [2] * DETECT_EVERY + [1] * DETECT_EVERY
 
 
+def test_a_face_that_the_detector_often_misses_is_kept_while_it_is_seen_now_and_then():
+    scene = Scene(lambda number: [[20, 20, 90, 90]])
+    detect, seen = scene.detect, [1, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 0]
+    scene.detect = lambda image: detect(image).chosen(np.arange(seen[min(scene.detections, len(seen)) - 1]))
+    counts = [len(located.boxes) for located in scene.follow(DETECT_EVERY * len(seen))]
+    assert counts == [1] * DETECT_EVERY * (len(seen) - 1) + [0] * DETECT_EVERY      # lost the third time in a row
+
+
+def test_each_face_has_the_score_of_its_own_last_detection():
+    scene = Scene(lambda number: [[20, 20, 90, 90], [150, 50, 230, 130]])
+    scores = iter([[5, 4], [2, 3], [1, 6]])
+    scene.detect = lambda image: Detections.of(scene.boxes_of_frame(0), next(scores))
+    found = scene.follow(2 * DETECT_EVERY + 1)
+    for number, expected in ((0, [5, 4]), (DETECT_EVERY - 1, [5, 4]), (DETECT_EVERY, [2, 3]),
+                             (2 * DETECT_EVERY, [1, 6])):
+        assert found[number].scores.tolist() == expected
+        assert found[number].boxes[0, 0] < 100
+
+
+def test_a_face_twice_as_large_is_steadied_twice_as_much():
+    """What trembles in proportion to the face is filtered in proportion: speeds are measured in its widths."""
+    tremble, found = np.random.default_rng(5).normal(0, 1, 40), []
+    for scale in (1, 2):
+        scene = Scene(lambda number, scale=scale: [scale * (np.array([20, 20, 90, 90]) + number + tremble[number])])
+        tracker = FaceTracker(FaceFinder(scene, scene), 30.0)
+        found.append(np.array([tracker.locate("film", scene.frame()).points[0] for _ in range(40)]))
+    np.testing.assert_allclose(found[1], 2 * found[0], atol=0.01)
+    truth = 20 + np.arange(40)[:, None, None] + tremble[:, None, None] + 70 * MEAN_FACE
+    assert np.abs(found[0] - truth).max() > 0.3                  # it does filter
+
+
 def test_a_cut_asks_the_detector_at_once():
     scene = Scene(lambda number: [[20, 20, 90, 90]] if number < 5 else [[200, 100, 290, 190]])
     frame = scene.frame

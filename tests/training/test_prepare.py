@@ -121,6 +121,7 @@ def test_files_that_are_up_to_date_are_left_alone(pictures, tmp_path):
     assert sorted(contents(tmp_path, "1_EN")) == ["test.h5", "train_00.h5"]     # no file of the earlier plan is left
 
 
+@pytest.mark.slow
 def test_bad_lines_and_pictures_are_named_counted_and_skipped(tmp_path):
     path = repeated_list(tmp_path, 300)
     lines = path.read_text().splitlines()
