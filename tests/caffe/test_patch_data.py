@@ -94,7 +94,7 @@ def test_every_pose_is_drawn_by_itself(tmp_path):
 
 
 def test_blur_is_a_share_of_the_mean_of_nine(tmp_path):
-    write(tmp_path)
+    write(tmp_path, window=np.random.default_rng(2).integers(0, 256, (40, 1, 64, 64), np.uint8))
     plain, blurred = (net(tmp_path, f"mean: 0 deviation: 1 {extra}", batch=400).forward()["data"].astype(np.float64)
                       for extra in ("", "blur: 0.8"))
     padded = np.pad(plain, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")

@@ -10,12 +10,19 @@ import numpy as np
 import pytest
 
 from deeplandmark import Cascade, calibrate
-from deeplandmark.cascade.confidence.calibration import Observations, fit_confidence, logistic_regression, observe
+from deeplandmark.cascade.confidence.calibration import (
+    COPIES,
+    Observations,
+    fit_confidence,
+    logistic_regression,
+    observe,
+)
 from deeplandmark.cascade.confidence.confidence import point_confidence, sigmoid
 from deeplandmark.cascade.default_model import default_model
 from deeplandmark.cascade.settings import CascadeSettings
-from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
+from deeplandmark.cascade.torch_engine import Found, TorchEngine, load_modules
 from deeplandmark.faces import ListError, read_face, read_list
+from deeplandmark.faces.box import BBox
 from deeplandmark.faces.metrics import reliability
 from deeplandmark.measuring.evaluation import evaluate, spread
 from tests.helpers.fake_cascade import faces_of, synthetic_list
@@ -88,6 +95,53 @@ def test_the_first_view_is_the_face_itself_and_views_repeat(folder):
     np.testing.assert_allclose(again.truth, found.truth)
     # A mirrored face's left eye stays left in the picture.
     assert (found.truth[:, 0, 0] < found.truth[:, 1, 0]).all()
+
+
+class Watched:
+    """An engine that keeps what it is shown and finds nothing worth keeping."""
+    levels = (1, 2, 3)
+    settings = CascadeSettings()
+
+    def __init__(self):
+        self.images, self.boxes = [], []
+
+    def run_faces(self, images, boxes, level):
+        assert level == 3
+        self.images += images
+        self.boxes += list(boxes)
+        return Found(np.zeros((len(boxes), 3, 5, 2)), np.zeros((len(boxes), 3, 5)), None, None, {})
+
+
+def test_every_view_is_another_and_every_other_one_mirrored(folder):
+    """Of a face left in its picture the mirrored views lie right; each face, view and seed draws for itself."""
+    face, landmark_px = faces_of(folder / "trainImageList.txt")[0], np.array([[30, 40], [60, 40], [45, 60], [35, 80],
+                                                                              [55, 80.0]])
+    face = replace(face, bbox=BBox(20, 30, 70, 110), landmark_px=landmark_px)
+    shown, other = Watched(), Watched()
+    found = observe(shown, [face, face], copies=COPIES)
+    observe(other, [face, face], copies=COPIES, seed=1)
+    boxes, others, width = np.array(shown.boxes), np.array(other.boxes), shown.images[0].shape[1]
+    assert len(boxes) == 2 * COPIES and (boxes[[0, COPIES]] == others[[0, COPIES]]).all()
+    np.testing.assert_array_equal(boxes[0], [20, 30, 70, 110])
+    np.testing.assert_array_equal(found.width, boxes[:, 2] - boxes[:, 0])
+    drawn_boxes = [tuple(box) for each in (boxes, others) for i, box in enumerate(each) if i % COPIES]
+    assert len(set(drawn_boxes)) == len(drawn_boxes) == 4 * (COPIES - 1)
+    middle = (boxes[:, 0] + boxes[:, 2]) / 2
+    is_mirrored = np.arange(2 * COPIES) % COPIES % 2 == 1
+    expected = np.where(is_mirrored, width - 1 - 45, 45)
+    assert np.abs(middle - expected).max() <= 0.06 * 50 and width > 150
+    sizes = np.log((boxes[:, 2] - boxes[:, 0]) / 50)
+    assert 0.03 < np.abs(sizes).max() <= 0.08
+    tilt = np.degrees(np.arctan2(*(found.truth[:, 1] - found.truth[:, 0]).T[::-1]))
+    assert 5 < np.abs(tilt).max() <= 15
+
+
+def test_a_point_is_right_by_its_place_after_that_level():
+    found = drawn(50)
+    levels = found.levels.copy()
+    levels[:, 0], levels[:, 1] = found.truth + [4.9, 0], found.truth + [0, 5.1]
+    found = Observations(levels, found.spread, found.truth, found.width)
+    assert found.right(1).all() and not found.right(2).any() and 0 < found.right(3).mean() < 1
 
 
 def test_pictures_that_cannot_be_read(folder):

@@ -68,13 +68,14 @@ def test_what_it_is_worth_is_found_with_the_other_features():
     found.levels[:, 2, 2] = found.truth[:, 2]
     found.levels[hidden[bad][:, 0] > 6, 2, 2, 0] += 20
     found = Observations(found.levels, found.spread, found.truth, found.width, hidden)
-    prediction = ErrorPrediction(np.zeros(5), {"2_N1": np.eye(6)[0]})
+    prediction = ErrorPrediction(np.arange(5) - 3.0, {"2_N1": np.eye(6)[0]})
     fitted = fit_confidence(found, MIRROR, prediction)
     assert [list(entry.hidden) for entry in fitted] == [[], [], ["2_N1"]]
     confidence = point_confidence(found.levels, found.spread, found.width, fitted,
                                   hidden_odds(hidden, fitted[2].hidden, 5))
     right = found.right(3)[:, 2]
     assert confidence[right, 2].mean() > confidence[~right, 2].mean() + 0.2
+    assert confidence.mean() == pytest.approx(found.right(3).mean(), abs=0.01)
     without = fit_confidence(found, MIRROR)
     assert without[:2] == fitted[:2] and without[2].hidden == {}
 

@@ -35,6 +35,7 @@ def test_the_share_is_that_of_least_squares_in_box_widths():
     wanted = ((truth - levels[:, 2]) / width[:, None, None]).ravel()
     assert fit_share(levels, truth, width) == pytest.approx(np.linalg.lstsq(back[:, None], wanted, rcond=None)[0][0])
     assert fit_share(levels, levels[:, 2], width) == 0 and fit_share(levels, levels[:, 0], width) == 0.5
+    assert fit_share(levels, levels[:, 2] + 0.2 * (levels[:, 2] - levels[:, 0]), width) == 0      # it never overshoots
 
 
 def test_it_is_kept_in_the_settings(tmp_path):
