@@ -170,7 +170,8 @@ def _windows(plan, image, picture, suspects, candidates, rng):
     windows = np.concatenate([seen.reshape(-1, 4), drawn, far])
     kinds, faces = kinds_of(windows, boxes)
     negative = np.array([kind == "negative" for kind in kinds], bool)
-    clear = clear_of(windows, suspects(image)) if suspects is not None and len(boxes) else np.ones(len(windows), bool)
+    asked = suspects is not None and len(boxes)
+    clear = clear_of(windows, suspects(image), boxes) if asked else np.ones(len(windows), bool)
     chosen = [("negative", windows[i], None) for i in np.flatnonzero(negative & clear)[:plan.negatives]]
     for number, face in enumerate(picture.faces):
         for kind in ("positive", "part"):

@@ -45,8 +45,14 @@ def kinds_of(windows, boxes):
     return [("positive", "part", "negative", None)[kind] for kind in kinds], overlap.argmax(axis=1)
 
 
-def clear_of(windows, suspected):
-    """Which of windows (n, 4) lie where no unlabelled face may be, bool (n,); `suspected` are boxes (m, 4)."""
+def clear_of(windows, suspected, boxes):
+    """Which of windows (n, 4) lie where no unlabelled face may be, bool (n,).
+
+    `suspected` are boxes (m, 4) of what may be faces; those that frame a labelled face, of the `boxes` (k, 4), do not
+    count: pieces of a labelled face are good negatives."""
+    suspected = np.asarray(suspected, np.float64).reshape(-1, 4)
+    if len(suspected) and len(boxes):
+        suspected = suspected[(intersection_over_union(suspected, boxes) < NEGATIVE).all(axis=1)]
     if not len(suspected):
         return np.ones(len(windows), bool)
     return (share_of_smaller(windows, suspected) <= SUSPECTED).all(axis=1)

@@ -82,6 +82,13 @@ def test_answers_lead_back_to_the_face(mirrored):
     assert not rows["points"]["box"].any() and not rows["part"]["points"].any()
 
 
+def test_a_suspected_place_that_frames_a_labelled_face_does_not_count():
+    eye, elsewhere = [[45, 60, 57, 72]], [[150, 20, 170, 40]]
+    for suspected, box, clear in (([FACE + 5], FACE, True), ([FACE + 5], FACE + 200, False), ([], FACE, True),
+                                  ([FACE + 5, FACE + (0, 0, -40, -40)], FACE, False)):
+        assert windows.clear_of(np.array(eye + elsewhere, float), suspected, box[None]).tolist() == [clear, True]
+
+
 def test_files_that_the_training_net_reads(pictures, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plan = SamplePlan(P_NET, each=3, negatives=9)
