@@ -66,7 +66,7 @@ def _find(text, descriptor):
     """(start, end, name with its message's, frame) of every field to take out, in order."""
     tokens = [(match.group(), match.start(), match.end()) for match in _TOKEN.finditer(text)
               if match.group()[0] != "#"]
-    frame, spans, i = _Frame(descriptor, None, None), [], 0
+    frame, spans, i, closings = _Frame(descriptor, None, None), [], 0, _closings(tokens)
     while i < len(tokens):
         word, start, _ = tokens[i]
         i += 1
@@ -76,7 +76,7 @@ def _find(text, descriptor):
             first = i + (i < len(tokens) and tokens[i][0] == ":")
             if first >= len(tokens):
                 break
-            last = _end_of_value(tokens, first)
+            last = _end_of_value(tokens, first, closings)
             if word == "name" and frame.name is None:
                 frame.name = tokens[first][0].strip("\"'")
             if _is_harmless(frame.descriptor, word, tokens[first][0]):
@@ -91,15 +91,23 @@ def _find(text, descriptor):
     return spans
 
 
-def _end_of_value(tokens, first):
+def _closings(tokens):
+    """{position of an opening bracket: that of the one which closes it}, found in one pass: files may be hostile."""
+    found, opened = {}, []
+    for i, (word, _, _) in enumerate(tokens):
+        if word in _OPENING:
+            opened.append(i)
+        elif word in _CLOSING and opened:
+            found[opened.pop()] = i
+    return found
+
+
+def _end_of_value(tokens, first, closings):
     """Position of the last token of the value that begins at `first`; strings side by side are one value."""
-    word, last, depth = tokens[first][0], first, 0
+    word, last = tokens[first][0], first
     if word in _OPENING:
-        for last in range(first, len(tokens)):
-            depth += (tokens[last][0] in _OPENING) - (tokens[last][0] in _CLOSING)
-            if not depth:
-                break
-    elif word[0] in "\"'":
+        return closings.get(first, len(tokens) - 1)
+    if word[0] in "\"'":
         while last + 1 < len(tokens) and tokens[last + 1][0][0] in "\"'":
             last += 1
     return last
