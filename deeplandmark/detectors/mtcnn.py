@@ -111,7 +111,8 @@ class MtcnnDetector:
 
     def _judge(self, name, image, boxes):
         """Those of boxes (n, 4) in which R or O sees a face, with scores, offsets and point numbers (of R zeros)."""
-        boxes, image = boxes[usable(boxes)], bordered(image)
+        boxes = boxes[usable(boxes)]
+        image = bordered(image) if len(boxes) else image         # a copy, which a large picture without faces is spared
         size, threshold = SIZES[name], self.thresholds["pro".index(name)]
         parts = [_nothing()]
         for start in range(0, len(boxes), BATCH):
