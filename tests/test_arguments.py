@@ -34,7 +34,7 @@ def test_help_has_examples(command, capsys):
 @pytest.mark.parametrize("arguments, text", [
     ("generate --seed abc", "'abc' is not a whole number"), ("generate --seed -1", "-1 is not at least 0"),
     ("generate --effort inf", "inf is not above 0"), ("generate --effort 0", "0 is not above 0"),
-    ("generate --levels x", "levels are 1, 2, 3; found x"), ("prepare 1 --copies 0", "0 is not at least 1"),
+    ("generate --levels x", "x is not a list of levels such as 2,3"), ("prepare 1 --copies 0", "0 is not at least 1"),
     ("prepare 1 --jobs 0", "0 is not at least 1"), ("prepare 4", "invalid choice"),
     ("train 1 --jobs -1", "-1 is not at least 1"), ("benchmark --rounds 0", "0 is not at least 1"),
     ("find_data --synthetic-train 0", "0 is not at least 1"),
