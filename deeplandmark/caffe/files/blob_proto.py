@@ -35,12 +35,14 @@ def blob_to_array(blob, what="blob", diff=False):
         When the number of values does not fit the shape; `what` names the blob in the message.
     """
     shape = blob_shape(blob)
+    if blob.HasField("raw_diff" if diff else "raw_data"):
+        return _raw_values(blob, shape, what, diff)
     double, single = (blob.double_diff, blob.diff) if diff else (blob.double_data, blob.data)
     count = len(double) or len(single) or (len(blob.double_data) or len(blob.data) if diff else 0)
     if len(shape) > MAX_AXES or min(shape, default=0) < 0 or math.prod(shape) != count:
         raise FileFormatError(f"{what}: {count} values for shape {shape_text(shape)}")
     with np.errstate(over="ignore"):                             # doubles beyond float32 are infinite
-        values = np.array(double if len(double) else single, dtype=np.float32)
+        values = _listed_values(blob, diff, bool(len(double)))
     return values.reshape(shape) if len(values) == count else np.zeros(shape, np.float32)
 
 
@@ -57,10 +59,49 @@ def array_to_blob(array, diff=None):
     blob = caffe_pb2.BlobProto()
     blob.shape.dim.extend(array.shape)
     double = array.dtype == np.float64
-    (blob.double_data if double else blob.data).extend(array.ravel().tolist())
+    _append(blob, "double_data" if double else "data", array)
     if diff is not None:
-        (blob.double_diff if double else blob.diff).extend(np.asarray(diff).ravel().tolist())
+        _append(blob, "double_diff" if double else "diff", diff)
     return blob
+
+
+def _append(blob, name, array):
+    """Adds an array to a packed list of a BlobProto as the bytes that stand in a file: one copy, no Python numbers."""
+    field = blob.DESCRIPTOR.fields_by_name[name]
+    data = np.asarray(array).astype("<f8" if field.type == field.TYPE_DOUBLE else "<f4", copy=False).tobytes()
+    if data:
+        blob.MergeFromString(_header(field, len(data)) + data)
+
+
+def _header(field, size):
+    """What stands in front of a packed list of `size` bytes: its tag and the size, as varints (bytes)."""
+    header = bytearray()
+    for number in (field.number << 3 | 2, size):
+        while number > 127:
+            header.append(number & 127 | 128)
+            number >>= 7
+        header.append(number)
+    return bytes(header)
+
+
+def _listed_values(blob, diff, double):
+    """A packed list of a BlobProto as a float32 array (count,), taken from the bytes that stand in a file."""
+    field = blob.DESCRIPTOR.fields_by_name[("double_" if double else "") + ("diff" if diff else "data")]
+    alone = caffe_pb2.BlobProto()
+    getattr(alone, field.name).MergeFrom(getattr(blob, field.name))
+    data, width = alone.SerializeToString(), 8 if double else 4
+    size = len(getattr(blob, field.name)) * width
+    return np.frombuffer(data, f"<f{width}", offset=len(data) - size).astype(np.float32)
+
+
+def _raw_values(blob, shape, what, diff):
+    """The values of NVIDIA's fork: bytes of half, single or double precision, as a float32 array."""
+    data, kind = (blob.raw_diff, blob.raw_diff_type) if diff else (blob.raw_data, blob.raw_data_type)
+    width = {blob.DOUBLE: 8, blob.FLOAT: 4, blob.FLOAT16: 2}[kind]
+    if len(shape) > MAX_AXES or min(shape, default=0) < 0 or math.prod(shape) * width != len(data):
+        raise FileFormatError(f"{what}: {len(data)} bytes of raw_data, {width} a value, for shape {shape_text(shape)}")
+    with np.errstate(over="ignore"):
+        return np.frombuffer(data, f"<f{width}").astype(np.float32).reshape(shape)
 
 
 def fits(blob, shape):

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 from deeplandmark.caffe.errors import FileFormatError, PrototxtError
 from deeplandmark.caffe.files import hdf5
 from deeplandmark.caffe.files.blob_proto import array_to_blob, blob_shape, blob_to_array, check_finite, fits, shape_text
-from deeplandmark.caffe.files.plain import open_plain
+from deeplandmark.caffe.files.plain import mistaken, open_plain
 from deeplandmark.caffe.files.upgrade import upgrade_net
 from deeplandmark.caffe.files.wire import MalformedMessage, check_message
 from deeplandmark.caffe.proto import caffe_pb2
@@ -65,9 +65,17 @@ def read_message(path, message):
             message.ParseFromString(data[:])
         except (DecodeError, MalformedMessage) as error:
             reason = f": {error}" if isinstance(error, MalformedMessage) else ""
-            raise FileFormatError(f"{os.fspath(path)}: not a binary {message.DESCRIPTOR.name}, or cut off{reason}") \
-                from None
+            known = f"not a binary {message.DESCRIPTOR.name}, {_as_text(data[:512]) or f'or cut off{reason}'}"
+            raise FileFormatError(f"{os.fspath(path)}: {mistaken(data[:512]) or known}") from None
     return message
+
+
+def _as_text(start):
+    """What to say of a text file where a binary one belongs; '' for bytes that are not text."""
+    words = (b"layer", b"input", b"name", b"net:", b"base_lr")
+    if any(byte < 32 and byte not in b"\t\n\r\f" for byte in start) or not any(word in start for word in words):
+        return ""
+    return "but text, a definition as it seems: the definition comes first, the weights second"
 
 
 @contextlib.contextmanager

@@ -22,6 +22,16 @@ def open_plain(path):
     return stream
 
 
+def mistaken(start):
+    """What a file with these first bytes is, a str, when it is neither weights nor a definition; '' if unknown."""
+    head = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the file itself: run `git lfs pull`"
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "is a web page, not the file itself: download the raw file"
+    return ""
+
+
 def open_list(path):
     """A text file of names, one a line or a word; bytes that are not UTF-8 stay what they are in file names."""
     return io.TextIOWrapper(open_plain(path), encoding="utf-8", errors="surrogateescape")

@@ -9,13 +9,15 @@ from google.protobuf.message import Message
 
 from deeplandmark.caffe.errors import PrototxtError
 from deeplandmark.caffe.files.fork_fields import without_fork_fields
-from deeplandmark.caffe.files.plain import open_plain
+from deeplandmark.caffe.files.plain import mistaken, open_plain
 from deeplandmark.caffe.files.upgrade import upgrade_net, upgrade_solver
 from deeplandmark.caffe.limits import MAX_MESSAGES
 from deeplandmark.caffe.proto import caffe_pb2
 
 _TOKEN = re.compile(r'#[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|[{}<>:]|[\w.+-]+|\n')
 _LARGEST = 2 << 20               # characters of a text; the deepest published nets have half a million
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")             # of no text
+_CHINESE = re.compile(rb"(?:[\x00-\x7f]|[\xa1-\xf7][\xa1-\xfe])*")
 _POSITION = re.compile(r"^\s*\d+:\d+\s*:\s*")
 
 Definition = str | os.PathLike[str] | Message                   # a path, prototxt text, or the message itself
@@ -135,13 +137,29 @@ def _text_of(source):
     try:
         with open_plain(file) as stream:
             data = stream.read(_LARGEST + 1)                     # parse_text refuses what is longer
-        text = data.decode(errors="strict" if len(data) <= _LARGEST else "replace").replace("\r\n", "\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not text"
-        raise PrototxtError(f"{file}: {reason}") from None
+    except OSError as error:
+        raise PrototxtError(f"{file}: {error.strerror}") from None
+    if mistaken(data):
+        raise PrototxtError(f"{file}: {mistaken(data)}")
+    text = _decoded(data, file).replace("\r\n", "\n")
     if not text.strip():
         raise PrototxtError(f"{file}: is empty")
     return text, file
+
+
+def _decoded(data, file):
+    """The text of a file, of whatever encoding editors write: UTF-8, UTF-16 with its mark, GBK, Latin-1.
+
+    The last two only where the bytes are no UTF-8: Caffe's parser takes any byte in comments and names.
+    """
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace")
+    if _CONTROL.search(data):
+        raise PrototxtError(f"{file}: is not text; a definition comes first, binary weights second")
+    try:
+        return data.decode("utf-8-sig", errors="strict" if len(data) <= _LARGEST else "replace")
+    except UnicodeDecodeError:
+        return data.decode("gb18030" if _CHINESE.fullmatch(data) else "latin-1")
 
 
 def layer_lines(text):

@@ -151,6 +151,8 @@ def _set_up(layer, bottom_shapes):
     except CaffeError:
         raise
     except (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError) as error:    # what no check foresaw
+        if layer.runs_user_code:
+            raise
         raise NetError(f"cannot be set up: {str(error).partition(chr(10))[0]}") from error
     for shape in shapes:
         check_shape(shape)

@@ -96,9 +96,16 @@ class HDF5Data(DataLayer):
         path = os.path.join(self.context.root_folder, source)
         try:
             with open_list(path) as stream:
-                files = [line.strip() for line in stream if line.strip()]
+                lines = [line.strip() for line in stream if line.strip()]
         except OSError as error:
             self.fail(f"cannot read its source {path!r}: {error.strerror}")
-        if not files:
+        if not lines:
             self.fail(f"its source {path!r} names no file")
-        return [os.path.join(self.context.root_folder, file) for file in files]
+        return [file for line in lines for file in self._files_of(line)]
+
+    def _files_of(self, line):
+        """The files of a line, parted by any blank as in Caffe; a single one where a name with blanks is there."""
+        whole = os.path.join(self.context.root_folder, line)
+        if os.path.exists(whole):
+            return [whole]
+        return [os.path.join(self.context.root_folder, name) for name in line.split()]

@@ -24,6 +24,8 @@ class Python(Layer):
     user's backward. Where there is no module of that name, rpn.proposal_layer of py-faster-rcnn is provided.
     """
 
+    runs_user_code = True
+
     def create(self, bottom_shapes):
         p = self.param.python_param
         self.register_buffer("place", torch.empty(0), persistent=False)
