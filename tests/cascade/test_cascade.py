@@ -2,6 +2,7 @@
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,8 @@ from deeplandmark import Cascade, Faces
 from deeplandmark.caffe import TEST
 from deeplandmark.caffe.net import Net
 from deeplandmark.cascade.default_model import ONNX_FILE, default_model
+from deeplandmark.cascade.settings import PAPER_SETTINGS
+from deeplandmark.cascade.torch_engine import TorchEngine, average, load_modules
 from deeplandmark.detectors import Detections
 from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.errors import PictureError
@@ -128,6 +131,26 @@ def many(folder, count):
         image = np.roll(cv2.resize(np.random.default_rng(i).integers(0, 256, (20, 20), dtype=np.uint8), (120, 100)), i)
         cv2.imwrite(str(folder / f"{i}.png"), image)
         yield (image if i % 2 else folder / f"{i}.png"), BOXES[:1 + i % 3] / 2
+
+
+def test_points_are_means_of_the_networks_that_see_them():
+    """And the spread their mean distance from it, told point by point in plain numbers."""
+    one, other = (replace(PAPER_SETTINGS.networks[0], name=name, points=points) for name, points in (
+        ("A", (0, 1, 2)), ("B", (2, 0))))
+    answers = [(one, np.array([[[0.0, 0], [5, 5], [10, 10]]])), (other, np.array([[[10.0, 14], [6, 8]]]))]
+    mean, distance = average(answers, (1, 3, 2))
+    np.testing.assert_allclose(mean, [[[3, 4], [5, 5], [10, 12]]])
+    np.testing.assert_allclose(distance, [[5, 0, 2]])
+
+
+def test_what_f_says_alone_is_kept(picture):
+    settings, modules = load_modules(default_model())
+    boxes = np.array(BOXES, np.float64)
+    found = TorchEngine(settings, modules).run(picture, boxes, 1)
+    only_f = {network: module for network, module in modules.items() if network.name == "F"}
+    alone = TorchEngine(settings, only_f).run(picture, boxes, 1)
+    np.testing.assert_allclose(found.first, alone.levels[:, 0], atol=1e-4)
+    assert np.abs(found.first - found.levels[:, 0]).max() > 0.01
 
 
 def test_many_pictures_come_in_order(cascade, tmp_path):

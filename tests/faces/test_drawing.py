@@ -7,6 +7,7 @@ from deeplandmark.faces import BBox
 from deeplandmark.faces.draw import (
     BOX_COLOUR,
     POINT_COLOURS,
+    as_colour,
     contact_sheet,
     draw_box,
     draw_face,
@@ -23,6 +24,11 @@ def test_points_are_drawn_in_place_and_in_their_own_colours():
     assert drawn.shape == (60, 60, 3) and (image == 128).all()
     for (x, y), colour in zip(points, POINT_COLOURS):
         assert tuple(drawn[y, x]) == colour
+
+
+def test_floats_are_stretched_over_all_grey_levels():
+    assert as_colour(np.array([[-2.0, 0.0, 2.0]]))[0, :, 1].tolist() == [0, 127, 255]
+    assert not as_colour(np.full((2, 2), 0.5)).any()
 
 
 def test_points_outside_or_missing_do_not_matter():

@@ -37,7 +37,7 @@ def test_windows_are_fractions_of_the_box():
     bbox = BBox(100, 200, 200, 400)
     windows = box.centred_windows([bbox.as_array()], [(150, 300)], 0.1)
     np.testing.assert_allclose(windows, [[140, 280, 160, 320]])  # of the width in x, of the height in y
-    assert bbox.square(1.5) == BBox(0, 150, 300, 450)
+    assert bbox.square(1.5) == BBox(0, 150, 300, 450) and BBox(0, 0, 200, 100).square() == BBox(0, -50, 200, 150)
 
 
 @pytest.mark.parametrize("bbox", [BBox(5, 0, 5, 9), BBox(5, 0, 3, 9), BBox(0, 0, float("nan"), 9),

@@ -51,6 +51,8 @@ def test_reliability_by_hand():
     np.testing.assert_allclose(found.edges, [[0, 0.5], [0.5, 1]])
     np.testing.assert_allclose([found.count, found.confidence, found.right], [[2, 2], [0.2, 0.95], [0.5, 0.5]])
     assert found.expected_calibration_error == pytest.approx((0.3 + 0.45) / 2)
+    uneven = reliability([0.2, 0.7, 0.7, 0.7], [False, True, True, True], bins=2)
+    assert uneven.expected_calibration_error == pytest.approx((0.2 + 3 * 0.3) / 4)       # a mean over points, not bins
     assert len(reliability([0.99] * 4, [True] * 4).count) == 1  # empty bins are left out
 
 

@@ -21,6 +21,7 @@ def pictures(tmp_path, monkeypatch):
     return pictures_of(read_list(tmp_path / "faces/trainImageList.txt", 5, [], None))
 
 
+@pytest.mark.slow
 def test_three_networks_one_after_another(pictures, tmp_path):
     generate(variables={"iterations": 20, "batch": 4, "test_batch_size": 2})
     candidates = None
@@ -39,6 +40,7 @@ def test_three_networks_one_after_another(pictures, tmp_path):
         assert "loss_class" in (tmp_path / "log" / f"{net.name}.log").read_text()
 
 
+@pytest.mark.slow
 def test_p_learns_and_its_onnx_model_says_what_the_net_says(pictures):
     prepare_samples(SamplePlan(P_NET, each=6, negatives=20), pictures, jobs=2)
     generate(nets=[P_NET], variables={"iterations": 300, "base_lr": 0.01, "batch": 16, "test_batch_size": 20})
@@ -57,6 +59,7 @@ def test_p_learns_and_its_onnx_model_says_what_the_net_says(pictures):
         np.testing.assert_allclose(found, expected[name], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_and_is_not_done_twice(pictures, tmp_path):
     prepare_samples(SamplePlan(R_NET, each=2, negatives=6), pictures, jobs=2)
     generate(nets=[R_NET], variables={"iterations": 20, "batch": 4, "test_batch_size": 10})

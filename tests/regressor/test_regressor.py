@@ -28,6 +28,8 @@ from deeplandmark.web.finder import Finder
 from deeplandmark.web.limits import Limits
 from deeplandmark.web.upload import Upload
 
+pytestmark = [pytest.mark.process, pytest.mark.slow]  # one network is trained for all of them
+
 SEED = 5
 SMALL = """{%- import "macros.prototxt.template" as net -%}
 {{ net.conv_relu("conv1", "data", s=5, n=8, stride=4) }}
