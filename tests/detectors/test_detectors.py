@@ -111,6 +111,12 @@ def test_suppression_against_counted_squares(corners, most):
         assert suppressed(boxes, most, by).tolist() == kept
 
 
+def test_boxes_that_share_just_half_are_two_faces():
+    halves = Detections.of([[0, 0, 4, 4], [2, 0, 6, 4], [1, 0, 5, 4]], [3, 2, 1])
+    assert one_per_face(halves).scores.tolist() == [3, 2]
+    assert suppressed(halves.boxes, 1 / 3).tolist() == [0, 1]    # of the union a third
+
+
 def test_boxes_are_made_of_points_where_they_make_one():
     points = np.array([[27, 26], [74, 25], [50, 52], [31, 77], [71, 76]], float)
     found = Detections.of([[0, 0, 50, 50], [0, 0, 40, 80]], [2, 1], [points, np.full((5, 2), 20)])
@@ -146,6 +152,9 @@ def test_boxes_from_files(tmp_path):
     expected = {(tmp_path / "a.jpg").resolve(): [(1, 2, 30, 40), (3, 2, 30, 40.5)],
                 (tmp_path / "b.jpg").resolve(): [(5, 6, 70, 80)]}
     assert read_boxes(lines) == read_boxes(table) == expected
+    (tmp_path / "link.jpg").symlink_to("b.jpg")                  # a picture has one name, whatever leads to it
+    lines.write_text('{"picture": "link.jpg", "box": [5, 6, 70, 80]}')
+    assert list(read_boxes(lines)) == [(tmp_path / "b.jpg").resolve()]
 
 
 @pytest.mark.parametrize("text, message", [
