@@ -22,6 +22,7 @@ LOSS_TO_ERROR = (2, 1)  # heights of the panels
 # Digits that are written at a log axis: the first of these that are enough.
 MOST_TICKS = 6
 TICKS = (1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), np.arange(10, 100) / 10
+_HEADING = 11.0     # inches that heading and legend of an overview take
 
 
 def draw(curves, remarks, out_dir, formats=("png",), overview="overview", percent_of=""):
@@ -69,7 +70,7 @@ def _overview(curves, remarks, percent_of):
     rows = [row for _, level in groupby(curves, key=lambda curve: curve.family[0]) for row in _chunks(list(level))]
     columns = max(map(len, rows))
     with_error = any(len(curve.shown_error[1].iters) for curve in curves)
-    size = (2.9 * columns, (3.0 if with_error else 2.3) * len(rows) + 1.1)
+    size = (max(2.9 * columns, _HEADING), (3.0 if with_error else 2.3) * len(rows) + 1.1)
     figure, axes = _figure(len(rows), columns, size, with_error)
     for i, row in enumerate(rows):
         for panels, curve in zip(axes[i * columns:], row):
