@@ -31,6 +31,7 @@ def test_a_json_row_to_the_letter():
                    '"confidence": [0.988, 0.988, 0.988, 0.988, 0.988], "score": 9.0}\n')
     given = replace(located("a"), scores=np.array([np.nan]))
     assert json.loads(json_rows(given))["score"] is None
+    assert json.loads(json_rows(replace(given, scores=np.array([-1.25]))))["score"] == -1.25    # a logarithm, say
     assert list(json.loads(json_rows(located("film.mp4"), frame=7)))[:3] == ["picture", "frame", "box"]
     assert json_rows(located("a.jpg", 0)) == ""
 

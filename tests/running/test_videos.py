@@ -106,6 +106,26 @@ def test_frames_without_faces_then_one_appears_and_leaves():
     assert counts[60 + 3 * DETECT_EVERY:] == [0] * (60 - 3 * DETECT_EVERY)
 
 
+def test_without_a_face_the_detector_is_asked_more_often():
+    scene = Scene(lambda number: [])
+    scene.follow(5 * DETECT_EVERY_WITHOUT_FACE)
+    assert scene.detections == 5
+
+
+def test_a_face_is_followed_up_to_the_edge_of_the_picture():
+    """Pictures are 320 wide and 240 high."""
+    right = Scene(lambda number: [[265, 20, 315, 70]])
+    assert [len(located.boxes) for located in right.follow(12)] == [1] * 12
+    sinking = Scene(lambda number: [[20, 150 + 12 * number, 60, 190 + 12 * number]])
+    assert [len(located.boxes) for located in sinking.follow(12)] == [1] * 8 + [0] * 4
+
+
+def test_points_that_run_from_their_box_are_dropped():
+    scene = Scene(lambda number: [[20, 20, 90, 90]])
+    scene.locate = lambda image, boxes: Scene(lambda number: np.asarray(boxes) + [60, 0, 60, 0]).locate(image, boxes)
+    assert [len(located.boxes) for located in scene.follow(2)] == [0, 0]
+
+
 def test_a_wrong_box_seen_once_ends_with_the_next_detection():
     scene = Scene(lambda number: [[20, 20, 90, 90]] + ([[200, 100, 260, 160]] if number == 0 else []))
     scene.locate = lambda image, boxes: Scene(lambda number: boxes).locate(image, boxes)
@@ -156,6 +176,10 @@ def test_a_cut_asks_the_detector_at_once():
 def test_max_faces_and_two_tracks_of_one_face():
     scene = Scene(lambda number: [[10, 10, 60, 60], [100, 10, 200, 110], [220, 10, 280, 70]])
     assert [len(located.boxes) for located in scene.follow(25, max_faces=1)] == [1] * 25
+    late = 2 * DETECT_EVERY
+    growing = Scene(lambda number: [[10, 10, 60, 60]] + [[100, 10, 200, 110]] * (number >= late))
+    kept = growing.follow(late + 5, max_faces=1)[late:]          # a larger face comes: the one that is followed stays
+    assert all(located.boxes.shape == (1, 4) and located.boxes[0, 0] < 50 for located in kept)
     merging = Scene(lambda number: [[10 + min(4 * number, 100), 10, 110 + min(4 * number, 100), 110],
                                     [110, 10, 210, 110]])
     assert len(merging.follow(40)[-1].boxes) == 1
