@@ -15,6 +15,7 @@ from deeplandmark.cascade.settings import PAPER_SETTINGS
 from deeplandmark.faces import read_face, read_list
 from deeplandmark.faces.augment import Augmentation, Face
 from deeplandmark.faces.errors import ListError
+from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.training.prepare import Plan, prepare
 from deeplandmark.training.samples import sample
 from deeplandmark.training.templates import render, template_folder
@@ -52,6 +53,24 @@ def test_one_file_a_copy_and_one_for_the_held_back_faces(pictures, tmp_path):
         assert np.allclose(arrays["data"].mean((2, 3)), 0, atol=1e-5)
     assert (tmp_path / "2_LE1" / "train.txt").read_text().split() == [
         str(tmp_path / "2_LE1" / f"train_0{i}.h5") for i in (0, 1)]
+
+
+def test_the_first_frozen_copy_is_the_face_itself_and_every_other_one_is_mirrored(pictures, tmp_path):
+    still, turned = (plan(level=1, copies=3, augmentation=Augmentation(angle, 0, 0)) for angle in (0, 20))
+    for name, each in (("still", still), ("turned", turned)):
+        prepare(each, pictures, tmp_path / name, jobs=1)
+    found = contents(tmp_path / "still", "1_F")
+    plain, mirrored, again = (found[f"train_0{copy}.h5"] for copy in range(3))
+    np.testing.assert_allclose(mirrored["data"], plain["data"][..., ::-1], atol=1e-3)
+    points, others = (still.settings.encoding.decode(each["landmark"].reshape(-1, 5, 2)) for each in (plain, mirrored))
+    first = read_list(pictures)[0]
+    np.testing.assert_allclose(points[0], first.bbox.project(first.landmark_px), atol=1e-5)
+    np.testing.assert_allclose(others[:, list(FIVE_POINTS.mirror)], [1, 0] + points * [-1, 1], atol=1e-5)
+    assert np.array_equal(again["data"], plain["data"]) and np.array_equal(again["landmark"], plain["landmark"])
+    found = contents(tmp_path / "turned", "1_F")
+    assert np.array_equal(found["train_00.h5"]["data"], plain["data"])
+    for copy, expected in ((1, mirrored), (2, plain)):
+        assert np.abs(found[f"train_0{copy}.h5"]["landmark"] - expected["landmark"]).max() > 0.05
 
 
 def test_wide_windows_hold_what_the_networks_see(pictures, tmp_path):
