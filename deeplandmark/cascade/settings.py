@@ -30,6 +30,10 @@ class CascadeSettings(ModelSettings):
     confidence: tuple = None
     level_1_share: float = 0.0
 
+    def __post_init__(self):
+        if self.channels != 1:
+            raise ValueError("the networks of a cascade see grey pictures; a system that sees colours is the regressor")
+
     @classmethod
     def load(cls, folder):
         """The settings of a model folder; one without cascade.json is one of the original's.

@@ -1,5 +1,6 @@
 """cascade.json: what is written is read again, and what is wrong in it is refused with the file's name."""
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -38,3 +39,12 @@ def test_what_is_wrong_is_refused(place, value, text, tmp_path):
     with pytest.raises(ValueError, match="cascade.json: not a cascade's settings") as caught:
         CascadeSettings.load(tmp_path)
     assert text in str(caught.value)
+
+
+def test_a_cascade_that_would_see_colours_is_refused_before_any_work():
+    """Its windows are cut of grey pictures: better one line now than a net of the wrong channels after a training."""
+    rows = tuple(replace(network, channels=3) for network in PAPER_SETTINGS.networks)
+    with pytest.raises(ValueError, match="see grey pictures"):
+        replace(PAPER_SETTINGS, networks=rows)
+    with pytest.raises(ValueError, match="either grey pictures or colours"):
+        replace(PAPER_SETTINGS, networks=(*rows[:1], *PAPER_SETTINGS.networks[1:]))
