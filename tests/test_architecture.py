@@ -19,11 +19,12 @@ PACKAGE = ROOT / "deeplandmark"
 SYSTEMS = {"cascade", "regressor", "refiner", "pose"}
 LIBRARIES = {"networks", "detectors", "faces", "caffe", "work"}
 ARROWS = {
-    "commands": {"commandline", "web", "measuring", "running", "mtcnn", "training", "models"} | SYSTEMS | LIBRARIES,
+    "commands": {"commandline", "web", "measuring", "running", "detector_training", "training",
+                 "models"} | SYSTEMS | LIBRARIES,
     "commandline": {"running", "models"} | SYSTEMS | LIBRARIES,
     "web": {"running", "models"} | SYSTEMS | LIBRARIES,
     "measuring": {"training", "models"} | SYSTEMS | LIBRARIES,   # training: the ablation and the speed train networks
-    "mtcnn": {"training", "models"} | LIBRARIES,                # the training of a detector, which runs in detectors/
+    "detector_training": {"training", "models"} | LIBRARIES,     # of detectors, which run in detectors/
     "training": {"models"} | SYSTEMS | LIBRARIES,
     "running": {"models"} | SYSTEMS | LIBRARIES,
     "models": SYSTEMS | LIBRARIES,

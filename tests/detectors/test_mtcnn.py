@@ -9,13 +9,13 @@ import pytest
 
 import deeplandmark.caffe as caffe
 from deeplandmark.detect import main as detect
+from deeplandmark.detector_training.nets import NETS, render
 from deeplandmark.detectors import Detections, MtcnnDetector, box_map, load_detector
 from deeplandmark.detectors.mtcnn import pyramid
 from deeplandmark.faces.cutting import cut
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.models import detectors as caffe_models
-from deeplandmark.mtcnn.nets import NETS, render
 
 BORDER = 400       # black, around the picture, for windows that reach over its edge
 MIN_FACE = 0.2

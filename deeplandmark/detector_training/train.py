@@ -5,7 +5,7 @@ from deeplandmark.caffe import to_onnx
 from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.onnx.any_size import for_any_size
 from deeplandmark.caffe.solvers import Monitor, get_solver
-from deeplandmark.mtcnn.nets import P_NET
+from deeplandmark.detector_training.nets import P_NET
 from deeplandmark.training.network_training import Folders, NetworkTraining, TrainingError
 from deeplandmark.training.samples_mark import prepared
 from deeplandmark.work.progress import Progress

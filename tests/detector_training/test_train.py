@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
+from deeplandmark.detector_training.nets import NETS, O_NET, P_NET, R_NET, generate
+from deeplandmark.detector_training.samples import Picture, SamplePlan, pictures_of, prepare_samples, show_samples
+from deeplandmark.detector_training.train import train_net
 from deeplandmark.detectors import MtcnnDetector
 from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.synthetic.generate import generate as draw_faces
-from deeplandmark.mtcnn.nets import NETS, O_NET, P_NET, R_NET, generate
-from deeplandmark.mtcnn.samples import Picture, SamplePlan, pictures_of, prepare_samples, show_samples
-from deeplandmark.mtcnn.train import train_net
 from deeplandmark.training.network_training import TrainingError
 
 

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf import text_format
 
 import deeplandmark.caffe as caffe
-from deeplandmark.mtcnn.nets import KINDS, NETS, O_NET, P_NET, R_NET, generate, render
+from deeplandmark.detector_training.nets import KINDS, NETS, O_NET, P_NET, R_NET, generate, render
 
 by_name = pytest.mark.parametrize("net", NETS, ids=lambda net: net.name)
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from deeplandmark.detector_training.nets import KINDS, CascadeNet
+from deeplandmark.detector_training.windows import clear_of, draw_anywhere, draw_near, kinds_of, sample
 from deeplandmark.detectors.mtcnn import bordered
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.datasets.held_back import is_held_back
 from deeplandmark.faces.draw import contact_sheet
 from deeplandmark.faces.picture import read_colour, write_picture
-from deeplandmark.mtcnn.nets import KINDS, CascadeNet
-from deeplandmark.mtcnn.windows import clear_of, draw_anywhere, draw_near, kinds_of, sample
 from deeplandmark.training.hdf5_writer import HDF5Writer
 from deeplandmark.training.samples_mark import marker_file, prepared, write_marker
 from deeplandmark.work.in_order import in_order

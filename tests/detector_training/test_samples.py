@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
+from deeplandmark.detector_training import windows
+from deeplandmark.detector_training.nets import KINDS, P_NET, R_NET, render
+from deeplandmark.detector_training.samples import Picture, SamplePlan, pictures_of, prepare_samples
 from deeplandmark.detectors.mtcnn import bordered, moved, placed
 from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.synthetic.generate import generate
-from deeplandmark.mtcnn import windows
-from deeplandmark.mtcnn.nets import KINDS, P_NET, R_NET, render
-from deeplandmark.mtcnn.samples import Picture, SamplePlan, pictures_of, prepare_samples
 
 FACE = np.array([40, 50, 100, 110.0])
 
