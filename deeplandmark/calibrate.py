@@ -13,7 +13,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.faces.datasets.archive import open_archive
@@ -85,6 +85,7 @@ def _parser():
     parser.add_argument("--data", required=True, metavar="FOLDER", help="folder of the archive with the training list")
     parser.add_argument("--copies", type=whole_number(1), default=8, metavar="N",
                         help="views of each face (default: 8)")
+    add_max_pixels(parser)
     parser.add_argument("--seed", type=whole_number(), default=0, help="of the views")
     return parser
 

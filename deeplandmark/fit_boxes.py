@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.detectors.box_map import fit_edge_shifts, squares_of_points
@@ -93,6 +93,7 @@ def _parser():
                         "a folder of MTCNN's networks")
     parser.add_argument("--limit", type=whole_number(1), default=2000, metavar="N",
                         help="pictures to look at (default 2000)")
+    add_max_pixels(parser)
     parser.add_argument("--threads", type=whole_number(1), default=2, metavar="N")
     return parser
 

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.face_lists import name_skipped
 from deeplandmark.commandline.points_options import add_points_argument
@@ -86,6 +86,7 @@ def _parser():
                         help="begin where this model puts the points at the level before, not at shifted true points")
     parser.add_argument("--seed", type=whole_number(), default=1)
     parser.add_argument("--jobs", type=whole_number(1), metavar="J", help="processes (default: every core)")
+    add_max_pixels(parser)
     parser.add_argument("--force", action="store_true", help="make the files even when they are up to date")
     parser.add_argument("--show", metavar="SHEET.png", help="draw the first samples with their targets")
     return parser

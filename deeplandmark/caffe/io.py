@@ -5,6 +5,7 @@ pictures are decoded by OpenCV.
 """
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from google.protobuf.message import DecodeError, Message
 
 from deeplandmark.caffe.errors import CaffeError, FileFormatError
 from deeplandmark.caffe.files.blob_proto import blob_shape
+from deeplandmark.caffe.files.pictures import decode_checked
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.transformer import Transformer, resize_image
 
@@ -116,10 +118,12 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarr
         When the file is missing or is no picture.
     """
     import cv2  # only those who read pictures pay for it
-    picture: Any = cv2.imread(os.fspath(filename), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        reason = "is no picture that can be read" if os.path.isfile(filename) else "not found"
-        raise FileFormatError(f"{os.fspath(filename)}: {reason}")
+    if not os.path.isfile(filename):
+        raise FileFormatError(f"{os.fspath(filename)}: not found")
+    try:
+        picture: Any = decode_checked(Path(filename).read_bytes(), cv2.IMREAD_UNCHANGED)
+    except (ValueError, OSError) as error:
+        raise FileFormatError(f"{os.fspath(filename)}: is no picture that can be read ({error})") from None
     largest = np.iinfo(picture.dtype).max if picture.dtype.kind == "u" else 1.0
     picture = picture / largest                                  # float64, so that one rounding is all
     if picture.ndim == 3:

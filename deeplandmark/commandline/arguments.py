@@ -2,6 +2,8 @@
 import argparse
 import math
 
+from deeplandmark.work.picture_limits import PictureLimits, limit_pictures
+
 
 def whole_number(least=0):
     """The parser of a whole number of at least `least`."""
@@ -33,3 +35,16 @@ def fraction(text):
     if value > 1:
         raise argparse.ArgumentTypeError(f"{text} is above 1")
     return value
+
+
+def add_max_pixels(parser):
+    """`--max-pixels`, of a command that reads pictures; it holds for all of them, whichever process reads them."""
+    parser.add_argument("--max-pixels", action=_MaxPixels, type=whole_number(1), metavar="N",
+                        help="of a picture, width x height: larger ones are bad (default "
+                             f"{PictureLimits().pixels:,})")
+
+
+class _MaxPixels(argparse.Action):
+    def __call__(self, parser, namespace, value, option=None):
+        limit_pictures(value)
+        setattr(namespace, self.dest, value)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 # A kind of box says how it frames a face. "list": as the lists of the paper's archive do, a square from the brows to
 # below the mouth. Every detector gives this kind (see detectors/box_map.py); a system names the one it was trained on.
 LIST_KIND = "list"
+LARGEST = 4         # how much larger than its picture a box may be: the picture may show a part of a face
 _EXPECTED = "boxes are (n, 4): left, top, right, bottom of each face, in pixels"
 
 
@@ -90,6 +91,19 @@ def usable(boxes: ArrayLike) -> np.ndarray:
         boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).astype(np.float32)
         sides = boxes[:, 2:] - boxes[:, :2]
     return (np.abs(boxes) < 1e6).all(axis=1) & (sides >= 1 / 16).all(axis=1)
+
+
+def beyond_picture(boxes: ArrayLike, width: int, height: int) -> str | None:
+    """What is wrong with the first of boxes (n, 4), pixels, that was not meant for a picture of width x height pixels:
+    it lies outside, or has a side of more than LARGEST times the picture's longer one, which is slow to cut out.
+    None where all are right."""
+    for left, top, right, bottom in np.asarray(boxes, dtype=np.float64).reshape(-1, 4).tolist():
+        name = f"box {left:g},{top:g},{right:g},{bottom:g}"
+        if not BBox(left, top, right, bottom).overlaps(width, height):
+            return f"{name} lies outside the picture of {width} x {height}; the order is left,top,right,bottom"
+        if max(right - left, bottom - top) > LARGEST * max(width, height):
+            return f"{name} is more than {LARGEST} times as large as the picture of {width} x {height}"
+    return None
 
 
 def face_boxes(boxes: ArrayLike) -> np.ndarray:

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import os
-import re
+import stat
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from deeplandmark.faces.errors import PictureError
+from deeplandmark.work.picture_header import Header, read_header, without_texts
+from deeplandmark.work.picture_limits import PictureLimits, checked_header
 from deeplandmark.work.whole_file import write_bytes
-
-_JPEG, _JPEG_END = b"\xff\xd8", b"\xd9"
-# A marker that a length follows, or the end. The others, such as restarts, stand alone; 0 after 255 is a scan's 255.
-_JPEG_MARKER = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd8])")
-_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 
 
 def read_grey(path: str | os.PathLike) -> np.ndarray:
     """The picture as `cv2.imread(path, 0)` gives it, uint8 (h, w). Raises PictureError naming the file when it is
-    missing, cut short or no picture."""
-    return _read(path, _decode, cv2.IMREAD_GRAYSCALE)
+    missing, cut short, no picture, or beyond the limits of `work.picture_limits`."""
+    return _read(path, lambda data: _decode(*checked(data), cv2.IMREAD_GRAYSCALE))
 
 
 def read_colour(path: str | os.PathLike) -> np.ndarray:
     """The picture as uint8 (h, w, 3), blue green red. Errors as `read_grey`."""
-    return _read(path, _decode, cv2.IMREAD_COLOR)
+    return _read(path, lambda data: _decode(*checked(data), cv2.IMREAD_COLOR))
 
 
 def read_upright(path: str | os.PathLike) -> np.ndarray:
@@ -35,13 +32,34 @@ def read_upright(path: str | os.PathLike) -> np.ndarray:
     return _read(path, decode_upright)
 
 
-def decode_upright(data: bytes) -> np.ndarray:
-    """`read_upright` of a file's bytes. Raises PictureError when they are cut short or no picture."""
-    image = _decode(data, cv2.IMREAD_COLOR)
-    if data.startswith(_JPEG):
-        return image  # has no transparency
-    whole = _decode(data, cv2.IMREAD_UNCHANGED)
-    return _transparent_over_white(whole, image) if whole.ndim == 3 and whole.shape[2] == 4 else image
+def decode_upright(data: bytes, limits: PictureLimits | None = None) -> np.ndarray:
+    """`read_upright` of a file's bytes. Raises PictureError when they are cut short, no picture, or beyond the limits,
+    by default those of the process."""
+    data, header = checked(data, limits)
+    if header.kind == "JPEG":
+        return _decode(data, header, cv2.IMREAD_COLOR)  # has no transparency
+    whole = _decode(data, header, cv2.IMREAD_UNCHANGED)
+    if whole.ndim == 2 or whole.shape[2] != 4:
+        whole = None  # need not stay
+    image = _decode(data, header, cv2.IMREAD_COLOR)
+    return image if whole is None else _transparent_over_white(whole, image)
+
+
+def checked(data: bytes, limits: PictureLimits | None = None) -> tuple[bytes, Header]:
+    """The bytes of a picture's file, ready for OpenCV: without texts, which it would unpack all the same.
+
+    Raises
+    ------
+    PictureError
+        When they are no picture, cut short, or would cost more to decode than `limits` allow.
+    """
+    try:
+        header = checked_header(data, limits)
+    except ValueError as error:
+        raise PictureError(str(error)) from None
+    if not header.ended:
+        raise PictureError(f"the picture is cut short after {len(data)} bytes")
+    return without_texts(data), header
 
 
 def write_picture(path: str | os.PathLike, image: np.ndarray) -> None:
@@ -61,9 +79,9 @@ def write_picture(path: str | os.PathLike, image: np.ndarray) -> None:
         raise OSError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def over_white(image: np.ndarray) -> np.ndarray:
-    """A picture with opacity, uint8 (h, w, 4), laid over white: uint8 (h, w, 3)."""
-    result = np.empty((*image.shape[:2], 3), np.uint8)
+def over_white(image: np.ndarray, result: np.ndarray | None = None) -> np.ndarray:
+    """A picture with opacity, uint8 (h, w, 4), laid over white: uint8 (h, w, 3); written to `result` if given."""
+    result = np.empty((*image.shape[:2], 3), np.uint8) if result is None else result
     for row, whole_row in zip(result, image):  # one by one: a large picture's floats would fill the memory
         opacity = whole_row[:, 3:].astype(np.float32) / 255
         row[:] = np.rint(whole_row[:, :3] * opacity + 255 * (1 - opacity))
@@ -73,29 +91,31 @@ def over_white(image: np.ndarray) -> np.ndarray:
 def _transparent_over_white(whole, image):
     """`image` mixed with white where `whole`, the same picture as its file holds it (h, w, 4), is transparent."""
     if whole.dtype == np.uint16:
-        whole = (whole >> 8).astype(np.uint8)
-    if whole.dtype != np.uint8 or not np.array_equal(whole[..., :3], image):
+        whole = np.right_shift(whole, 8, out=whole)
+    elif whole.dtype != np.uint8:
+        return image
+    if whole.shape[:2] != image.shape[:2] or not all(map(np.array_equal, whole[..., :3], image)):
         return image  # OpenCV turned it by its orientation, or changed its colours: its transparency lies elsewhere
-    return over_white(whole)
+    return over_white(whole, image)
 
 
-def _read(path, decode, *flags):
+def _read(path, decode):
     data = _read_bytes(path)
     try:
-        return decode(data, *flags)
+        return decode(data)
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from None
 
 
-def _decode(data, flag):
-    if is_truncated(data):
-        raise PictureError(f"the picture is cut short after {len(data)} bytes")
+def _decode(data, header, flag):
     try:
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flag)
     except cv2.error:
         image = None
     if image is None:
         raise PictureError(f"not a picture that OpenCV can read, or a damaged one ({len(data)} bytes)")
+    if sorted(image.shape[:2]) != sorted((header.height, header.width)):
+        raise PictureError("the picture is damaged: its header tells of another size")
     return image
 
 
@@ -104,25 +124,17 @@ def is_truncated(data: bytes) -> bool:
 
     OpenCV only warns about these and fills the rest with grey, which would be trained on without anybody noticing.
     """
-    if data.startswith(_JPEG):
-        return not _has_jpeg_end(data)
-    if data.startswith(_PNG):
-        return _PNG_END not in data
-    return False
-
-
-def _has_jpeg_end(data):
-    """Goes from marker to marker: thumbnails, inside a marker's data, and what is appended have end markers, too."""
-    place = len(_JPEG)
-    while marker := _JPEG_MARKER.search(data, place):
-        if marker[1] == _JPEG_END:
-            return True
-        place = marker.end() + int.from_bytes(data[marker.end():marker.end() + 2], "big")
-    return False
+    try:
+        header = read_header(data)
+    except ValueError:
+        return True                                              # not even the header is there
+    return header is not None and not header.ended
 
 
 def _read_bytes(path):
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+            raise PictureError(f"{path}: no file but a pipe or a device")       # which may never come to an end
         data = Path(path).read_bytes()
     except FileNotFoundError:
         raise PictureError(f"{path}: no such picture") from None

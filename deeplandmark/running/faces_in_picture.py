@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deeplandmark.detectors import Detections, largest
+from deeplandmark.faces.box import beyond_picture
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.many_pictures import NOT_USABLE, PIXELS_HELD, TOGETHER
 from deeplandmark.faces.picture_input import uint8_picture
@@ -100,6 +101,9 @@ class FaceFinder:
             found = self.detector.detect(image) if self.boxes is None else self._given(picture)
         except FacesError as error:
             return Seen(picture, error=error)
+        problem = beyond_picture(found.boxes[np.isnan(found.scores)], image.shape[1], image.shape[0])  # those given
+        if problem is not None:
+            return Seen(picture, error=ValueError(problem))
         return Seen(picture, image, largest(found, self.max_faces))
 
     def _given(self, path):

@@ -113,3 +113,14 @@ def test_a_turned_picture_shows_the_turned_point():
     seen = cv2.warpAffine(image, turn, (200, 200))
     y, x = np.unravel_index(np.argmax(cv2.GaussianBlur(seen, (5, 5), 1)), seen.shape)
     np.testing.assert_allclose([x, y], augment.apply(turn, [111, 71]), atol=1)
+
+
+@pytest.mark.parametrize("bounds, says", [
+    ((0, 0, 40, 30), None), ((-30, -20, 1, 1), None), ((-60, -60, 100, 100), None), ((39, 29, 60, 60), None),
+    ((-60, 0, 101, 30), "more than 4 times as large as the picture of 40 x 30"),
+    ((0, -100, 40, 61), "more than 4 times"), ((-9, -9, 0, 9), "outside the picture of 40 x 30"),
+    ((40, 0, 60, 9), "outside"), ((0, 30, 9, 60), "outside")])
+def test_boxes_beyond_a_picture(bounds, says):
+    problem = box.beyond_picture([(1, 1, 9, 9), bounds], 40, 30)
+    assert problem is None if says is None else says in problem and f"box {bounds[0]}," in problem
+    assert box.beyond_picture([], 40, 30) is None

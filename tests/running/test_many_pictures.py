@@ -98,6 +98,15 @@ def test_boxes_of_each_picture(tmp_path, linked, monkeypatch):
     assert len(found[2].boxes) == 0 and found[2].problem is None
 
 
+def test_boxes_that_were_not_meant_for_a_picture(tmp_path):
+    path = pictures(tmp_path, (60,))[0]
+    for box, says in (((60, 0, 90, 50), "lies outside the picture of 60 x 50"),
+                      ((-100, 0, 160, 50), "more than 4 time")):
+        finder = FaceFinder(Middle(), None, boxes={(tmp_path / "60.png").resolve(): [box]})
+        problem = next(finder.read([path])).problem
+        assert problem.startswith(f"{path}: box {box[0]},") and says in problem
+
+
 def test_rows_are_those_of_one_picture_at_a_time(tmp_path):
     """But for the last digit: faces in one mosaic have other coordinates, and float32 rounds those otherwise."""
     cascade, boxes = Cascade.load(), {}
