@@ -67,13 +67,13 @@ def suppressed(boxes: ArrayLike, most: float, by: str = "union") -> np.ndarray:
     with by="smaller" of the smaller one's area.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    areas, left = _area(boxes), np.arange(len(boxes))
+    sizes, left = areas(boxes), np.arange(len(boxes))
     kept = []
     while len(left):
         first, left = left[0], left[1:]
         kept.append(first)
-        shared = _shared_area(boxes[first], boxes[left])[0]
-        whole = np.minimum(areas[first], areas[left]) if by == "smaller" else areas[first] + areas[left] - shared
+        shared = _sharedareas(boxes[first], boxes[left])[0]
+        whole = np.minimum(sizes[first], sizes[left]) if by == "smaller" else sizes[first] + sizes[left] - shared
         left = left[~(shared > most * whole)]
     return np.array(kept, int)
 
@@ -81,17 +81,17 @@ def suppressed(boxes: ArrayLike, most: float, by: str = "union") -> np.ndarray:
 def intersection_over_union(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
     """Overlap of each of boxes (n, 4) with each of others (m, 4): float64 (n, m), 0..1."""
     boxes, others = (np.asarray(each, np.float64).reshape(-1, 4) for each in (boxes, others))
-    shared = _shared_area(boxes, others)
-    return shared / (_area(boxes)[:, None] + _area(others) - shared)
+    shared = _sharedareas(boxes, others)
+    return shared / (areas(boxes)[:, None] + areas(others) - shared)
 
 
 def share_of_smaller(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
     """What each of boxes (n, 4) shares with each of others (m, 4), of the smaller one's area: float64 (n, m), 0..1."""
     boxes, others = (np.asarray(each, np.float64).reshape(-1, 4) for each in (boxes, others))
-    return _shared_area(boxes, others) / np.minimum(_area(boxes)[:, None], _area(others))
+    return _sharedareas(boxes, others) / np.minimum(areas(boxes)[:, None], areas(others))
 
 
-def _shared_area(boxes, others):
+def _sharedareas(boxes, others):
     """float64 (n, m)."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 1, 4)
     others = np.asarray(others, np.float64).reshape(1, -1, 4)
@@ -99,5 +99,6 @@ def _shared_area(boxes, others):
     return np.prod(np.maximum(sides, 0), axis=-1)
 
 
-def _area(boxes):
+def areas(boxes: np.ndarray) -> np.ndarray:
+    """Areas (n,) of boxes (n, 4)."""
     return np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)

@@ -9,6 +9,7 @@ from deeplandmark.caffe.solvers.group import SolverGroup
 from deeplandmark.caffe.stacked.layers import NotStackable
 from deeplandmark.training.collapse import Watch
 from deeplandmark.training.network_training import constant_loss
+from deeplandmark.work.heap import keep_freed_memory
 from deeplandmark.work.processes import end_with
 
 
@@ -27,6 +28,7 @@ def train_stack(trainings, device, precision, threads, messages, parent):
     Ends early, with snapshots as they are, when the process `parent` has died.
     """
     end_with(parent)
+    keep_freed_memory()
     try:
         messages.put(("done", _train(trainings, device, precision, threads, messages)))
     except (CaffeError, OSError) as error:

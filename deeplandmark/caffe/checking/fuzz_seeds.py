@@ -53,6 +53,9 @@ _LAYERS = [
     ("BN", "bn_param { bn_mode: LEARN scale_filler { value: 1 } shift_filler { value: 2 } }", [_MAPS], 3),
     ("BN", "bn_param { frozen: false momentum: 0.8 eps: 0.1 slope_filler { value: 1 } }", [_MAPS], 1),
     ("BN", "bn_param { moving_average: true decay: 0.1 var_eps: 0.1 axis: 1 scale_filler { value: 1 } }", [_MAPS], 1),
+    ("DenseTargets", "dense_targets_param { stride: 4 min_size: 1 max_size: 9 radius: 0.3 ignored_radius: 0.5 "
+     "unit: 8 }", [_MAPS, (2, 3, 9)], 3),
+    ("SigmoidFocalLoss", "focal_loss_param { alpha: 0.5 gamma: 1 }", [_MAPS, _MAPS], 1),
     ("Interp", "interp_param { shrink_factor: 2 zoom_factor: 3 pad_beg: -1 pad_end: 0 }", [_MAPS], 1),
     ("Interp", "interp_param { height: 4 width: 9 }", [_MAPS], 1),
     ("Normalize", "norm_param { across_spatial: false channel_shared: false eps: 0.1 scale_filler { value: 20 } }",

@@ -6,6 +6,7 @@ from deeplandmark.caffe.layers import (
     convolution,  # noqa: F401
     data,  # noqa: F401
     deconvolution,  # noqa: F401
+    dense_detection,  # noqa: F401
     eltwise,  # noqa: F401
     face_losses,  # noqa: F401
     fork_batch_norm,  # noqa: F401

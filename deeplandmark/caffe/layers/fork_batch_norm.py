@@ -1,7 +1,9 @@
 """BN: the batch normalisation of three forks of Caffe, told apart by the fields of bn_param."""
 import torch
+import torch.nn.functional as F
 
 from deeplandmark.caffe.layers.base import Layer
+from deeplandmark.caffe.layers.normalise import normalised_by_batch
 from deeplandmark.caffe.layers.registry import layer
 
 _SEGNET_EPS = 1e-9
@@ -64,20 +66,26 @@ class BN(Layer):
         return [shape, *[(1, self.channels, 1, 1)] * (self.num_tops - 1)]
 
     def forward(self, x):
-        scale, shift = (blob.reshape(-1, 1) for blob in self.blobs[:2])
-        rows = x.reshape(x.shape[0], self.channels, -1)
+        scale, shift = (blob.reshape(-1) for blob in self.blobs[:2])
         if self.affine_only:
-            return torch.addcmul(shift, rows, scale).reshape(x.shape),
+            return torch.addcmul(_spread(shift, x), x, _spread(scale, x)),
         if self.uses_stored:
-            mean, variance = (blob.detach().reshape(-1, 1) for blob in self.blobs[2:])
+            mean, variance = (blob.detach().reshape(-1) for blob in self.blobs[2:])
+            y = F.batch_norm(x, mean, variance, scale, shift, eps=self.eps)
         else:
-            variance, mean = (v.reshape(-1, 1) for v in torch.var_mean(rows, (0, 2), correction=0))
+            y, mean, variance = normalised_by_batch(x, scale, shift, self.eps)
+            if self.num_tops > 1:                                # which may get gradients of their own
+                variance, mean = torch.var_mean(x.reshape(len(x), self.channels, -1), (0, 2), correction=0)
             if self.keeps_statistics and self.phase == 0:
                 self._mix_in(mean.detach(), variance.detach())
-        y = ((rows - mean) * (scale * (variance + self.eps).rsqrt()) + shift).reshape(x.shape)
         return (y, *(v.reshape(1, -1, 1, 1) for v in (mean, variance)[:self.num_tops - 1]))
 
     @torch.no_grad()
     def _mix_in(self, mean, variance):
         for blob, value in zip(self.blobs[2:], (mean, variance)):
             blob.mul_(1 - self.share).add_(value.reshape(blob.shape), alpha=self.share)
+
+
+def _spread(values, x):
+    """Values (C,) as (C, 1, ...), which torch spreads over x (N, C, ...)."""
+    return values.reshape(-1, *(1,) * (x.dim() - 2))

@@ -1,5 +1,6 @@
 """MVN and BatchNorm: mean and variance taken out, of one picture or of the batch."""
 import torch
+import torch.nn.functional as F
 
 from deeplandmark.caffe.fillers import constant
 from deeplandmark.caffe.layers.base import Layer
@@ -89,14 +90,11 @@ class BatchNorm(Layer):
         return [shape]
 
     def forward(self, x):
-        rows = x.reshape(x.shape[0], self.channels, -1)
         if self.global_stats:
-            mean, variance = self._stored()
-        else:
-            variance, mean = torch.var_mean(rows, (0, 2), correction=0)
-            self._update(mean.detach(), variance.detach(), rows.shape[0] * rows.shape[2])
-        scale = (variance + self.eps).rsqrt()
-        return ((rows - mean[:, None]) * scale[:, None]).reshape(x.shape),
+            return F.batch_norm(x, *self._stored(), eps=self.eps),
+        y, mean, variance = normalised_by_batch(x, None, None, self.eps)
+        self._update(mean, variance, x.numel() // self.channels)
+        return y,
 
     @torch.no_grad()
     def _stored(self):
@@ -113,3 +111,13 @@ class BatchNorm(Layer):
         factor.mul_(self.fraction).add_(1)
         means.mul_(self.fraction).add_(mean)
         variances.mul_(self.fraction).add_(variance, alpha=correction)
+
+
+def normalised_by_batch(x, scale, shift, eps):
+    """(x - mean) / sqrt(variance + eps) * scale + shift of each channel of x (N, C, ...), by the batch's statistics.
+
+    `scale` and `shift` are (C,) or None. Returns y like x, mean (C,) and biased variance (C,), both without gradient.
+    """
+    y, mean, inverse = torch.native_batch_norm(x, scale, shift, None, None, True, 0.0, eps)
+    with torch.no_grad():
+        return y, mean, (inverse.square().reciprocal() - eps).clamp_(min=0)

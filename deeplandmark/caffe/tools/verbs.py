@@ -5,6 +5,7 @@ from deeplandmark.caffe.errors import CaffeError, SolverError
 from deeplandmark.caffe.logs.log import loss_note
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.solvers.signals import SignalRequests
+from deeplandmark.work.heap import keep_freed_memory
 
 
 def train(options, log):
@@ -22,6 +23,7 @@ def train(options, log):
         param.weights.append(options.weights)
     if not param.HasField("snapshot_prefix"):
         param.snapshot_prefix = os.path.splitext(options.solver)[0]
+    keep_freed_memory()
     device = _device(options, log, "caffe.cpp:197", param.solver_mode == param.GPU, param.device_id)
     solver = get_solver(param, device=device, log=log, strict=options.strict)
     with SignalRequests(options.sigint_effect, options.sighup_effect) as requests:
