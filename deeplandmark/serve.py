@@ -1,14 +1,14 @@
 """`deeplandmark serve`: a web page and a REST endpoint that find facial points in uploaded pictures."""
 import argparse
-import logging
+import signal
 import socket
 import sys
 from dataclasses import replace
 
 from deeplandmark.commandline.arguments import whole_number
-from deeplandmark.commandline.command import command
+from deeplandmark.commandline.command import command, explanation
 from deeplandmark.web.limits import Limits
-from deeplandmark.work.opencv import limit_opencv_pictures, quiet_opencv
+from deeplandmark.work.cores import cores
 
 _EXAMPLES = """examples:
   deeplandmark serve
@@ -31,6 +31,9 @@ def get_args_parser():
                         "networks")
     parser.add_argument("--threads", type=whole_number(1), metavar="N",
                         help="pictures worked on at a time (default: one a core)")
+    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME",
+                        help="a name under which browsers find the server, if it is not this machine's (behind another "
+                        "server); may be given several times; * allows all, and pages of all other hosts")
     parser.add_argument("--max-bytes", type=whole_number(1), default=limits.bytes, metavar="N",
                         help=f"of an upload (default {limits.bytes:,})")
     parser.add_argument("--max-pixels", type=whole_number(1), default=limits.pixels, metavar="N",
@@ -42,40 +45,40 @@ def get_args_parser():
 def main(arguments=None):
     """Returns the exit status."""
     options = get_args_parser().parse_args(arguments)
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         _serve(options)
     except KeyboardInterrupt:                                     # how it is ended
         print("serve: stopped", file=sys.stderr)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
+
+
+def _stop(number, frame):
+    """SIGTERM ends the server as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _serve(options):
     limits = replace(Limits(), bytes=options.max_bytes, pixels=options.max_pixels)
-    _set_up_libraries(limits)
     import uvicorn  # late: --help needs no extra
 
-    from deeplandmark.models import load
-    from deeplandmark.models.detectors import load_detector
     from deeplandmark.web.app import create_app
-    from deeplandmark.web.finder import Finder
-    from deeplandmark.work.cores import cores
+    from deeplandmark.web.connections import Server, affordable, backlog, connection
+    from deeplandmark.web.worker import Work, Workers
+    limits = replace(limits, connections=affordable(limits))
     with _listen(options.host, options.port) as listener:
-        detector = load_detector(options.detector)
-        finder = Finder(load(options.model), detector, limits, options.threads or cores())
-        config = uvicorn.Config(create_app(finder), http="h11", ws="none", lifespan="on", log_level="error",
-                                access_log=False, server_header=False)
-        print(f"serving on {_url(listener)}  (Ctrl-C stops)", flush=True)
-        uvicorn.Server(config).run(sockets=[listener])
-
-
-def _set_up_libraries(limits):
-    """What OpenCV reads when it is imported, and who may write about bad uploads: nobody, their senders are told."""
-    # A second lock on the door: should OpenCV ever see another size than the checked header's, it refuses by itself.
-    limit_opencv_pictures(limits.pixels)
-    quiet_opencv()
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    from PIL import Image
-    Image.MAX_IMAGE_PIXELS = None                                 # ours counts instead
+        workers = Workers(Work(options.model, options.detector, limits, explanation), options.threads or cores())
+        try:
+            config = uvicorn.Config(create_app(workers, [options.host, *options.allow_host]), http=connection(limits),
+                                    ws="none", lifespan="on", log_level="error", access_log=False,
+                                    server_header=False, backlog=backlog(limits.connections),
+                                    timeout_graceful_shutdown=limits.end)
+            print(f"serving on {_url(listener)}  (Ctrl-C stops)", flush=True)
+            Server(config).run(sockets=[listener])
+        finally:
+            workers.close()
 
 
 def _listen(host, port):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 
-from deeplandmark.commandline.extras import refuse
+from deeplandmark.commandline.extras import advice, refuse
 
 
 def command(main):
@@ -63,6 +63,11 @@ def one_line(error):
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())
+
+
+def explanation(error):
+    """What a command says of an error that ends it: what to install where that is what is missing."""
+    return isinstance(error, ImportError) and advice(error) or one_line(error)
 
 
 def _for_the_user():

@@ -6,7 +6,7 @@ from deeplandmark.work.extras import install
 MODULES = {"torch": "train", "h5py": "train", "onnx": "train", "google": "train", "jinja2": "train",
            "matplotlib": "train", "lmdb": "train",
            "tensorboard": "tensorboard",
-           "starlette": "web", "uvicorn": "web", "python_multipart": "web", "PIL": "web"}
+           "starlette": "web", "uvicorn": "web", "python_multipart": "web"}
 
 
 def advice(error):

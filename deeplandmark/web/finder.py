@@ -1,28 +1,29 @@
-"""From an upload to the answer: decode, find faces, find their points, on a bounded number of threads."""
+"""From an upload to the answer: read the form, decode, find faces, find their points. Runs in a worker's process."""
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from deeplandmark.web.picture import decode
+from deeplandmark.web.picture import check_boxes, decode
+from deeplandmark.web.upload import parse_upload
 
 
 class Finder:
-    """Answers uploads.
+    """Answers uploads, one at a time.
 
     Parameters
     ----------
     system : System (see models/)
     detector : with `detect(image uint8 (h, w, 3))` -> (boxes (n, 4) of the cascade's kind, scores (n,))
     limits : Limits
-    threads : int
-        Uploads that are worked on at a time; others wait.
     """
 
-    def __init__(self, system, detector, limits, threads):
+    def __init__(self, system, detector, limits):
         self.limits = limits
-        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="landmarks")
         self._system, self._detector, self._has_levels = system, detector, hasattr(system, "levels")
+
+    def answer(self, content_type, body):
+        """What `find` gives for a request's body, bytes; raises Refusal."""
+        return self.find(parse_upload(content_type, body, self.limits))
 
     def find(self, upload):
         """The answer to an Upload, ready for JSON: see `openapi.py`. Raises Refusal 422 for a picture it cannot use."""
@@ -32,6 +33,7 @@ class Finder:
             boxes, scores = (values[:self.limits.faces] for values in self._detector.detect(image))
         else:
             boxes, scores = upload.boxes, [None] * len(upload.boxes)
+            check_boxes(boxes, image.shape[1], image.shape[0], self.limits.covered * self.limits.pixels)
         found = self._system.locate(image, boxes, **({"level": upload.level} if self._has_levels else {}))
         return {"faces": [_face(found, i, boxes[i], score) for i, score in enumerate(scores)],
                 "ms": round(1000 * (time.perf_counter() - started), 1),
@@ -46,10 +48,6 @@ class Finder:
                 "half_sides": {str(level): max(network.half_side for network in settings.of_level(level))
                                for level in levels if level > 1},
                 "limits": {"bytes": self.limits.bytes, "pixels": self.limits.pixels, "faces": self.limits.faces}}
-
-    def close(self):
-        """Ends the threads once their work is done; what still waits is dropped."""
-        self.pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _face(found, i, box, score):

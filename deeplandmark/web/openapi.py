@@ -1,5 +1,5 @@
 """The endpoint in OpenAPI's words; `/docs` shows it, the tests hold the answers against it."""
-from deeplandmark.web.picture import FORMATS
+from deeplandmark.work.picture_header import FORMAT_NAMES
 
 _POINT = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2, "description": "x, y"}
 _POINTS = {"type": "array", "items": _POINT}
@@ -21,7 +21,7 @@ def _landmarks(limits):
     return {
         "operationId": "landmarks",
         "summary": "Find the faces of a picture and their points",
-        "description": f"Formats: {', '.join(FORMATS)}; turned upright by their EXIF orientation first. "
+        "description": f"Formats: {FORMAT_NAMES}; turned upright by their EXIF orientation first. "
                        "Coordinates are pixels of the upright picture; (0, 0) is the middle of its first pixel.",
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _ref("Upload")}}},
         "responses": {

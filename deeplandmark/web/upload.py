@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from python_multipart.exceptions import FormParserError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from deeplandmark.faces.box import usable
@@ -24,34 +24,79 @@ class Upload:
     level: int = 3
 
 
-async def read_upload(request, limits):
-    """The Upload of a multipart request.
+async def read_body(request, limits, hold=lambda count: None):
+    """The bytes of a request's body.
+
+    Parameters
+    ----------
+    request : starlette Request
+    limits : Limits
+    hold : (int) -> None
+        Called with the bytes of each piece as it comes; may raise a Refusal.
 
     Raises
     ------
     Refusal
         413 for a body of more than `limits.bytes`: by its Content-Length before anything is read, else as soon as so
-        much has come. 408 when it does not arrive in time. 422 for a body or a field that is not as it should be.
+        much has come. 408 when it does not arrive in time, or too slowly. 422 for one that is no form.
     """
     if _declared_length(request) > limits.bytes:
         raise _too_large(limits)
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Refusal(422, "the body must be multipart/form-data with a file in field 'image'")
-    parser = _Parser(request.headers, _limited(request.stream(), limits), max_files=1, max_fields=limits.faces,
+    body, clock = bytearray(), asyncio.get_running_loop().time
+    started, pieces = clock(), request.stream()
+    try:
+        while True:
+            left = started + min(limits.seconds, limits.start + len(body) / limits.rate) - clock()
+            piece = await asyncio.wait_for(anext(pieces), max(0, left))
+            hold(len(piece))
+            body += piece
+            if len(body) > limits.bytes:
+                raise _too_large(limits)
+    except StopAsyncIteration:
+        return bytes(body)
+    except asyncio.TimeoutError:
+        raise Refusal(408, f"the upload did not arrive within {limits.seconds:g} seconds, or with less than "
+                           f"{limits.rate:,} bytes a second") from None
+
+
+def parse_upload(content_type, body, limits):
+    """The Upload of a form.
+
+    Parameters
+    ----------
+    content_type : str
+        Of its request.
+    body : bytes
+    limits : Limits
+
+    Raises
+    ------
+    Refusal
+        422 for a body or a field that is not as it should be.
+    """
+    return asyncio.run(_parsed(content_type, body, limits))
+
+
+async def _parsed(content_type, body, limits):
+    parser = _Parser(Headers({"content-type": content_type}), _once(body), max_files=1, max_fields=limits.faces,
                      max_part_size=_FIELD_BYTES)
     parser.spool_max_size = limits.bytes                          # so that nothing is ever moved to a temporary file
     try:
-        form = await asyncio.wait_for(parser.parse(), limits.seconds)
+        form = await parser.parse()
     except (MultiPartException, FormParserError) as error:        # older Starlettes let the second through
         raise Refusal(422, f"not a multipart/form-data body as expected: {error}") from None
-    except asyncio.TimeoutError:
-        raise Refusal(408, f"the upload did not arrive within {limits.seconds:g} seconds") from None
     try:
         if not parser.ended:
             raise Refusal(422, "the form stops before its closing boundary")
         return await _checked(form.multi_items(), limits)
     finally:
         await form.close()
+
+
+async def _once(body):
+    yield body
 
 
 class _Parser(MultiPartParser):
@@ -65,15 +110,6 @@ class _Parser(MultiPartParser):
 def _declared_length(request):
     """What Content-Length tells; the HTTP server has refused all but digits. 0 when it is absent."""
     return int(request.headers.get("content-length", 0))
-
-
-async def _limited(stream, limits):
-    arrived = 0
-    async for chunk in stream:
-        arrived += len(chunk)
-        if arrived > limits.bytes:
-            raise _too_large(limits)
-        yield chunk
 
 
 def _too_large(limits):

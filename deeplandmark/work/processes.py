@@ -53,12 +53,13 @@ def deaf_to_interrupts():
 
 
 @contextmanager
-def single_threaded_children(threads=1):
-    """Processes started inside compute with that many threads: more would only be in each other's way.
+def single_threaded_children(threads=1, keep_memory=True):
+    """Processes started inside compute with that many threads: more would only be in each other's way. They keep the
+    memory that they have had, or give it back.
 
     The libraries read these variables when they are loaded, so the children must be spawned, not forked.
     """
-    settings = _settings(threads)
+    settings = _settings(threads) if keep_memory else dict.fromkeys(_THREAD_VARIABLES, str(threads))
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:

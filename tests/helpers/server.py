@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,13 +19,20 @@ BOUNDARY = "deeplandmark-tests"
 
 
 class Server:
-    """`deeplandmark serve` on a free port, with small limits so that tests need no large files."""
+    """`deeplandmark serve` on a free port; `limits` are those of `Limits` that no flag sets, `files` how many it may
+    have open."""
 
-    def __init__(self, *flags):
+    def __init__(self, *flags, files=None, **limits):
+        code = ("import sys; from functools import partial; import deeplandmark.serve as serve; "
+                f"serve.Limits = partial(serve.Limits, **{limits}); sys.exit(serve.main(sys.argv[1:]))")
+
+        def prepare():
+            signal.signal(signal.SIGINT, signal.default_int_handler)               # a shell's jobs ignore it
+            if files is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "deeplandmark.serve", "--port", "0", *flags], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))    # a shell's jobs ignore it
+            [sys.executable, "-c", code, "--port", "0", *flags], text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, preexec_fn=prepare)
         line = self.process.stdout.readline()
         assert line.startswith("serving on http"), line + self.process.stderr.read()
         self.url = line.split()[2]
@@ -34,16 +42,22 @@ class Server:
         """(status, headers, body)."""
         return self._request("GET", path)
 
-    def post(self, picture=None, headers=(), chunked=False, **fields):
-        """(status, JSON) of POST /api/landmarks."""
+    def post(self, picture=None, headers=(), chunked=False, source=None, **fields):
+        """(status, JSON) of POST /api/landmarks; `source` is the client's address."""
         body = multipart(picture, **fields)
         sent = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **dict(headers)}
         pieces = (body[i:i + 4096] for i in range(0, len(body), 4096)) if chunked else body
-        status, _, answer = self._request("POST", "/api/landmarks", pieces, sent, encode_chunked=chunked)
+        status, _, answer = self._request("POST", "/api/landmarks", pieces, sent, source, encode_chunked=chunked)
         return status, json.loads(answer)
 
-    def _request(self, method, path, body=None, headers=None, **options):
-        connection = http.client.HTTPConnection(*self.address, timeout=60)
+    def workers(self):
+        """The ids of its processes that work on uploads."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return {int(child) for child in children
+                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
+
+    def _request(self, method, path, body=None, headers=None, source=None, **options):
+        connection = http.client.HTTPConnection(*self.address, timeout=60, source_address=source and (source, 0))
         if options.get("encode_chunked"):
             headers = {**headers, "Transfer-Encoding": "chunked"}
         connection.request(method, path, body, headers or {}, **options)

@@ -170,12 +170,11 @@ def test_detect_align_and_find_run_with_it(here, capsys):
 
 def test_the_web_page_sees_a_single_level(here):
     face = faces("test")[0]
-    finder = Finder(load("model"), None, Limits(), 1)
+    finder = Finder(load("model"), None, Limits())
     model = finder.model()
     assert model["levels"] == [1] and model["half_sides"] == {} and len(model["points"]) == 68
     (answer,) = finder.find(Upload(face.path.read_bytes(), face.bbox.as_array()[None]))["faces"]
     assert answer["levels"] == [answer["points"]] and len(answer["points"]) == len(answer["confidence"]) == 68
-    finder.close()
 
 
 def test_a_graph_of_another_network_is_not_used(here, tmp_path):

@@ -9,4 +9,4 @@ def server():
     from tests.helpers.server import Server
     running = Server("--max-bytes", "2000000", "--max-pixels", "1000000", "--threads", "2")
     yield running
-    assert running.stop() == ""                                   # no traceback, no warning in the whole session
+    assert running.stop() == "serve: stopped\n"                   # no traceback, no warning in the whole session

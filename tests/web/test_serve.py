@@ -8,21 +8,23 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from starlette.requests import Request
 
 from deeplandmark.serve import main
 from deeplandmark.web.app import create_app
 from deeplandmark.web.limits import Limits, Refusal
-from deeplandmark.web.upload import read_upload
+from deeplandmark.web.picture import check_boxes
+from deeplandmark.web.upload import parse_upload, read_body
 from tests.helpers.server import BOUNDARY, ROOT, Server, encoded, face, multipart
 
 pytestmark = pytest.mark.process  # of a server
 
 IMAGE, _, BOX = face()
+FORM = f"multipart/form-data; boundary={BOUNDARY}"
 
 
 def run(code):
@@ -32,8 +34,7 @@ def run(code):
     return done.returncode, done.stdout, done.stderr
 
 
-def test_what_cannot_be_served_is_one_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("deeplandmark.serve._set_up_libraries", lambda limits: None)   # this process is pytest's
+def test_what_cannot_be_served_is_one_line(tmp_path, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for flags, says in ((("--port", str(port)), f"serve: cannot listen at 127.0.0.1, port {port}: "),
@@ -72,14 +73,6 @@ def test_ctrl_c_is_one_line_and_the_answer_under_way_arrives():
     assert running.process.returncode == 0 and err == "serve: stopped\n"
 
 
-def test_opencv_has_the_limit_too():
-    code = ("from deeplandmark.serve import _set_up_libraries; from deeplandmark.web.limits import Limits;"
-            "_set_up_libraries(Limits(pixels=1000)); import cv2, numpy as np;"
-            "image = cv2.imencode('.png', np.zeros((40, 40), np.uint8))[1]\n"
-            "try: print(cv2.imdecode(image, 1))\nexcept cv2.error: print('refused')")
-    assert run(code)[1] in ("refused\n", "None\n")
-
-
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/api/model", "/static/app.js", "/nowhere"])
 def test_every_answer_keeps_browsers_at_home(server, path):
     _, headers, _ = server.get(path)
@@ -101,15 +94,15 @@ def test_many_clients_at_once(server):
 
 # ------------------------------------------------------------------------------------------ reading, without a server
 def read(chunks, limits):
-    """`read_upload` of a request whose body comes in these chunks; None stands for a client that says nothing more."""
+    """`read_body` of a request whose body comes in these chunks; a number stands for seconds of silence."""
     async def receive():
+        while isinstance(waiting[0], (int, float)):
+            await asyncio.sleep(waiting.pop(0))
         chunk = waiting.pop(0)
-        if chunk is None:
-            await asyncio.sleep(60)
         return {"type": "http.request", "body": chunk, "more_body": bool(waiting)}
     waiting = list(chunks)
-    headers = [(b"content-type", f"multipart/form-data; boundary={BOUNDARY}".encode())]
-    return asyncio.run(read_upload(Request({"type": "http", "headers": headers}, receive), limits))
+    headers = [(b"content-type", FORM.encode())]
+    return asyncio.run(read_body(Request({"type": "http", "headers": headers}, receive), limits))
 
 
 def test_nothing_is_written_to_disk(monkeypatch):
@@ -117,20 +110,47 @@ def test_nothing_is_written_to_disk(monkeypatch):
         raise AssertionError("a temporary file was made")
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     picture = os.urandom(7_000_000)                               # Starlette's own limit for memory is 1 MB
-    assert read([multipart(picture)[:4_000_000], multipart(picture)[4_000_000:]], Limits()).data == picture
+    body = read([multipart(picture)[:4_000_000], multipart(picture)[4_000_000:]], Limits())
+    assert parse_upload(FORM, body, Limits()).data == picture
 
 
 def test_an_upload_that_never_ends():
-    with pytest.raises(Refusal, match="within 0.2 seconds") as refused:
-        read([multipart(b"x")[:50], None], replace(Limits(), seconds=0.2))
-    assert refused.value.status == 408
+    for limits in (Limits(seconds=0.2), Limits(start=0.2, rate=1_000_000)):
+        with pytest.raises(Refusal, match="did not arrive within") as refused:
+            read([multipart(b"x")[:50], 60, b""], limits)
+        assert refused.value.status == 408
 
 
-def test_one_too_many_is_told_to_come_again():
+def test_an_upload_needs_its_time():
+    late = [b"x" * 50_000, 0.6, b"y"]
+    assert read(late, Limits(start=0.5, rate=1000)) == b"x" * 50_000 + b"y"
+    with pytest.raises(Refusal, match="less than 1,000,000 bytes a second"):
+        read(late, Limits(start=0.5, rate=1_000_000))
+
+
+@pytest.mark.parametrize("limits, client, says", [
+    ({"requests": 0}, "127.0.0.1", "busy with 0 requests; try again"), ({"held": 10}, "127.0.0.1", "large uploads")])
+def test_one_too_many_is_told_to_come_again(limits, client, says):
     async def send(message):
         sent.append(message)
-    sent, app = [], create_app(SimpleNamespace(limits=replace(Limits(), requests=0)))
-    scope = {"type": "http", "method": "POST", "path": "/api/landmarks", "query_string": b"", "headers": []}
-    asyncio.run(app(scope, None, send))
+
+    async def receive():
+        return {"type": "http.request", "body": bytes(11), "more_body": False}
+    sent, app = [], create_app(SimpleNamespace(limits=Limits(**limits)))
+    headers = [(b"host", b"localhost"), (b"content-type", FORM.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/api/landmarks", "query_string": b"", "headers": headers,
+             "client": (client, 1)}
+    asyncio.run(app(scope, receive, send))
     assert sent[0]["status"] == 503 and dict(sent[0]["headers"])[b"retry-after"] == b"1"
-    assert "try again" in json.loads(sent[1]["body"])["error"]
+    assert says in json.loads(sent[1]["body"])["error"]
+
+
+@pytest.mark.parametrize("boxes, says", [
+    ([[0, 0, 99, 99]] * 2, None), ([[0, 0, 100, 100]] * 3, "cover 30,000 pixels of the picture altogether, at most"),
+    ([[-50, -50, 50, 50]] * 8, None), ([[0, 0, 500, 10]], "more than 4 times"), ([[100, 0, 110, 10]], "outside")])
+def test_boxes_cost_what_they_cover(boxes, says):
+    if says is None:
+        check_boxes(np.array(boxes, float), 100, 100, 20_000)
+    else:
+        with pytest.raises(Refusal, match=says):
+            check_boxes(np.array(boxes, float), 100, 100, 20_000)
