@@ -9,7 +9,8 @@ usage() {
 usage: ./bootstrap.sh [options]          train the whole cascade and report how good it is
        ./bootstrap.sh --test [PYTEST...] check the code and run the tests; with arguments of pytest only those tests
 
-  --data PATH         zip or folder of the paper's pictures (default: DEEPLANDMARK_DATA, dataset/train, the download)
+  --data PATH         zip or folder of the paper's pictures (default: DEEPLANDMARK_DATA, dataset/train, the download),
+                      or faces labelled in any format: .xml, .json, .csv, a folder of .pts ... (docs/formats.md)
   --offline           do not download; without pictures, train on synthetic faces (into model-synthetic/)
   --points FILE       points of your own (docs/own_points.md); trains into model-NAME/ for NAME.json
   --variant NAME      the family of networks: paper (default), wide, original ... (deeplandmark plan --help)
@@ -34,6 +35,7 @@ examples:
   ./bootstrap.sh --offline
   ./bootstrap.sh --levels 2,3 --jobs 2 --seed 7
   ./bootstrap.sh --data pictures --points mouth.json
+  ./bootstrap.sh --data labels.xml --points 68 --variant face112
 EOF
 }
 

@@ -19,6 +19,7 @@ VERBS = {
     "Training": {
         "plan": "show the steps of a training: the commands that ./bootstrap.sh runs",
         "find_data": "find the training pictures, or download them",
+        "convert": "write a list of faces in another format",
         "synthesize": "draw synthetic faces with exact points",
         "generate": "write the networks' prototxt files from the templates",
         "prepare": "make a level's HDF5 samples",

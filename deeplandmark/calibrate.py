@@ -16,8 +16,8 @@ from pathlib import Path
 from deeplandmark.commandline.arguments import add_max_pixels, whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
-from deeplandmark.faces.datasets.archive import open_archive
 from deeplandmark.faces.datasets.held_back import held_back
+from deeplandmark.faces.datasets.own_lists import training_list
 from deeplandmark.faces.errors import ListError
 from deeplandmark.models import exporter_of, fitter_of, settings_class, system_of
 from deeplandmark.work.whole_file import write_bytes
@@ -72,7 +72,7 @@ def _save(settings, file, export):
 
 def _faces(data, points):
     """All faces of the training list, of which some are held back."""
-    faces = faces_of_list("calibrate", open_archive(data).train_list, points)
+    faces = faces_of_list("calibrate", training_list(data), points)
     if not held_back(faces):
         raise ListError(f"{data}: a training list of {len(faces)} faces holds none back")
     return faces
@@ -82,7 +82,8 @@ def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark calibrate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="model", metavar="DIR", help="model folder to calibrate (default: model)")
-    parser.add_argument("--data", required=True, metavar="FOLDER", help="folder of the archive with the training list")
+    parser.add_argument("--data", required=True, metavar="PATH", help="folder of the archive with "
+                        "the training list, or that list, in any format")
     parser.add_argument("--copies", type=whole_number(1), default=8, metavar="N",
                         help="views of each face (default: 8)")
     add_max_pixels(parser)

@@ -30,8 +30,8 @@ def get_args_parser():
                                      epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", metavar="DIR", help="model folder, ours or the original's; default: the published "
                         "weights of the package, else model/")
-    parser.add_argument("--list", metavar="FILE", help="faces: a list in the archive's format, or imglab's .xml with "
-                        f"68 points; default: {TEST_LIST} of --images or --data")
+    parser.add_argument("--list", metavar="FILE", help="faces, in any of the formats of docs/formats.md, or a "
+                        f"folder of .pts files; default: {TEST_LIST} of --images or --data")
     parser.add_argument("--images", metavar="DIR", help="folder the list's paths start at; default: the list's own")
     parser.add_argument("--data", metavar="DIR", help="folder of the archive; default: the variable "
                         f"{DATA_VARIABLE} when it is a folder, else {DATA_FOLDER}")
@@ -91,7 +91,8 @@ def _default_list(options):
 def _data_folder(options):
     if options.data:
         if not Path(options.data).is_dir():
-            raise ListError(f"{options.data}: not a folder (a zip is unpacked by ./bootstrap.sh --data)")
+            raise ListError(f"{options.data}: not a folder (a list of faces is given by --list; a zip is unpacked by "
+                            "./bootstrap.sh --data)")
         return Path(options.data)
     for folder in (os.environ.get(DATA_VARIABLE), DATA_FOLDER):
         if folder and Path(folder).is_dir():

@@ -17,7 +17,7 @@ from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.faces import BBox, open_archive, read_colour
 from deeplandmark.faces.datasets.held_back import held_back
 from deeplandmark.faces.draw import contact_sheet
-from deeplandmark.faces.metrics import failure_rate
+from deeplandmark.faces.metrics import failure_rate, mean_error
 from deeplandmark.faces.picture import write_picture
 from deeplandmark.measuring.detection import FOUND, evaluate_detected
 from deeplandmark.measuring.evaluation import spread
@@ -57,8 +57,8 @@ def report(result):
     if found.any():
         for name, points in (("labelled", result.given), ("detected", result.detected)):
             errors = result.errors(points)
-            lines.append(f"error from {name} boxes         {errors.mean():.2%} of the labelled box's width, "
-                         f"{failure_rate(errors, axis=None):.2%} failures")
+            lines.append(f"error from {name} boxes         {mean_error(errors, axis=None):.2%} of the labelled box's "
+                         f"width, {failure_rate(errors, axis=None):.2%} failures")
     lines.append(f"detection                         {1000 * result.seconds / len(found):.1f} ms of one core a picture")
     return "\n".join(lines)
 

@@ -4,6 +4,7 @@ Prints the folder that holds trainImageList.txt and testImageList.txt; everythin
 
 examples:
   deeplandmark find_data --data train.zip
+  deeplandmark find_data --data labels.xml --points 68
   deeplandmark find_data --offline
 """
 import argparse
@@ -17,6 +18,9 @@ from deeplandmark.commandline.face_lists import name_skipped
 from deeplandmark.commandline.points_options import add_points_argument
 from deeplandmark.faces.datasets.archive import OFFICIAL_PICTURES, check_archive, open_archive
 from deeplandmark.faces.datasets.download import OFFICIAL_URL, download
+from deeplandmark.faces.datasets.own_lists import is_own, write_lists
+from deeplandmark.faces.datasets.plausible import check_plausible
+from deeplandmark.faces.datasets.read_faces import read_faces
 from deeplandmark.faces.errors import ArchiveError
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.faces.synthetic.generate import generate
@@ -35,6 +39,8 @@ def find(args):
     """The folder of the pictures, by the first source that has them."""
     dataset = Path(args.dataset)
     given = args.data or os.environ.get("DEEPLANDMARK_DATA")
+    if given and is_own(given):
+        return _made_of(given, dataset, args.own)
     if given:                                                    # a folder for each zip: two never mix
         return _opened(given, dataset / Path(given).stem, points=args.own.points)
     if args.own.name:
@@ -55,9 +61,18 @@ def find(args):
     return generate(dataset / "synthetic", train=args.synthetic_train, test=args.synthetic_test, seed=args.seed)
 
 
+def _made_of(given, dataset, own):
+    """The folder of the lists that are made of labels in another format."""
+    folder = dataset / "-".join([Path(given).stem, "lists", *[own.name] * bool(own.name)])
+    archive, problems = write_lists(given, own.points, folder)
+    name_skipped("find_data", problems)
+    return _opened(archive.folder, None, points=own.points)
+
+
 def _opened(path, unpack_to, pictures=None, points=FIVE_POINTS):
     archive = open_archive(path, unpack_to)
     found = check_archive(archive, pictures, points)
+    check_plausible(read_faces(archive.train_list, points)[0], points, archive.train_list)
     name_skipped("find_data", found.problems)
     if found.named and len(found.missing) == found.named:
         raise ArchiveError(f"{archive.folder}: not one of the {found.named} pictures in its lists is there")
@@ -81,7 +96,8 @@ def _say(text):
 def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark find_data", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", metavar="PATH", help="zip or folder with the lists (default: DEEPLANDMARK_DATA)")
+    parser.add_argument("--data", metavar="PATH", help="zip or folder with the lists, or labels in "
+                        "any format (docs/formats.md) (default: DEEPLANDMARK_DATA)")
     parser.add_argument("--dataset", default="dataset", metavar="DIR",
                         help="where pictures are kept (default: dataset)")
     parser.add_argument("--offline", action="store_true",

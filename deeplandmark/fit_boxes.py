@@ -15,11 +15,12 @@ import numpy as np
 from deeplandmark.commandline.arguments import add_max_pixels, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
-from deeplandmark.detectors.box_map import fit_edge_shifts, squares_of_points
-from deeplandmark.faces import open_archive
+from deeplandmark.detectors.box_map import fit_edge_shifts
+from deeplandmark.faces.box_of_points import squares_of_points
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.datasets.held_back import training_part
+from deeplandmark.faces.datasets.own_lists import training_list
 from deeplandmark.models.detectors import load_detector
 from deeplandmark.work.opencv import set_up_opencv
 from deeplandmark.work.progress import Progress
@@ -67,9 +68,11 @@ def _nearest(detector, face):
 
 
 def _run(args):
-    faces = training_part(faces_of_list("fit_boxes", open_archive(args.data).train_list))
-    truth = np.array([face.bbox.as_array() for face in faces])
-    _print("points", squares_of_points(np.array([face.landmark_px for face in faces])), truth, len(faces))
+    faces = training_part(faces_of_list("fit_boxes", training_list(args.data)))
+    whole = [face for face in faces if face.visible.all()]
+    if whole:
+        truth = np.array([face.bbox.as_array() for face in whole])
+        _print("points", squares_of_points(np.array([face.landmark_px for face in whole])), truth, len(faces))
     detector = load_detector(args.detector)
     chosen = faces[::-(-len(faces) // args.limit)]
     pairs, problems = paired_boxes(detector, chosen, args.threads)
@@ -88,7 +91,8 @@ def _print(name, boxes, truth, total):
 def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark fit_boxes", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, metavar="FOLDER", help="of the archive, with trainImageList.txt")
+    parser.add_argument("--data", required=True, metavar="PATH", help="folder of the archive, with "
+                        "trainImageList.txt, or faces in any format (their boxes are those to be met)")
     parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, a FaceDetectorYN model file, or "
                         "a folder of MTCNN's networks")
     parser.add_argument("--limit", type=whole_number(1), default=2000, metavar="N",

@@ -5,6 +5,7 @@ examples:
   deeplandmark prepare 2 --data dataset/train --show patches.png
   deeplandmark prepare 3 --data dataset/train --start-from model
   deeplandmark prepare 1 --data pictures --points mouth.json
+  deeplandmark prepare 1 --data labels.xml --points 68 --variant face112
 """
 import argparse
 import os
@@ -16,7 +17,7 @@ from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.face_lists import name_skipped
 from deeplandmark.commandline.points_options import add_points_argument
 from deeplandmark.commandline.variant_options import add_variant_argument
-from deeplandmark.faces.datasets.archive import open_archive
+from deeplandmark.faces.datasets.own_lists import training_list
 from deeplandmark.models.families import family_of, settings_of
 from deeplandmark.training.prepare import Plan, prepare
 from deeplandmark.training.show_samples import show_samples
@@ -35,8 +36,8 @@ def main(arguments=None):
 
 def _prepare(args):
     plan, out = _plan(args), args.out or args.own.folder("train")
-    archive = open_archive(args.data, args.unpack_to or Path("dataset", Path(args.data).stem))
-    result = prepare(plan, archive.train_list, out, args.jobs, args.force)
+    train_list = training_list(args.data, args.unpack_to or Path("dataset", Path(args.data).stem))
+    result = prepare(plan, train_list, out, args.jobs, args.force)
     if result is None:
         print(f"level {args.level}: the HDF5 files in {out}/ are up to date")
     else:
@@ -72,7 +73,8 @@ def _parser():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("level", type=int, choices=(1, 2, 3))
     parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",
-                        help="folder or zip with trainImageList.txt (default: DEEPLANDMARK_DATA)")
+                        help="folder or zip with trainImageList.txt, or faces in any format (docs/formats.md); "
+                        "default: DEEPLANDMARK_DATA")
     parser.add_argument("--unpack-to", metavar="DIR", help="where a zip is unpacked (default: dataset/NAME)")
     parser.add_argument("--out", metavar="DIR", help="gets {level}_{name}/ (default: train; train-NAME with --points)")
     add_variant_argument(parser)

@@ -13,8 +13,9 @@ from deeplandmark.faces.picture import write_picture
 from deeplandmark.find_data import main as find_data
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("ablate", "align", "benchmark", "calibrate", "detect", "evaluate", "evaluate_detection", "export",
-            "find_data", "fit_boxes", "generate", "plan", "prepare", "serve", "synthesize", "train", "view_loss")
+COMMANDS = ("ablate", "align", "benchmark", "calibrate", "convert", "detect", "evaluate", "evaluate_detection",
+            "export", "find_data", "fit_boxes", "generate", "plan", "prepare", "serve", "synthesize", "train",
+            "view_loss")
 
 
 def refusal(command, *arguments):

@@ -125,7 +125,10 @@ def test_what_does_not_belong_together_is_found_before_training(workplace, capsy
     assert main("prepare 2 --points discs.json --data pictures".split() + ["--start-from", str(published())]) == 1
     assert "published finds LE RE N LM RM, the samples are of left right low" in capsys.readouterr().err
     assert main("prepare 1 --data pictures".split()) == 1
-    assert "10 landmark numbers, found 11 fields" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "trainImageList.txt: its faces have 3 points, 5 are asked for (LE RE N LM RM); --points names" in err
+    assert main("find_data --data pictures".split()) == 1        # before any training, too
+    assert "its faces have 3 points, 5 are asked for" in capsys.readouterr().err
 
 
 def published():

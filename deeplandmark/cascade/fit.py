@@ -18,8 +18,9 @@ def fitted(folder, faces, copies=COPIES, seed=0, tell=lambda problems: None):
     ----------
     folder : path
     faces : list of Annotation
-        The training list; the tenth that no network is trained on decides, and what the hidden layers of a whole
-        cascade tell of the error is learnt from the others before.
+        The training list, of which faces with points that are not visible are left out; the tenth that no network is
+        trained on decides, and what the hidden layers of a whole cascade tell of the error is learnt from the others
+        before.
     copies, seed : int
         Views of each held-back face, and what they are drawn by.
     tell : callable (list of Problem)
@@ -37,14 +38,14 @@ def fitted(folder, faces, copies=COPIES, seed=0, tell=lambda problems: None):
     """
     # Without the confidence that was fitted before: it may belong to other networks.
     settings, modules = load_modules(folder, replace(CascadeSettings.load(folder), confidence=None))
-    engine, held = TorchEngine(settings, modules), held_back(faces)
+    engine, held = TorchEngine(settings, modules), _whole(held_back(faces))
     observed = observe(engine, held, copies, seed)
     tell(observed.problems)
     observations, share = fit_level_1_share(observed, settings.level_1_share)
     prediction = None
     if observations.hidden and len(engine.levels) == len(LEVELS):
         engine = TorchEngine(replace(settings, level_1_share=share), modules)
-        observed = observe(engine, training_part(faces), TRAINING_COPIES, seed)
+        observed = observe(engine, _whole(training_part(faces)), TRAINING_COPIES, seed)
         tell(observed.problems)
         prediction = fit_error(observed)
     confidence = fit_confidence(observations, settings.points.mirror, prediction)
@@ -53,3 +54,7 @@ def fitted(folder, faces, copies=COPIES, seed=0, tell=lambda problems: None):
     return (replace(settings, level_1_share=share, confidence=confidence),
             f"confidence of {last} levels fitted on {len(held)} held-back faces, {len(observations.width)} views: "
             f"{failures:.2f} % of their points are failures; share of level 1 in the points: {share:.3f}")
+
+
+def _whole(faces):
+    return [face for face in faces if face.visible.all()]

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deeplandmark.detectors.detections import Detections
-from deeplandmark.faces.box import usable
+from deeplandmark.faces.box import move_edges, usable
+from deeplandmark.faces.box_of_points import EDGE_SHIFTS, boxes_of_points
 
 # Detector: how far left, top, right and bottom edge move, in widths (left, right) and heights (top, bottom) of its box.
 BOX_MAPS = {
     "haar": (0.110, 0.187, -0.118, -0.042),
-    "points": (0.089, 0.080, -0.105, -0.107),
+    "points": EDGE_SHIFTS,
     "mtcnn": (0.0, 0.0, 0.0, 0.0),  # not measured; only for faces whose points make no box
     "yunet": (0.019, 0.211, -0.048, -0.101),
 }
@@ -42,12 +43,6 @@ def to_list_detections(detector: str, found: Detections) -> Detections:
     return Detections(boxes.astype(np.float32), found.scores, found.points)
 
 
-def move_edges(boxes: ArrayLike, edge_shifts: ArrayLike) -> np.ndarray:
-    """Boxes (n, 4) with left, top, right and bottom moved by fractions of their own sides, float64 (n, 4)."""
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    return boxes + np.asarray(edge_shifts) * _sides(boxes)
-
-
 def fit_edge_shifts(boxes: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The four fractions for `move_edges` that bring detected boxes (n, 4) to their faces' list boxes truth (n, 4).
 
@@ -59,21 +54,6 @@ def fit_edge_shifts(boxes: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.
         raise ValueError("no boxes to fit a map to")
     edge_shifts = np.median((truth - boxes) / _sides(boxes), axis=0)
     return edge_shifts, (move_edges(boxes, edge_shifts) - truth) / _sides(truth)
-
-
-def boxes_of_points(points_px: ArrayLike) -> np.ndarray:
-    """The list's kind of box around facial points (n, k, 2), float64 (n, 4): where a detector's points,
-    or in tracking those of the last picture, say where the face is."""
-    return to_list_boxes("points", squares_of_points(points_px))
-
-
-def squares_of_points(points_px: ArrayLike) -> np.ndarray:
-    """Squares (n, 4) about the mean of the points (n, k, 2), with a side of 4 root mean square distances from it: they
-    turn with the head only about their centre, so that a tilted head keeps its size."""
-    points_px = np.asarray(points_px, np.float64)
-    centre = points_px.mean(axis=1)
-    spread = np.sqrt(np.square(points_px - centre[:, None]).sum(axis=2).mean(axis=1))
-    return np.concatenate([centre - 2 * spread[:, None], centre + 2 * spread[:, None]], axis=1)
 
 
 def _sides(boxes):

@@ -161,3 +161,9 @@ def reproject(boxes: ArrayLike, points_in_box: ArrayLike) -> np.ndarray:
     """`BBox.reproject` for many faces at once: boxes (n, 4), points_in_box (n, k, 2), to pixels (n, k, 2)."""
     boxes = np.asarray(boxes, dtype=np.float64)[:, None]
     return np.asarray(points_in_box, dtype=np.float64) * (boxes[..., 2:] - boxes[..., :2]) + boxes[..., :2]
+
+
+def move_edges(boxes: ArrayLike, edge_shifts: ArrayLike) -> np.ndarray:
+    """Boxes (n, 4) with left, top, right and bottom moved by fractions of their own sides, float64 (n, 4)."""
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    return boxes + np.asarray(edge_shifts) * np.tile(boxes[:, 2:] - boxes[:, :2], 2)

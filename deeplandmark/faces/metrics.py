@@ -19,14 +19,14 @@ def detection_error(predicted, truth, box_width):
     Parameters
     ----------
     predicted, truth : float array, shape (..., k, 2)
-        (x, y) in pixels of the picture.
+        (x, y) in pixels of the picture; a truth of NaN is a point that is not visible.
     box_width : float array, shape (...)
         l, the width of each face box in pixels.
 
     Returns
     -------
     float64 array, shape (..., k)
-        Fraction of the box width.
+        Fraction of the box width; NaN where a point is not visible, infinite where a prediction is no number.
 
     Raises
     ------
@@ -38,20 +38,31 @@ def detection_error(predicted, truth, box_width):
 
 def interocular_error(predicted, truth, eyes=(0, 1)):
     """As `detection_error`, as a fraction of the true distance between the points `eyes`: float64 (..., k).
-    NaN where the two eyes are one point."""
+    NaN, too, where the two eyes are one point, or one is not visible."""
     truth = np.asarray(truth, dtype=np.float64)
     between = np.linalg.norm(truth[..., eyes[1], :] - truth[..., eyes[0], :], axis=-1)
     return _distance(predicted, truth) / np.where(between > 0, between, np.nan)[..., None]
 
 
 def failure_rate(errors, threshold=FAILURE, axis=0):
-    """Share of `errors` above `threshold` along an axis. An error that is not a number is a failure."""
-    return np.mean(~(np.asarray(errors) <= threshold), axis=axis)
+    """Share of `errors` above `threshold` along an axis, of those that are numbers: points that are not visible are
+    left out; NaN where there are none."""
+    errors = np.asarray(errors)
+    return mean_error(np.where(np.isnan(errors), np.nan, errors > threshold), axis)
+
+
+def mean_error(errors, axis=0):
+    """Mean along an axis of those `errors` that are numbers: points that are not visible are left out; NaN where there
+    are none."""
+    known = ~np.isnan(errors)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, errors, 0).sum(axis=axis) / known.sum(axis=axis)
 
 
 def cumulative_curve(errors, thresholds):
-    """Share of all `errors` (any shape) at or below each threshold (m,): float64 (m,)."""
-    ordered = np.sort(np.asarray(errors, dtype=np.float64).ravel())
+    """Share of all `errors` (any shape; NaN is left out) at or below each threshold (m,): float64 (m,)."""
+    errors = np.asarray(errors, dtype=np.float64)
+    ordered = np.sort(errors[~np.isnan(errors)])
     if not len(ordered):
         raise ValueError("a cumulative curve needs at least one error")
     return np.searchsorted(ordered, thresholds, side="right") / len(ordered)
@@ -99,7 +110,8 @@ def rejection_curve(face_confidence, wrong, rejected):
     Parameters
     ----------
     face_confidence : (n,) float
-    wrong : (n, k) bool
+    wrong : (n, k) bool or float
+        NaN where it is not known.
     rejected : (m,) float
         Shares of the faces, 0 up to below 1; the number of faces is rounded down.
 
@@ -108,7 +120,7 @@ def rejection_curve(face_confidence, wrong, rejected):
     float64 (m,)
     """
     order = np.argsort(face_confidence, kind="stable")
-    wrong = np.asarray(wrong, np.float64).mean(axis=1)[order]
+    wrong = mean_error(np.asarray(wrong, np.float64), axis=1)[order]
     # A share such as 0.05 of 60 is 3, whatever binary fractions make of it.
     first_kept = np.floor(np.asarray(rejected) * len(wrong) + 1e-9).astype(int)
     kept_wrong = np.append(np.cumsum(wrong[::-1])[::-1], 0)
@@ -119,7 +131,8 @@ def _distance(predicted, truth):
     predicted, truth = np.asarray(predicted, dtype=np.float64), np.asarray(truth, dtype=np.float64)
     if predicted.shape != truth.shape or predicted.ndim < 2 or predicted.shape[-1] != 2:
         raise ValueError(f"expected two arrays (..., k, 2), found shapes {predicted.shape} and {truth.shape}")
-    return np.linalg.norm(predicted - truth, axis=-1)
+    distance = np.linalg.norm(predicted - truth, axis=-1)
+    return np.where(np.isnan(distance) & np.isfinite(truth).all(axis=-1), np.inf, distance)
 
 
 def _positive(length, name):

@@ -125,5 +125,19 @@ FACE_88 = Points(
            (57, 59, 61, 63, 65, 64, 62, 60, 58), _closed(66, 77), _closed(78, 87)),
     five=(_span(21, 28), _span(29, 36), (56,), (66,), (72,)), groups=_FACE_88_GROUPS)
 
+_WFLW_GROUPS = (
+    ("contour", _span(0, 32)), ("left_brow", _span(33, 41)), ("right_brow", _span(42, 50)), ("nose", _span(51, 59)),
+    ("left_eye", _span(60, 67)), ("right_eye", _span(68, 75)), ("mouth", _span(76, 95)), ("pupil", _span(96, 97)))
+# The mark-up of Wider Facial Landmarks in-the-wild (Wu et al., CVPR 2018), counted from 0: brows have two edges.
+WFLW_98 = Points(
+    names=_named(_WFLW_GROUPS),
+    mirror=_mirror(98, [*((i, 32 - i) for i in range(16)), *((33 + i, 46 - i) for i in range(5)),
+                        *((38 + i, 50 - i) for i in range(4)), (55, 59), (56, 58),
+                        *((60 + i, 72 - i) for i in range(5)), *((65 + i, 75 - i) for i in range(3)),
+                        (76, 82), (77, 81), (78, 80), (83, 87), (84, 86), (88, 92), (89, 91), (93, 95), (96, 97)]),
+    lines=(_span(0, 32), _closed(33, 41), _closed(42, 50), _span(51, 54), _span(55, 59), _closed(60, 67),
+           _closed(68, 75), _closed(76, 87), _closed(88, 95)),
+    five=((96,), (97,), (54,), (76,), (82,)), groups=_WFLW_GROUPS)
+
 # Of what the flag --points calls them.
-SETS = {"5": FIVE_POINTS, "68": IBUG_68, "88": FACE_88}
+SETS = {"5": FIVE_POINTS, "68": IBUG_68, "88": FACE_88, "98": WFLW_98}

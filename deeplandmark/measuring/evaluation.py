@@ -10,7 +10,14 @@ from deeplandmark.cascade.confidence.confidence import face_confidence
 from deeplandmark.faces.datasets.annotation import face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.errors import ListError
-from deeplandmark.faces.metrics import FAILURE, detection_error, interocular_error, rejection_curve, reliability
+from deeplandmark.faces.metrics import (
+    FAILURE,
+    detection_error,
+    interocular_error,
+    mean_error,
+    rejection_curve,
+    reliability,
+)
 from deeplandmark.faces.points import FIVE_POINTS, Points
 from deeplandmark.faces.poses import pose_subsets
 from deeplandmark.work.in_order import in_order
@@ -65,7 +72,7 @@ class Evaluation:
 
     @property
     def truth(self):
-        """float64 (n, k, 2), pixels."""
+        """float64 (n, k, 2), pixels; NaN where a point is not visible."""
         return np.array([face.landmark_px for face in self.annotations])
 
     @property
@@ -91,7 +98,11 @@ class Evaluation:
     @property
     def reliability(self):
         """`metrics.Reliability` of the points' confidence, right meaning within FAILURE; None without confidence."""
-        return None if self.confidence is None else reliability(self.confidence, ~self._wrong)
+        if self.confidence is None:
+            return None
+        wrong = self._wrong
+        known = ~np.isnan(wrong)
+        return reliability(self.confidence[known], wrong[known] == 0)
 
     def rejection(self, rejected):
         """Share of failures (points further off than FAILURE) among the faces kept when the least confident are
@@ -102,7 +113,7 @@ class Evaluation:
 
     def best_rejection(self, rejected):
         """As `rejection`, were the faces with most failures known and rejected first."""
-        return rejection_curve(-self._wrong.mean(axis=1), self._wrong, rejected)
+        return rejection_curve(-mean_error(self._wrong, axis=1), self._wrong, rejected)
 
     @property
     def subsets(self):
@@ -127,8 +138,9 @@ class Evaluation:
 
     @property
     def _wrong(self):
-        # An error that is not a number is wrong, too.
-        return ~(self.errors[:, -1] <= FAILURE)
+        """float64 (n, k), 0 or 1; NaN for a point that is not visible."""
+        errors = self.errors[:, -1]
+        return np.where(np.isnan(errors), np.nan, errors > FAILURE)
 
     def _errors(self, points_px):
         return detection_error(points_px, self.truth, [face.bbox.width for face in self.annotations])

@@ -4,7 +4,7 @@ The functions return figures; errors are fractions of the width of the face box,
 """
 import numpy as np
 
-from deeplandmark.faces.metrics import BOX_WIDTH, FAILURE, cumulative_curve, failure_rate
+from deeplandmark.faces.metrics import BOX_WIDTH, FAILURE, cumulative_curve, failure_rate, mean_error
 from deeplandmark.measuring.plotting import BLUE, GREEN, GREY, ORANGE, VERMILION, new_figure
 from deeplandmark.measuring.results_of_others import VALIDATION_FACES, row
 
@@ -20,7 +20,7 @@ def draw_histograms(evaluation):
     errors = 100 * evaluation.errors
     names = evaluation.names
     if errors.shape[2] > _MOST_POINTS:
-        errors, names = errors.mean(axis=2, keepdims=True), ("mean of all points",)
+        errors, names = mean_error(errors, axis=2)[..., None], ("mean of all points",)
     levels, columns = errors.shape[1:]
     figure, axes = new_figure(levels, columns, (2.7 * columns + 0.6, 2.3 * levels + 0.8), sharey="row")
     for i in range(levels):
@@ -63,6 +63,7 @@ def draw_cumulative(evaluation):
 
 def _histogram(axis, errors, title, colour):
     bins = np.linspace(0, _WIDEST, 41)
+    errors = errors[~np.isnan(errors)]
     axis.hist(np.minimum(errors, _WIDEST - 1e-9), bins=bins, color=colour)
     axis.axvline(100 * FAILURE, color=_LIMIT, linestyle="--", linewidth=1)
     axis.set_title(title, fontsize=10)

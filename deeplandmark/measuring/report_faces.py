@@ -4,6 +4,7 @@ import numpy as np
 
 from deeplandmark.faces import BBox, read_colour
 from deeplandmark.faces.draw import SHIFT, contact_sheet, draw_box, draw_points, fixed_point
+from deeplandmark.faces.metrics import mean_error
 from deeplandmark.faces.picture import write_picture
 
 _SIDE = 230        # pixels of the square shown for a face
@@ -21,12 +22,12 @@ def draw_samples(evaluation, file, most=24):
 
 def draw_worst(evaluation, file, most=20):
     """The faces whose mean error at the last level is largest, the worst first."""
-    indices = np.argsort(-_last_errors(evaluation).mean(axis=1), kind="stable")[:most]
+    indices = np.argsort(-_last_errors(evaluation), kind="stable")[:most]
     write_picture(file, _sheet(evaluation, indices, f"the {len(indices)} worst faces by mean error", columns=5))
 
 
 def _sheet(evaluation, indices, heading, columns=6):
-    errors = _last_errors(evaluation).mean(axis=1)
+    errors = _last_errors(evaluation)
     images = [_drawn(evaluation.annotations[i], evaluation.predicted[i, -1]) for i in indices]
     titles = [_short(f"{100 * errors[i]:.1f} %  {evaluation.annotations[i].path.stem}") for i in indices]
     sheet = contact_sheet(images, columns=columns, titles=titles)
@@ -52,7 +53,8 @@ def _drawn(face, predicted_px):
 
 def _draw_truth(image, truth_px, predicted_px):
     """A ring round every true point, and a line to its prediction."""
-    for truth, predicted in zip(fixed_point(truth_px), fixed_point(predicted_px)):
+    seen = np.isfinite(truth_px).all(axis=1)
+    for truth, predicted in zip(fixed_point(truth_px[seen]), fixed_point(predicted_px[seen])):
         cv2.line(image, truth, predicted, _WHITE, 1, cv2.LINE_AA, SHIFT)
         for thickness, colour in ((3, _BLACK), (1, _WHITE)):
             cv2.circle(image, truth, _RING << SHIFT, colour, thickness, cv2.LINE_AA, SHIFT)
@@ -85,4 +87,5 @@ def _short(title, most=30):
 
 
 def _last_errors(evaluation):
-    return evaluation.errors[:, -1]
+    """Mean over the points that are visible, (n,)."""
+    return mean_error(evaluation.errors[:, -1], axis=1)

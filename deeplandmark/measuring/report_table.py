@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deeplandmark.faces.metrics import BOX_WIDTH, FAILURE, INTEROCULAR, INTEROCULAR_FAILURE, failure_rate
+from deeplandmark.faces.metrics import BOX_WIDTH, FAILURE, INTEROCULAR, INTEROCULAR_FAILURE, failure_rate, mean_error
 from deeplandmark.measuring.results_of_others import ORIGINAL, PAPER, READ_OFF, ROWS, VALIDATION_FACES
 
 REJECTED = 0.05           # share of the faces whose rejection the report speaks of
@@ -53,21 +53,19 @@ def _summaries(first_errors, errors, threshold):
 
 
 def _summary(name, errors, threshold):
-    # Faces whose two eyes are one point have no inter-ocular error; with the box width every error is a number.
-    known = errors[~np.isnan(errors).any(axis=1)]
-    if not len(known):
-        return Summary(name, np.full(errors.shape[1], np.nan), np.full(errors.shape[1], np.nan))
-    return Summary(name, known.mean(axis=0), failure_rate(known, threshold))
+    # Points that are not visible have no error, nor has any where the two eyes are one point, by that normaliser.
+    return Summary(name, mean_error(errors), failure_rate(errors, threshold))
 
 
 def _rows(found, names, prefix="this cascade, "):
     if len(names) > _MOST_COLUMNS:  # the table would be too wide
         return ["".ljust(_LABEL) + "mean".rjust(_COLUMN),
-                *(_row(prefix + row.name, [], [], 100 * row.mean.mean(), 100 * row.failure.mean()) for row in found)]
+                *(_row(prefix + row.name, [], [], 100 * mean_error(row.mean), 100 * mean_error(row.failure))
+                  for row in found)]
     heads = [name.replace(" corner", "")[:_COLUMN - 1] for name in names] + ["mean"]
     return ["".ljust(_LABEL) + "".join(head.rjust(_COLUMN) for head in heads),
-            *(_row(prefix + row.name, 100 * row.mean, 100 * row.failure, 100 * row.mean.mean(),
-                   100 * row.failure.mean()) for row in found)]
+            *(_row(prefix + row.name, 100 * row.mean, 100 * row.failure, 100 * mean_error(row.mean),
+                   100 * mean_error(row.failure)) for row in found)]
 
 
 def _published_rows():
@@ -81,7 +79,7 @@ def _row(name, mean, failure, mean_of_all, failure_of_all):
 
 
 def _cell(mean, failure):
-    return f"{mean:.2f} ({failure:.1f})"
+    return "-" if np.isnan(mean) else f"{mean:.2f} ({failure:.1f})"
 
 
 def _notes(evaluation):

@@ -6,7 +6,7 @@ import numpy as np
 from deeplandmark.faces.datasets.annotation import Problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.datasets.held_back import held_back
-from deeplandmark.faces.metrics import FAILURE, detection_error
+from deeplandmark.faces.metrics import FAILURE, detection_error, failure_rate
 from deeplandmark.regressor.regressor import Regressor
 
 
@@ -42,10 +42,11 @@ def fitted(folder, faces, copies=1, seed=0, tell=lambda problems: None):
     tell(bad.problems)
     truth, width = (np.array([value(face) for face, _ in seen])
                     for value in (lambda face: face.landmark_px, lambda face: face.bbox.width))
-    right = detection_error(np.array([points for _, points in seen]), truth, width) <= FAILURE
+    errors = detection_error(np.array([points for _, points in seen]), truth, width)
+    right, known = errors <= FAILURE, ~np.isnan(errors)          # what is not visible tells nothing
     # A point and the one that it becomes in the mirrored picture are one thing; nothing is certain.
-    shares = (right.sum(0) + 1) / (len(right) + 2)
+    shares = (right.sum(0) + 1) / (known.sum(0) + 2)
     shares = (shares + shares[list(regressor.points.mirror)]) / 2
     return (replace(regressor.settings, confidence=tuple(np.round(shares, 6).tolist())),
-            f"confidence counted on {len(seen)} held-back faces: {100 * (1 - right.mean()):.2f} % of their points are "
-            "failures")
+            f"confidence counted on {len(seen)} held-back faces: {100 * failure_rate(errors, axis=None):.2f} % of "
+            "their points are failures")

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from deeplandmark.detectors import Detections, intersection_over_union, largest
-from deeplandmark.detectors.box_map import boxes_of_points
 from deeplandmark.faces.box import BBox
+from deeplandmark.faces.box_of_points import boxes_of_points
 from deeplandmark.running.faces_in_picture import Located
 from deeplandmark.running.one_euro import OneEuroFilter
 

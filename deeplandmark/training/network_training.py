@@ -15,6 +15,7 @@ from deeplandmark.caffe.files.prototxt import read_net, read_solver
 from deeplandmark.caffe.graph.phase_rules import layer_is_included
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.solvers.snapshot import latest_snapshot
+from deeplandmark.faces.metrics import mean_error
 from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.check_before_training import mismatch
 from deeplandmark.training.samples_mark import prepared
@@ -198,5 +199,5 @@ def constant_loss(training):
     import h5py  # only training needs it
     with h5py.File(Path(training.folders.train, training.name, "test.h5"), "r") as file:
         landmark = np.asarray(file["landmark"])
-    return float(np.square(landmark - landmark.mean(0)).sum(1).mean() / 2)
+    return float(np.nansum(np.square(landmark - mean_error(landmark)), axis=1).mean() / 2)
 

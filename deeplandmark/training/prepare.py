@@ -19,7 +19,8 @@ from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, pose
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.datasets.held_back import is_held_back
-from deeplandmark.faces.datasets.read_faces import read_faces
+from deeplandmark.faces.datasets.plausible import check_plausible
+from deeplandmark.faces.datasets.read_faces import hash_of, read_faces
 from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.hdf5_writer import HDF5Writer
 from deeplandmark.training.samples import sample, start_points, wide_sample
@@ -78,7 +79,7 @@ class Plan:
             del values["settings"][fitted]
         points = self.settings.points                            # how they are shown and drawn changes no sample
         values["settings"]["points"] = {"names": points.names, "mirror": points.mirror}
-        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + Path(list_path).read_bytes())
+        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + hash_of(list_path))
         for path in self.started_from():
             digest.update(path.read_bytes())
         return digest.hexdigest()
@@ -101,7 +102,7 @@ def prepare(plan, train_list, out="train", jobs=None, force=False):
     Parameters
     ----------
     plan : Plan
-    train_list : path of the training list; pictures lie beside it
+    train_list : path of the training list, in any format; pictures lie beside it
     out : folder
     jobs : int, optional
         Processes; every core by default.
@@ -115,7 +116,7 @@ def prepare(plan, train_list, out="train", jobs=None, force=False):
     Raises
     ------
     ListError
-        If too many lines are bad, or pictures (see `BadLines`).
+        If too many lines are bad, or pictures (see `BadLines`), or the list cannot be right (see `check_plausible`).
     """
     out, train_list = Path(out), Path(train_list)
     fingerprint = plan.fingerprint(train_list)
@@ -123,6 +124,7 @@ def prepare(plan, train_list, out="train", jobs=None, force=False):
         return None
     marker_file(out, plan.level).unlink(missing_ok=True)
     faces, problems = read_faces(train_list, plan.settings.points)
+    check_plausible(faces, plan.settings.points, train_list)
     bad = BadLines(len(faces))
     _write_all(plan, faces, out, bad, jobs)
     used = len(faces) - len(bad.problems)
@@ -146,7 +148,8 @@ def _write_all(plan, faces, out, bad, jobs):
                 continue
             for file, samples in result:
                 for network, values in zip(plan.networks, samples):
-                    writers[network][file].add(values)
+                    if values is not None:
+                        writers[network][file].add(values)
 
 
 def _finish(folder, names):
@@ -188,7 +191,7 @@ def _to_test(plan, face, rng):
 
 
 def _samples(plan, face, rng):
-    return sample(face, plan.networks, plan.settings, _start(plan, face, rng))
+    return sample(face, plan.networks, plan.settings, _start(plan, face, rng), whole=plan.frozen)
 
 
 def _wide(plan, face, rng):

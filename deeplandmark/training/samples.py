@@ -16,15 +16,22 @@ def start_points(face, level, shift, rng):
     return face.points_px + rng.uniform(-shift, shift, face.points_px.shape) * (face.box[2:] - face.box[:2])
 
 
-def sample(face, networks, settings, start_px):
+def sample(face, networks, settings, start_px, whole=False):
     """What each network of a level sees of a face, and its target.
+
+    whole : whether all points of a network must be visible, as where Caffe itself may train, which knows no such
 
     Returns
     -------
-    list of dict, one per network: data float32 (channels, rows, columns), landmark float32 (num_output,)
+    list of dict or None, one per network: data float32 (channels, rows, columns), landmark float32 (num_output,), NaN
+    where a point is not visible; None where none, or not all, of the network's are
     """
     found = []
     for network in networks:
+        visible = _visible(face, network)
+        if not (visible.all() if whole else visible.any()):
+            found.append(None)
+            continue
         boxes = face.box[None]
         windows = windows_of(network, boxes, start_px[None])
         in_frame = project(frames_of(network, boxes, windows), face.points_px[list(network.points)])
@@ -41,11 +48,15 @@ def wide_sample(face, networks, settings, start_px):
 
     Returns
     -------
-    list of dict, one per network: window uint8 (channels, H, W), extent float32 (4,), landmark float32 (num_output,)
-    and, at levels 2 and 3, start float32 (2,); the last three in the units of the network's target
+    list of dict or None, one per network: window uint8 (channels, H, W), extent float32 (4,), landmark float32
+    (num_output,) and, at levels 2 and 3, start float32 (2,); the last three in the units of the network's target.
+    `landmark` is NaN where a point is not visible; None where none of the network's is
     """
     found = []
     for network in networks:
+        if not _visible(face, network).any():
+            found.append(None)
+            continue
         boxes = face.box[None]
         nominal = windows_of(network, boxes, face.points_px[None])[0]
         frame = frames_of(network, boxes, nominal[None])
@@ -57,6 +68,10 @@ def wide_sample(face, networks, settings, start_px):
             values["start"] = _target(project(frame, start_px[list(network.points)]), settings)
         found.append(values)
     return found
+
+
+def _visible(face, network):
+    return np.isfinite(face.points_px[list(network.points)]).all(axis=1)
 
 
 def _target(in_frame, settings):

@@ -22,7 +22,8 @@ from deeplandmark.caffe.checking.reference_cases import (
 
 FOLDER = Path(os.environ.get("DEEPLANDMARK_CAFFE_LAYERS") or Path(__file__).parents[1] / "data/caffe/layers")
 OWN_LAYERS = {"DenseTargets", "HDF5PatchData", "LocallySharedConvolution", "LocallySharedScale",
-              "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss", "SigmoidFocalLoss"}      # Caffe lacks them
+              "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss", "SigmoidFocalLoss",
+              "VisibleTarget"}       # Caffe lacks them
 FORKS_LAYERS = {                     # Caffe lacks them as well
     "Axpy", "BN", "CenterLoss", "ContinuationIndicator", "ConvolutionDepthwise", "DepthWiseConvolution",
     "DepthwiseConvolution", "DetectionOutput", "HSigmoid", "HSwish", "ImageFloatData", "Interp",

@@ -12,7 +12,8 @@ NOT_AT_INFERENCE = {
     "Accuracy", "CenterLoss", "ContrastiveLoss", "DenseTargets", "DetectionOutput", "EuclideanLoss", "HDF5Output",
     "HingeLoss", "InfogainLoss", "MarginInnerProduct", "MultinomialLogisticLoss", "PSROIPooling", "Proposal", "Python",
     "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss",
-    "SmoothL1Loss", "SoftmaxWithLoss", "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
+    "SmoothL1Loss", "SoftmaxWithLoss", "VisibleTarget", "WeightEuclideanLoss", "YoloDetectionOutput",
+    "Yolov3DetectionOutput"}
 SOURCES = {"Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "Input", "MemoryData", "WindowData"}
 CASCADE = f"""layer {{ name: "data" type: "MemoryData" top: "data" top: "landmark"
     memory_data_param {{ batch_size: 64 channels: 1 height: 15 width: 15 }} }}

@@ -8,6 +8,7 @@ from deeplandmark.faces.metrics import (
     detection_error,
     failure_rate,
     interocular_error,
+    mean_error,
     rejection_curve,
     reliability,
 )
@@ -38,6 +39,24 @@ def test_interocular_error_of_one_eye_is_not_a_number():
 def test_a_failure_lies_above_the_limit_not_on_it():
     np.testing.assert_allclose(failure_rate([[0.05, 0.0501], [0.0, np.nan]]), [0, 1])
     assert failure_rate([0.05, 0.1, 0.11], INTEROCULAR_FAILURE) == pytest.approx(1 / 3)
+
+
+def test_points_that_are_not_visible_are_left_out():
+    """Of every mean, share and curve; a prediction that is no number is as far off as can be."""
+    truth, predicted = np.repeat(TRUTH, 3, axis=0), np.repeat(TRUTH, 3, axis=0) + [[[3, 0]]]
+    truth[0, 2] = truth[1] = np.nan
+    predicted[2, 4] = np.nan
+    errors = detection_error(predicted, truth, [10, 10, 20])
+    nan = np.nan
+    np.testing.assert_array_equal(errors, [[0.3, 0.3, nan, 0.3, 0.3], [nan] * 5, [0.15] * 4 + [np.inf]])
+    np.testing.assert_allclose(mean_error(errors), [0.225, 0.225, 0.15, 0.225, np.inf])
+    np.testing.assert_allclose(failure_rate(errors, 0.2), [0.5, 0.5, 0, 0.5, 1])
+    assert failure_rate(errors, 0.2, axis=None) == pytest.approx(5 / 9)
+    np.testing.assert_allclose(cumulative_curve(errors, [0.2, 0.4]), [4 / 9, 8 / 9])
+    assert np.isnan(mean_error(errors[1])) and np.isnan(failure_rate(errors[1]))
+    truth[2, 1] = nan                                            # an eye, by which the others are measured
+    assert np.isnan(interocular_error(predicted, truth)[2]).all()
+    np.testing.assert_allclose(rejection_curve([0.1, 0.9], [[1, nan, 1], [0, 1, nan]], [0, 0.5]), [0.75, 0.5])
 
 
 def test_cumulative_curve_counts_what_lies_on_the_threshold():

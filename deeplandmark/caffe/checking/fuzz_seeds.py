@@ -107,6 +107,7 @@ _LAYERS = [
     ("Split", "", [_ROWS], 2), ("Swish", "swish_param { beta: 2 }", [_ROWS], 1), ("TanH", "", [_ROWS], 1),
     ("Threshold", "threshold_param { threshold: 0.5 }", [_ROWS], 1),
     ("Tile", "tile_param { axis: 1 tiles: 2 }", [_ROWS], 1),
+    ("VisibleTarget", "", [_ROWS, _ROWS], 1),
     ("WeightEuclideanLoss", "weight_euclidean_loss_param { normalized: 1 normalized_type: 1 }", [_ROWS, _ROWS], 1),
 ]
 

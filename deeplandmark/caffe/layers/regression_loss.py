@@ -1,10 +1,10 @@
-"""EuclideanLoss (euclidean_loss_layer.cpp), and SmoothL1Loss of the fork that came with Fast R-CNN."""
+"""EuclideanLoss (euclidean_loss_layer.cpp), SmoothL1Loss of the fork that came with Fast R-CNN, and VisibleTarget."""
 import math
 
 import torch
 import torch.nn.functional as F
 
-from deeplandmark.caffe.layers.base import LossLayer
+from deeplandmark.caffe.layers.base import Layer, LossLayer
 from deeplandmark.caffe.layers.registry import layer
 
 
@@ -59,6 +59,31 @@ class SmoothL1Loss(EuclideanLoss):
             return smooth_l1(difference, self.sigma).sum() / a.shape[0],
         values = smooth_l1(difference * inside.detach().reshape(a.shape), self.sigma)
         return (values * outside.detach().reshape(a.shape)).sum() / a.shape[0],
+
+
+@layer("VisibleTarget")
+class VisibleTarget(Layer):
+    """Target b, with the prediction a where b is NaN, so that no loss between the two sees those values.
+
+    Bottoms a (N, ...) and b of as many values a row; top of a's shape, into which no gradient flows. deeplandmark's own
+    layer, for points that are not visible.
+    """
+    exact_bottoms, exact_tops = 2, 1
+    no_gradient_bottoms = (0, 1)
+
+    def reshape(self, bottom_shapes):
+        a, b = bottom_shapes
+        if math.prod(a) != math.prod(b) or a[:1] != b[:1]:
+            self.fail(f"prediction and target differ in size: shapes {tuple(a)} and {tuple(b)}")
+        return [tuple(a)]
+
+    def forward(self, a, b):
+        return visible_target(a, b.reshape(a.shape)),
+
+
+def visible_target(prediction, target):
+    """The target, with what was predicted where it is NaN: a constant."""
+    return torch.where(target.isnan(), prediction, target).detach()
 
 
 def smooth_l1(x, sigma):

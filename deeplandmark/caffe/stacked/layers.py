@@ -10,7 +10,7 @@ import torch
 
 from deeplandmark.caffe.graph.pooled_first import windows_beside_each_other
 from deeplandmark.caffe.layers.registry import Registry
-from deeplandmark.caffe.layers.regression_loss import smooth_l1
+from deeplandmark.caffe.layers.regression_loss import smooth_l1, visible_target
 from deeplandmark.caffe.stacked.functions import Convolution, MaxPooling, SwapRows, Tanh
 
 
@@ -192,3 +192,8 @@ def _smooth_l1_loss(layer, blobs):
         prediction, label = map(_flat, bottoms)
         return [smooth_l1(prediction - label, layer.sigma).sum((1, 2)) / prediction.shape[-1]]
     return run
+
+
+@_stacks("VisibleTarget")
+def _visible_target(layer, blobs):
+    return lambda bottoms: [visible_target(*map(_flat, bottoms))]

@@ -16,9 +16,14 @@ class Annotation:
     """One face of a list."""
     path: Path               # of the picture
     bbox: BBox
-    landmark_px: np.ndarray  # (k, 2) float64: x, y
+    landmark_px: np.ndarray  # (k, 2) float64: x, y; NaN where the list says that the point is not visible
     list_file: str           # name of the list, for messages
     line: int                # in the list, from 1
+
+    @property
+    def visible(self) -> np.ndarray:
+        """bool (k,): the points that the list tells."""
+        return np.isfinite(self.landmark_px).all(axis=-1)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The archive's picture lists: one face a line, `folder\\name.jpg left right top bottom x1 y1 ... xk yk`, in pixels."""
+"""The archive's picture lists: one face a line, `folder\\name.jpg left right top bottom x1 y1 ... xk yk`, in pixels.
+
+A point `-1 -1` or `nan nan` is not visible.
+"""
 from __future__ import annotations
 
 import os
@@ -6,10 +9,18 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.datasets.annotation import Annotation, Problem, box_text
+from deeplandmark.faces.datasets.labels import (
+    Label,
+    Labels,
+    as_it_is,
+    hidden_as_nan,
+    hidden_as_number,
+    picture_path,
+)
+from deeplandmark.faces.datasets.text_lines import finite, lines_of, numbers_of
+from deeplandmark.faces.datasets.written import number, relative_name
 from deeplandmark.faces.errors import ListError
 from deeplandmark.work.whole_file import write_text
 
@@ -28,15 +39,13 @@ def read_list(list_path: str | os.PathLike[str], points: int = 5, problems: list
     list_path = Path(list_path)
     folder = list_path.parent if folder is None else Path(folder)
     annotations = []
-    for number, line in enumerate(_lines(list_path), 1):
-        if not line.strip():
-            continue
+    for place, line in lines_of(list_path):
         try:
-            annotations.append(_parse(line.strip(), points, folder, list_path.name, number))
+            annotations.append(_parse(line, points, folder, list_path.name, place))
         except ListError as error:
             if problems is None:
                 raise
-            problems.append(Problem(number, str(error)))
+            problems.append(Problem(place, str(error)))
     return annotations
 
 
@@ -48,38 +57,42 @@ def write_list(list_path: str | os.PathLike[str], annotations: Iterable[Annotati
     write_text(list_path, text)
 
 
-def _lines(list_path):
-    try:
-        return list_path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
-    except OSError as error:
-        raise ListError(f"{list_path}: cannot be read ({error.strerror})") from None
+def read_labels(list_path, folder, wanted):
+    """The Labels of a list, whose lines hold as many points as most of them do."""
+    lengths = [len(_fields(line)[1]) for _, line in lines_of(list_path)]
+    counts = [(length - 4) // 2 for length in lengths if length > 4 and length % 2 == 0]
+    count = wanted if wanted in counts or not counts else max(counts, key=counts.count)
+    problems = []
+    faces = read_list(list_path, count or 5, problems, folder)
+    return Labels([Label(face.path, face.landmark_px, face.bbox, face.list_file, face.line) for face in faces],
+                  problems, count or 5, box_of=as_it_is)
+
+
+def write_labels(list_path, faces, points):
+    """As `write_list`, with pictures anywhere and exact boxes."""
+    text = "".join(_row(face, relative_name(face.path, list_path.parent), number) + "\r\n" for face in faces)
+    write_text(list_path, text)
 
 
 def _parse(line, points, folder, list_file, number):
     place = f"{list_file}:{number}"
-    match = _PATH.match(line)
-    name = match[1] if match else line.split()[0]
-    fields = line[len(name):].split()
+    name, fields = _fields(line)
     if len(fields) != 4 + 2 * points:
         expected = f"path + 4 box + {2 * points} landmark numbers"
         raise ListError(f"{place}: expected {expected}, found {1 + len(fields)} fields")
-    numbers = _numbers(fields, place)
+    numbers = numbers_of(fields, place)
     bbox = BBox.from_left_right_top_bottom(*numbers[:4])
     if not bbox.has_area:
         raise ListError(f"{place}: {box_text(bbox)} has no area (the order is left right top bottom)")
-    landmark_px = numbers[4:].reshape(points, 2)
-    if not np.isfinite(landmark_px).all():
-        raise ListError(f"{place}: a landmark is not finite: {' '.join(fields[4:])}")
-    return Annotation(folder / name.replace("\\", "/"), bbox, landmark_px, list_file, number)
+    landmark_px = finite(hidden_as_nan(numbers[4:].reshape(points, 2)), place)
+    return Annotation(picture_path(folder, name), bbox, landmark_px, list_file, number)
 
 
-def _numbers(fields, place):
-    for field in fields:
-        try:
-            float(field)
-        except ValueError:
-            raise ListError(f"{place}: {field!r} is not a number") from None
-    return np.array(fields, dtype=np.float64)
+def _fields(line):
+    """The picture's name, and the words after it."""
+    match = _PATH.match(line)
+    name = match[1] if match else line.split()[0]
+    return name, line[len(name):].split()
 
 
 def _format(annotation, folder):
@@ -87,7 +100,11 @@ def _format(annotation, folder):
         name = annotation.path.relative_to(folder)
     except ValueError:
         raise ListError(f"{annotation.path} does not lie below the list's folder {folder}") from None
-    box = annotation.bbox
-    edges = (box.left, box.right, box.top, box.bottom)
-    numbers = [f"{round(edge):d}" for edge in edges] + [f"{value:f}" for value in annotation.landmark_px.ravel()]
-    return " ".join([str(name).replace("/", "\\"), *numbers])
+    return _row(annotation, str(name), lambda edge: f"{round(edge):d}")
+
+
+def _row(face, name, edge_text):
+    box = face.bbox
+    numbers = [edge_text(edge) for edge in (box.left, box.right, box.top, box.bottom)]
+    numbers += [f"{value:f}" for value in hidden_as_number(face.landmark_px).ravel()]
+    return " ".join([name.replace("/", "\\"), *numbers])

@@ -1,46 +1,34 @@
-"""Faces of a list, whatever its format: what every command reads them with.
-
-A format is one file in this folder with two functions, and one row in FORMATS:
-
-    is_FORMAT(path, beginning) -> bool                          # by the name and the first bytes of a file
-    read_FORMAT(path, points, problems, folder) -> [Annotation] # `points` is a Points; see read_imglab
-
-The reader turns whatever the format has into pixels of the picture, the points of the set asked for (or refuses it in a
-ListError) and the cascade's kind of box. A face that cannot be used becomes a `Problem` in the list `problems`, whose
-text names file and line; a file that is not of the format at all is a ListError.
-"""
+"""Faces of a list, whatever its format: what every command reads them with. The formats are rows of formats.py."""
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 from deeplandmark.faces.datasets.annotation import Annotation, Problem
 from deeplandmark.faces.datasets.bad_lines import too_many_bad
-from deeplandmark.faces.datasets.imglab import is_imglab, read_imglab
-from deeplandmark.faces.datasets.picture_list import read_list
+from deeplandmark.faces.datasets.formats import format_of
+from deeplandmark.faces.datasets.labels import Labels, as_annotations
+from deeplandmark.faces.datasets.pts import files_of
 from deeplandmark.faces.errors import ListError
 from deeplandmark.faces.points import FIVE_POINTS, Points
 
 
-def _read_list(path, points, problems, folder):
-    return read_list(path, len(points), problems, folder)
-
-
-# The first that a file is of; every other file is a list in the archive's format.
-FORMATS = ((is_imglab, read_imglab), (lambda path, beginning: True, _read_list))
-
-
 def read_faces(path: str | os.PathLike[str], points: Points = FIVE_POINTS,
-               folder: str | os.PathLike[str] | None = None) -> tuple[list[Annotation], list[Problem]]:
+               folder: str | os.PathLike[str] | None = None,
+               boxes: str = "") -> tuple[list[Annotation], list[Problem]]:
     """The faces of a list in any of the formats, in its order; no picture is opened (see `face_or_problem`).
 
     Parameters
     ----------
-    path : path of the list
+    path : path of the list, or of a folder of .pts files
     points : Points
-        What each face has to have.
+        What each face has to have; the usual five are made of other sets that tell how.
     folder : path, optional
         Where the pictures' names start; the list's own folder by default.
+    boxes : "", "file" or "points"
+        The cascade's kind of box, made of the points where the format's own kind is unknown; the file's as they are; or
+        made of the points in any case.
 
     Returns
     -------
@@ -52,19 +40,33 @@ def read_faces(path: str | os.PathLike[str], points: Points = FIVE_POINTS,
     ListError
         When the list cannot be read, holds no faces, or too many of its lines are bad.
     """
-    problems: list[Problem] = []
-    path = Path(path)
-    read = next(read for is_format, read in FORMATS if is_format(path, _beginning(path)))
-    faces = read(path, points, problems, folder)
-    if not faces and not problems:
+    labels = read_labels(path, len(points), folder)
+    if labels.faces:
+        faces = as_annotations(labels, points, path, boxes)
+        labels.problems.sort(key=lambda problem: problem.line)
+    else:
+        faces = []
+    if not faces and not labels.problems:
         raise ListError(f"{path}: the list holds no faces")
-    too_many_bad(problems, len(faces) + len(problems))
-    return faces, problems
+    too_many_bad(labels.problems, len(faces) + len(labels.problems))
+    return faces, labels.problems
 
 
-def _beginning(path, size=4096):
-    try:
-        with path.open("rb") as file:
-            return file.read(size)
-    except OSError as error:
-        raise ListError(f"{path}: cannot be read ({error.strerror})") from None
+def read_labels(path: str | os.PathLike[str], wanted: int | None = None,
+                folder: str | os.PathLike[str] | None = None) -> Labels:
+    """What a list says, in its own terms (see labels.py); `wanted` points are looked for where lines may hold any
+    number. Raises ListError when it cannot be read."""
+    path = Path(path)
+    own = path if path.is_dir() else path.parent
+    return format_of(path).read(path, own if folder is None else Path(folder), wanted)
+
+
+def hash_of(path: str | os.PathLike[str]) -> bytes:
+    """Changes whenever a list does, or one of the files of a folder of .pts files."""
+    path = Path(path)
+    if not path.is_dir():
+        return path.read_bytes()
+    digest = hashlib.sha256()
+    for file in files_of(path):
+        digest.update(f"{file.relative_to(path)} {file.stat().st_size}\n".encode() + file.read_bytes())
+    return digest.digest()

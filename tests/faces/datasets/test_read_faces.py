@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeplandmark.commandline.face_lists import faces_of_list
-from deeplandmark.faces import IBUG_68, ListError, Points, Problem, read_faces, read_list, too_many_bad
+from deeplandmark.faces import IBUG_68, BBox, ListError, Points, Problem, read_faces, read_list, too_many_bad
 from deeplandmark.faces.datasets.annotation import Annotation
 from deeplandmark.faces.datasets.bad_lines import BadLines
-from deeplandmark.faces.datasets.imglab import read_imglab
+from deeplandmark.faces.datasets.imglab import cascade_box
 from tests.helpers.fake_cascade import repeated_list, synthetic_list
 
 PARTS = "".join(f"<part name='{i:02d}' x='{i}' y='{2 * i}'/>" for i in range(68))
@@ -27,7 +27,8 @@ def test_the_file_says_which_reader(tmp_path):
     assert equal(read_faces(path)[0], read_list(path)) and read_faces(path)[1] == []
     for name in ("a.xml", "a.txt"):                               # by its name, by its content
         (tmp_path / name).write_text("\ufeff" + XML, encoding="utf-8")
-        assert equal(read_faces(tmp_path / name)[0], read_imglab(tmp_path / "a.xml"))
+        (found,), _ = read_faces(tmp_path / name)
+        assert found.line == 1 and found.bbox == cascade_box(BBox(0, 0, 67, 134))
 
 
 def test_the_points_that_are_asked_for(tmp_path):
@@ -35,13 +36,13 @@ def test_the_points_that_are_asked_for(tmp_path):
     all_68, five = read_faces(tmp_path / "a.xml", IBUG_68)[0][0], read_faces(tmp_path / "a.xml")[0][0]
     np.testing.assert_array_equal(all_68.landmark_px, [[i, 2 * i] for i in range(68)])
     np.testing.assert_array_equal(five.landmark_px, IBUG_68.to_five(all_68.landmark_px))
-    with pytest.raises(ListError, match="a.xml: imglab's points are read as .* the model finds 2 others"):
+    with pytest.raises(ListError, match="a.xml: its faces have 68 points, 2 are asked for .A B."):
         read_faces(tmp_path / "a.xml", Points(("A", "B"), (0, 1)))
     (tmp_path / "a.txt").write_text("a.jpg 10 50 20 60 1 2 3 4")
     assert read_faces(tmp_path / "a.txt", Points(("A", "B"), (0, 1)), "there")[0][0].landmark_px.shape == (2, 2)
 
 
-@pytest.mark.parametrize("name, text", [("none.txt", "cannot be read"), (".", "cannot be read"),
+@pytest.mark.parametrize("name, text", [("none.txt", "cannot be read"), (".", "a folder without .pts files"),
                                         ("empty.txt", "the list holds no faces")])
 def test_lists_that_hold_nothing(tmp_path, name, text):
     (tmp_path / "empty.txt").touch()

@@ -1,0 +1,177 @@
+"""What a file of labelled faces says, in its own terms, and the same as the points and boxes that are asked for."""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deeplandmark.faces.box import BBox
+from deeplandmark.faces.box_of_points import boxes_of_points, completed
+from deeplandmark.faces.datasets.annotation import Annotation, Problem, box_text
+from deeplandmark.faces.errors import ListError
+from deeplandmark.faces.points import FIVE_POINTS, SETS, Points
+
+NOT_VISIBLE = -1.0      # both coordinates of such a point, in formats that have no word for it
+
+
+@dataclass(frozen=True)
+class Label:
+    """One face, as its file has it.
+
+    Attributes
+    ----------
+    path : Path
+        Of the picture.
+    points_px : float64 (k, 2)
+        x, y; (0, 0) is the middle of the first pixel. NaN where not visible.
+    box : BBox or None
+    list_file : str
+        For messages, with `line`, which counts from 1.
+    line : int
+    """
+    path: Path
+    points_px: np.ndarray
+    box: BBox | None
+    list_file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Labels:
+    """All faces of a file, and what is bad in it.
+
+    Attributes
+    ----------
+    faces : list of Label
+    problems : list of Problem
+    count : int
+        Points of a face.
+    names : tuple of str or None
+        Of the points, where the file tells.
+    box_of : callable (BBox) -> BBox, or None
+        Makes the cascade's kind of box of the file's own; None where that kind is unknown, and boxes are made of the
+        points if they say where the usual five are.
+    """
+    faces: list[Label]
+    problems: list[Problem]
+    count: int
+    names: tuple[str, ...] | None = None
+    box_of: Callable | None = None
+
+    @property
+    def points(self) -> Points:
+        """The set that the file's points seem to be: one of SETS by their names or number, or else one of its own."""
+        found = [points for points in SETS.values() if len(points) == self.count]
+        if self.names is None or found and _places(self.names, found[0]):
+            return found[0] if found else _unnamed(tuple(f"p{i + 1}" for i in range(self.count)))
+        return _unnamed(self.names)
+
+
+def as_annotations(labels: Labels, points: Points, path: str | os.PathLike, boxes: str = "") -> list[Annotation]:
+    """The faces of a file with the points of a set and the cascade's kind of box; what cannot be used is added to
+    `labels.problems`.
+
+    Parameters
+    ----------
+    labels : Labels
+    points : Points
+    path
+        Of the file, for messages.
+    boxes : "", "file" or "points"
+        Boxes as the format's own kind says; those of the file as they are; or made of the points.
+
+    Raises
+    ------
+    ListError
+        If the file holds other points.
+    """
+    asked, source, found = _chooser(labels, points, path), labels.points, []
+    for label in labels.faces:
+        place = f"{label.list_file}:{label.line}"
+        try:
+            if not np.isfinite(label.points_px).all(axis=1).any():
+                raise ListError(f"{place}: no point is visible")
+            box = _box(label, labels, source, boxes)
+            if not box.has_area:
+                raise ListError(f"{place}: {box_text(box)} has no area")
+            found.append(Annotation(label.path, box, asked(label.points_px), label.list_file, label.line))
+        except ListError as error:
+            labels.problems.append(Problem(label.line, str(error)))
+    return found
+
+
+def as_it_is(box: BBox) -> BBox:
+    """The `box_of` of formats whose boxes are the cascade's kind, or any kind that somebody has chosen."""
+    return box
+
+
+def hidden_as_nan(points_px: np.ndarray) -> np.ndarray:
+    """Points (..., 2), float64, with NaN where one is marked as not visible: both coordinates -1, or either NaN."""
+    points_px = np.array(points_px, np.float64)
+    points_px[(points_px == NOT_VISIBLE).all(axis=-1) | np.isnan(points_px).any(axis=-1)] = np.nan
+    return points_px
+
+
+def hidden_as_number(points_px: np.ndarray) -> np.ndarray:
+    """The opposite of `hidden_as_nan`."""
+    return np.where(np.isnan(points_px), NOT_VISIBLE, points_px)
+
+
+def picture_path(folder: Path, name: str) -> Path:
+    """The path of a picture that a file names, with slashes of either kind."""
+    return folder / name.replace("\\", "/")
+
+
+def _chooser(labels, points, path):
+    """What takes the file's points (count, 2) to those asked for."""
+    places = None if labels.names is None else _places(labels.names, points)
+    if places:
+        return lambda points_px: points_px[places]
+    if labels.names is None and labels.count == len(points):
+        return lambda points_px: points_px
+    source = labels.points
+    if points == FIVE_POINTS and source.five:
+        return source.to_five
+    named = "" if labels.names is None else f" ({_shortly(labels.names)})"
+    raise ListError(f"{path}: its faces have {labels.count} points{named}, {len(points)} are asked for "
+                    f"({_shortly(points.names)}); --points names another set")
+
+
+def _places(names, points):
+    """Where the points of a set are among some names: by their names, or else by their titles; [] if not all are."""
+    known = {_plain(name): i for i, name in enumerate(names)}
+    for wanted in (points.names, points.shown):
+        places = [known.get(_plain(name)) for name in wanted]
+        if None not in places:
+            return places
+    return []
+
+
+def _plain(name):
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _shortly(names):
+    return " ".join(names if len(names) < 7 else (*names[:3], "...", names[-1]))
+
+
+def _unnamed(names):
+    return Points(names, tuple(range(len(names))))
+
+
+def _box(label, labels, source, boxes):
+    given = label.box
+    if given is not None and (boxes == "file" or not boxes and labels.box_of):
+        return given if boxes else labels.box_of(given)
+    if source.five:
+        try:
+            return BBox(*boxes_of_points(completed(source.to_five(label.points_px))[None])[0].tolist())
+        except ValueError:                                       # fewer than two of the five are visible
+            pass
+    if boxes == "points" or given is None:
+        seen = label.points_px[np.isfinite(label.points_px).all(axis=1)]
+        return BBox(*boxes_of_points(seen[None])[0].tolist())
+    return given
