@@ -22,7 +22,7 @@ from deeplandmark.running.rows import JSON_LINES, json_rows
 from deeplandmark.running.sources import sources
 
 
-@command
+@command(strangers_models=True)
 def main(arguments=None):
     """Returns the exit status: 1 when a file was bad or the run could not go on, 130 after Ctrl-C."""
     parser = _parser()

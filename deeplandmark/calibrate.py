@@ -13,7 +13,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from deeplandmark.commandline.arguments import add_max_pixels, whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.faces.datasets.held_back import held_back
@@ -23,7 +23,7 @@ from deeplandmark.models import exporter_of, fitter_of, settings_class, system_o
 from deeplandmark.work.whole_file import write_bytes
 
 
-@command
+@command(strangers_models=True)
 def main(arguments=None):
     """Returns the exit status."""
     args = _parser().parse_args(arguments)
@@ -86,6 +86,7 @@ def _parser():
                         "the training list, or that list, in any format")
     parser.add_argument("--copies", type=whole_number(1), default=8, metavar="N",
                         help="views of each face (default: 8)")
+    add_python_layers(parser)
     add_max_pixels(parser)
     parser.add_argument("--seed", type=whole_number(), default=0, help="of the views")
     return parser

@@ -26,7 +26,7 @@ from deeplandmark.running.sources import sources
 from deeplandmark.running.video_run import VideoRun
 
 
-@command
+@command(strangers_models=True)
 def main(arguments=None):
     """Returns the exit status: 1 when a file was bad or the run could not go on, 130 after Ctrl-C."""
     parser = _parser()

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from deeplandmark.cascade.default_model import default_model
-from deeplandmark.commandline.arguments import add_max_pixels, whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import name_skipped
 from deeplandmark.faces.datasets.archive import TEST_LIST, open_archive
@@ -37,12 +37,13 @@ def get_args_parser():
                         f"{DATA_VARIABLE} when it is a folder, else {DATA_FOLDER}")
     parser.add_argument("--json", metavar="FILE", help="write the table as JSON; errors are fractions of the box width")
     parser.add_argument("--out", metavar="DIR", help="write table, curves, histograms and drawn faces there")
+    add_python_layers(parser)
     add_max_pixels(parser)
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help="only N faces, spread evenly over the list")
     return parser
 
 
-@command
+@command(strangers_models=True)
 def main(arguments=None):
     """Returns the exit status."""
     options = get_args_parser().parse_args(arguments)

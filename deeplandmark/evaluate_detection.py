@@ -11,7 +11,7 @@ import sys
 import cv2
 import numpy as np
 
-from deeplandmark.commandline.arguments import add_max_pixels, fraction, whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, fraction, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.faces import BBox, open_archive, read_colour
@@ -25,7 +25,7 @@ from deeplandmark.models.detectors import load_detector
 from deeplandmark.work.opencv import set_up_opencv
 
 
-@command
+@command(strangers_models=True)
 def main(arguments=None):
     """Returns the exit status."""
     options = _parser().parse_args(arguments)
@@ -94,6 +94,7 @@ def _parser():
     parser.add_argument("--min-face", type=fraction, metavar="F", help="as for detect")
     parser.add_argument("--sheet", metavar="FILE.png", help="draw the boxes that are not on the labelled face: "
                         "which of them are faces, only an eye can tell")
+    add_python_layers(parser)
     add_max_pixels(parser)
     parser.add_argument("--threads", type=whole_number(1), default=2, metavar="N")
     return parser

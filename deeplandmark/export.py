@@ -14,11 +14,12 @@ from inspect import signature
 from pathlib import Path
 
 from deeplandmark.cascade.default_model import default_model
+from deeplandmark.commandline.arguments import add_python_layers
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.models import exporter_of, system_of
 
 
-@command
+@command(strangers_models=True)
 def main(arguments=None):
     """Returns the exit status."""
     args = _parser().parse_args(arguments)
@@ -43,6 +44,7 @@ def _parser():
     parser.add_argument("file", help="the model to write, by custom *.onnx")
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "
                         "else model/")
+    add_python_layers(parser)
     parser.add_argument("--mirror", action="store_true", help="of a cascade: look at each face mirrored, too, and "
                         "average: slower, a little better")
     parser.add_argument("--half", action="store_true", help="of a cascade: store the weights as float16: half the "

@@ -5,7 +5,7 @@ import socket
 import sys
 from dataclasses import replace
 
-from deeplandmark.commandline.arguments import whole_number
+from deeplandmark.commandline.arguments import add_python_layers, whole_number
 from deeplandmark.commandline.command import command, explanation
 from deeplandmark.web.limits import Limits
 from deeplandmark.work.cores import cores
@@ -26,6 +26,7 @@ def get_args_parser():
     parser.add_argument("--port", type=_port, default=8000, help="default 8000; 0 takes a free one")
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "
                         "else model/")
+    add_python_layers(parser)
     parser.add_argument("--detector", metavar="KIND", default="haar", help="what finds faces: haar (default; "
                         "comes with OpenCV), the path of a FaceDetectorYN model (.onnx), or a folder of MTCNN's "
                         "networks")
@@ -41,7 +42,7 @@ def get_args_parser():
     return parser
 
 
-@command
+@command(strangers_models=True)
 def main(arguments=None):
     """Returns the exit status."""
     options = get_args_parser().parse_args(arguments)

@@ -3,6 +3,7 @@ import argparse
 import math
 
 from deeplandmark.work.picture_limits import PictureLimits, limit_pictures
+from deeplandmark.work.user_code import allow_user_code
 
 
 def whole_number(least=0):
@@ -48,3 +49,15 @@ class _MaxPixels(argparse.Action):
     def __call__(self, parser, namespace, value, option=None):
         limit_pictures(value)
         setattr(namespace, self.dest, value)
+
+
+def add_python_layers(parser):
+    """`--allow-python-layers`, of a command with `strangers_models`."""
+    parser.add_argument("--allow-python-layers", action=_AllowUserCode, nargs=0, help="let Python layers of the model "
+                        "run code found along sys.path, and HDF5Output layers write files: only for models of people "
+                        "you trust")
+
+
+class _AllowUserCode(argparse.Action):
+    def __call__(self, parser, namespace, values, option=None):
+        allow_user_code()

@@ -1,25 +1,29 @@
 """How every command ends when it cannot go on: one clear line on stderr and a status of its own."""
 import sys
 import warnings
-from contextlib import contextmanager
-from functools import wraps
+from contextlib import contextmanager, nullcontext
+from functools import partial, wraps
 from pathlib import Path
 
 from deeplandmark.commandline.extras import advice, refuse
+from deeplandmark.work.user_code import without_user_code
 
 
-def command(main):
-    """Decorates the `main` of a command, which returns its status.
+def command(main=None, *, strangers_models=False):
+    """Decorates the `main` of a command, which returns its status. With `strangers_models` it is one that is handed a
+    finished model, whose definition may run no code of its own and write no file (see `add_python_layers`).
 
     An error that the user can put right, a missing extra among them, is one line on stderr and status 1; Ctrl-C is
     `NAME: interrupted` (see `when_interrupted`) and status 130, as shells have it. Any other error is raised.
     """
+    if main is None:
+        return partial(command, strangers_models=strangers_models)
     name = Path(main.__globals__["__file__"]).stem
 
     @wraps(main)
     def run(arguments=None):
         try:
-            with _warnings_of(name):
+            with _warnings_of(name), without_user_code() if strangers_models else nullcontext():
                 return main(arguments)
         except ImportError as error:
             return refuse(name, error)

@@ -1,6 +1,6 @@
 """What `detect` and `align` are told on the command line about finding faces."""
 
-from deeplandmark.commandline.arguments import add_max_pixels, fraction, whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, fraction, whole_number
 from deeplandmark.detectors import GivenBoxes, parse_box, read_boxes
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.models.detectors import load_detector
@@ -21,6 +21,7 @@ def add_finder_arguments(parser):
     parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, JSON lines or CSV")
     parser.add_argument("--max-faces", type=whole_number(1), metavar="N", help="only the N largest faces of a picture")
     add_max_pixels(parser)
+    add_python_layers(parser)
     parser.add_argument("--threads", type=whole_number(1), default=cores(), metavar="N", help="default: every core")
 
 

@@ -5,6 +5,7 @@ import numpy as np
 
 from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.registry import layer
+from deeplandmark.work.user_code import user_code_allowed
 from deeplandmark.work.whole_file import WholeFile
 
 
@@ -21,6 +22,8 @@ class HDF5Output(Layer):
         name = self.param.hdf5_output_param.file_name
         if not name:
             self.fail("hdf5_output_param needs file_name")
+        if not user_code_allowed():
+            self.fail(f"it writes the file {name!r}; --allow-python-layers allows it, for models of people you trust")
         self.path = os.path.join(self.context.root_folder, name)
         folder = os.path.dirname(self.path) or "."
         if os.path.isdir(self.path) or not (os.path.isdir(folder) and os.access(folder, os.W_OK)):

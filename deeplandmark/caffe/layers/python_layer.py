@@ -13,6 +13,7 @@ from deeplandmark.caffe.layers.proposal import PROVIDED
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.caffe.user_layer import Layer as UserLayer
 from deeplandmark.caffe.user_layer import UserBlob
+from deeplandmark.work.user_code import user_code_allowed
 
 
 @layer("Python")
@@ -42,6 +43,11 @@ class Python(Layer):
         p = self.param.python_param
         if not p.module or not p.layer:
             self.fail(f"python_param needs module and layer, found {p.module!r} and {p.layer!r}")
+        if not user_code_allowed():
+            if (p.module, p.layer) in PROVIDED:
+                return PROVIDED[p.module, p.layer]
+            self.fail(f"it runs {p.module}.{p.layer}, code found along sys.path; --allow-python-layers allows it, for "
+                      "models of people you trust")
         return self._load(p.module, p.layer)
 
     def reshape(self, bottom_shapes):
