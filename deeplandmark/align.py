@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 
 from deeplandmark.commandline.command import command
-from deeplandmark.commandline.finder_arguments import add_finder_arguments, load_finder
+from deeplandmark.commandline.finder_arguments import add_finder_arguments, load_finder, with_boxes_joined
 from deeplandmark.faces.alignment import ARCFACE, crop_aligned, read_template, similarity_to
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.running.batch import work_through
@@ -26,7 +26,7 @@ from deeplandmark.running.sources import sources
 def main(arguments=None):
     """Returns the exit status: 1 when a file was bad or the run could not go on, 130 after Ctrl-C."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(with_boxes_joined(arguments))
     if options.resume and not (options.transforms and can_go_on(options.transforms)):
         parser.error("--resume goes by --transforms FILE")
     return _run(options)

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
-from deeplandmark.commandline.finder_arguments import add_finder_arguments, load_finder
+from deeplandmark.commandline.finder_arguments import add_finder_arguments, load_finder, with_boxes_joined
 from deeplandmark.faces.draw import draw_faces
 from deeplandmark.running.batch import work_through
 from deeplandmark.running.result_folder import ResultFolder
@@ -30,7 +30,7 @@ from deeplandmark.running.video_run import VideoRun
 def main(arguments=None):
     """Returns the exit status: 1 when a file was bad or the run could not go on, 130 after Ctrl-C."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(with_boxes_joined(arguments))
     _check(parser, options)
     go_on = when_interrupted("the same command with --resume goes on") if _can_resume(options) else nullcontext()
     try:

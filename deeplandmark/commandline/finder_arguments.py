@@ -1,7 +1,11 @@
 """What `detect` and `align` are told on the command line about finding faces."""
 
+import sys
+import warnings
+
 from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, fraction, whole_number
 from deeplandmark.detectors import GivenBoxes, parse_box, read_boxes
+from deeplandmark.detectors.given import doubtful_order
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.models.detectors import load_detector
 from deeplandmark.running.faces_in_picture import FaceFinder
@@ -25,14 +29,31 @@ def add_finder_arguments(parser):
     parser.add_argument("--threads", type=whole_number(1), default=cores(), metavar="N", help="default: every core")
 
 
+def with_boxes_joined(arguments=None):
+    """The words of a command line (list of str, by default this process's) with `--boxes -40,...` in one: a box may
+    begin with a minus, which argparse takes for an option."""
+    joined = []
+    for word in sys.argv[1:] if arguments is None else arguments:
+        if joined and joined[-1] == "--boxes" and word[:1] == "-" and "," in word:
+            joined[-1] = f"--boxes={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def load_finder(options):
     """The `FaceFinder` of those arguments. Raises FacesError, ValueError or ImportError naming what is wrong."""
     from deeplandmark.models import load  # late: a wrong argument needs no network library
     boxes = None if options.boxes_file is None else read_boxes(options.boxes_file)
+    given = [] if boxes is None else [box for own in boxes.values() for box in own]
     if options.boxes:
-        detector = GivenBoxes([parse_box(text) for text in options.boxes])
+        given = [parse_box(text) for text in options.boxes]
+        detector = GivenBoxes(given)
     else:
         detector = load_detector(options.detector, options.min_face)
+    remark = doubtful_order(given)
+    if remark is not None:
+        warnings.warn(remark, stacklevel=2)
     set_up_opencv()
     system = load(options.model)
     if options.level is not None and not hasattr(system, "levels"):

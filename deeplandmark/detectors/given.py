@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike
 from deeplandmark.detectors.detections import Detections
 from deeplandmark.faces.box import face_boxes, usable
 from deeplandmark.faces.errors import FacesError
+from deeplandmark.work.json_text import parse_json
 
 _COLUMNS = ("picture", "left", "top", "right", "bottom")
 
@@ -45,6 +45,24 @@ def parse_box(text: str) -> tuple[float, float, float, float]:
     return box
 
 
+def doubtful_order(boxes: ArrayLike) -> str | None:
+    """A remark about boxes (n, 4) that are no squares as left, top, right, bottom, as faces' boxes nearly are, but all
+    are in another usual order; None where there is nothing to remark."""
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    left, top, right, bottom = boxes.T
+    if not len(boxes) or _square(right - left, bottom - top):
+        return None
+    if _square(top - left, bottom - right):
+        return "the boxes look like left,right,top,bottom, the archive's order; expected left,top,right,bottom"
+    if _square(right, bottom):
+        return "the boxes look like left,top,width,height; expected left,top,right,bottom"
+    return None
+
+
+def _square(width, height):
+    return bool(((width > 0) & (height > 0) & (width < 1.25 * height) & (height < 1.25 * width)).all())
+
+
 def read_boxes(path: str | os.PathLike[str]) -> dict[Path, list]:
     """{absolute path of a picture: [box, ...]} of a file of boxes, which is either
 
@@ -56,13 +74,12 @@ def read_boxes(path: str | os.PathLike[str]) -> dict[Path, list]:
     boxes: dict[Path, list] = {}
     path = Path(path)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        # Names of files may be any bytes; `detect --csv` writes them as they are.
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             for place, picture, box in _rows(file, path):
-                boxes.setdefault(_absolute(picture, path.parent), []).append(_checked(box, place))
+                boxes.setdefault(_absolute(picture, path.parent, place), []).append(_checked(box, place))
     except OSError as error:
         raise FacesError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise FacesError(f"{path}: neither JSON lines nor CSV (not text)") from None
     return boxes
 
 
@@ -77,7 +94,9 @@ def _json_rows(file, path):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
+            if not isinstance(row["box"], list):
+                raise TypeError
             yield f"{path}:{number}", row["picture"], row["box"]
         except (ValueError, KeyError, TypeError):
             expected = '{"picture": path, "box": [left, top, right, bottom]}'
@@ -86,11 +105,14 @@ def _json_rows(file, path):
 
 def _csv_rows(file, path):
     reader = csv.DictReader(file)
-    missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+    missing = [column for column in _COLUMNS if column not in _fields(reader)]
     if missing:
         raise FacesError(f"{path}:1: neither JSON lines nor CSV with the columns {', '.join(_COLUMNS)}")
-    for row in reader:
-        yield f"{path}:{reader.line_num}", row["picture"], [row[column] for column in _COLUMNS[1:]]
+    try:
+        for row in reader:
+            yield f"{path}:{reader.line_num}", row["picture"], [row[column] for column in _COLUMNS[1:]]
+    except csv.Error as error:
+        raise FacesError(f"{path}:{reader.line_num + 1}: not a row of CSV ({error})") from None
 
 
 def _checked(box, place):
@@ -100,6 +122,17 @@ def _checked(box, place):
         raise FacesError(f"{place}: {error}") from None
 
 
-def _absolute(picture, folder):
-    here = Path(picture)
-    return (here if here.exists() or here.is_absolute() else folder / here).resolve()
+def _absolute(picture, folder, place):
+    try:
+        here = Path(picture)
+        return (here if here.exists() or here.is_absolute() else folder / here).resolve()
+    except (TypeError, ValueError, OSError):                     # a zero in it, or too long a name
+        raise FacesError(f"{place}: {str(picture)[:60]!r} is no name of a picture") from None
+
+
+def _fields(reader):
+    """The columns that a csv.DictReader's first line names."""
+    try:
+        return reader.fieldnames or ()
+    except csv.Error:
+        return ()

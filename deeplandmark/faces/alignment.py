@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deeplandmark.faces.errors import FacesError
+from deeplandmark.work.json_text import parse_json
+from deeplandmark.work.picture_limits import picture_limits
 
 # ArcFace's five points for a crop of 112 x 112 pixels (Deng, Guo, Xue, Zafeiriou, CVPR 2019; its published code).
 _ARCFACE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
@@ -44,13 +45,15 @@ def read_template(path: str | os.PathLike) -> Template:
     """A `Template` of a JSON file `{"size": [width, height], "points": [[x, y], ...]}`. Raises FacesError naming what
     is wrong with it."""
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = parse_json(Path(path).read_bytes())
         width, height = (int(side) for side in values["size"])
         points = np.array(values["points"], np.float64)
     except OSError as error:
         raise FacesError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, OverflowError):
         raise FacesError(f'{path}: not a template {{"size": [width, height], "points": [[x, y], ...]}}') from None
+    if width * height > picture_limits().pixels:
+        raise FacesError(f"{path}: a template has at most {picture_limits().pixels:,} pixels, found {width} x {height}")
     if width < 1 or height < 1 or points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
         raise FacesError(f"{path}: a template has a size of at least 1 x 1 and points [[x, y], ...]")
     if np.ptp(points, axis=0).max() == 0:

@@ -5,11 +5,11 @@
 `names` are in the order of the numbers in the picture lists. `mirror` says what becomes of them in a mirrored picture:
 pairs of names, every other point becoming itself; or, as in cascade.json, one position for each point.
 """
-import json
 import re
 from pathlib import Path
 
 from deeplandmark.faces.points import known
+from deeplandmark.work.json_text import parse_json
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")               # it becomes part of the names of files and networks
 _TAKEN = ("f", "en", "nm")                                       # networks of a cascade's level 1
@@ -24,7 +24,7 @@ def read_points(path):
         Naming the file and what is wrong with it, or why it cannot be read.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = parse_json(Path(path).read_bytes())
         if not isinstance(values, dict) or set(values) != {"names", "mirror"}:
             raise ValueError('expected {"names": [...], "mirror": [...]}')
         names = _names(values["names"])

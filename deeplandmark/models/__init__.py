@@ -24,7 +24,6 @@ metadata `system`; exported into its own folder it is called NAME.onnx.
 """
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
@@ -37,6 +36,7 @@ from numpy.typing import ArrayLike
 from deeplandmark.faces.points import Points
 from deeplandmark.faces.result import Faces
 from deeplandmark.models.onnx_metadata import metadata_of
+from deeplandmark.work.json_text import parse_json
 
 SYSTEM_FILE = "model.json"
 CASCADE = "cascade"
@@ -134,7 +134,7 @@ def system_of(path: str | os.PathLike) -> str:
 
 def _system_in(path):
     try:
-        name = json.loads(path.read_bytes())["system"]
+        name = parse_json(path.read_bytes())["system"]
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
     except (KeyError, TypeError, ValueError):

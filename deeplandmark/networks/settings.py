@@ -9,6 +9,7 @@ from deeplandmark.faces.cutting import EACH_PATCH, RULES, Normalisation
 from deeplandmark.faces.points import FIVE_POINTS, Points, known
 from deeplandmark.networks.family import USUAL_ENCODING, Encoding
 from deeplandmark.networks.network import network_from_json, network_to_json
+from deeplandmark.work.json_text import parse_json
 from deeplandmark.work.whole_file import write_text
 
 FORMAT = 1
@@ -96,7 +97,7 @@ class ModelSettings:
             If the text is damaged or of a newer format.
         """
         try:
-            values = json.loads(text)
+            values = parse_json(text)
             if values["format"] != FORMAT:
                 raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
             if values.get("system", cls.SYSTEM) != cls.SYSTEM:
@@ -107,7 +108,7 @@ class ModelSettings:
             encoding = Encoding(values["encoding"]["centre"], values["encoding"]["scale"])
             return cls(points, rows, _rule(values["cutting"]), encoding, normalisation,
                        **cls._fitted_from_json(values, len(points)))
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ValueError(f"{where}: not a {cls.SYSTEM}'s settings ({error})") from None
 
     def _fitted_to_json(self):

@@ -7,9 +7,11 @@ import json
 import os
 import shutil
 import sys
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from deeplandmark.running.resume import pictures_of_rows, read_journal
 from deeplandmark.work.whole_file import WholeFile, open_directly, put_in_place, target_of, write_text
 
 try:
@@ -18,6 +20,7 @@ except ImportError:     # Windows
     fcntl = None
 
 _LONGEST = 255          # bytes of a name
+_BETWEEN_SYNCS = 5.0    # seconds
 
 
 def rows_to(name, layout, points, resume=False):
@@ -84,6 +87,7 @@ class RowFile:
         self._rows = _open_alone(self._part, self.path)
         self._rows.seek(self._rows.truncate(self._take_up() if resume else 0))
         self._journal = self._journal_path.open("a" if resume else "w", encoding="utf-8")
+        self._synced = time.monotonic()
         if not self._rows.tell():
             self._rows.write(self._header.encode("utf-8", "surrogateescape"))
 
@@ -104,6 +108,8 @@ class RowFile:
         self._rows.flush()
         self._journal.write(json.dumps([self._rows.tell(), picture]) + "\n")  # after the rows: those are whole
         self._journal.flush()
+        if time.monotonic() - self._synced >= _BETWEEN_SYNCS:
+            self._reach_the_disk()
 
     def finish(self):
         """Everything was worked through: the file appears under its name. An OSError where it cannot."""
@@ -123,7 +129,7 @@ class RowFile:
 
     def _take_up(self):
         """How many bytes of FILE.part are rows of finished pictures; what the journal says beyond is cut off."""
-        finished, rows, journal = _read_journal(self._journal_path, self._rows.tell())
+        finished, rows, journal = read_journal(self._journal_path, self._part)
         self._done = {hash(picture) for picture in finished}
         if self._journal_path.exists():
             os.truncate(self._journal_path, journal)
@@ -131,13 +137,18 @@ class RowFile:
 
     def _take_up_whole(self):
         """A finished file: every picture that it has rows of is done."""
-        with self.path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            pictures = dict.fromkeys(self._layout.pictures(file))
+        pictures = pictures_of_rows(self.path, self._layout, self._header)
         size = self.path.stat().st_size
         journal = "".join(json.dumps([size, picture]) + "\n" for picture in pictures)
         write_text(self._journal_path, journal)
         with WholeFile(self._part) as temporary:
             shutil.copyfile(self.path, temporary)
+
+    def _reach_the_disk(self):
+        """So that a power cut takes no more than some seconds of work: rows first, for the journal tells of them."""
+        for stream in (self._rows, self._journal):
+            os.fsync(stream.fileno())
+        self._synced = time.monotonic()
 
 
 @contextmanager
@@ -219,17 +230,3 @@ def _beside(path, ending):
     if len(name) > _LONGEST - len(".part.done"):
         return path.with_name(hashlib.sha256(name).hexdigest() + ending)
     return path.with_name(path.name + ending)
-
-
-def _read_journal(path, size):
-    """([picture], the length of their rows, the length of the journal that tells of them), of what was finished in the
-    first `size` bytes of rows; a last line that is not whole does not count."""
-    pictures, rows, journal = [], 0, 0
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
-            end, picture = json.loads(line)
-            if end > size:
-                break
-            pictures.append(picture)
-            rows, journal = end, journal + len(line) + 1         # JSON is ASCII: a character is a byte
-    return pictures, rows, journal

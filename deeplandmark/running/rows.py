@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deeplandmark.work.json_text import parse_json
+
 
 class Layout(NamedTuple):
     """How rows are written and read: functions of their own for JSON lines and CSV."""
@@ -63,5 +65,18 @@ def _score(score):
     return round(float(score), 3) if np.isfinite(score) else None
 
 
-JSON_LINES = Layout(lambda points: "", json_rows, lambda file: (json.loads(line)["picture"] for line in file))
-CSV = Layout(csv_header, csv_rows, lambda file: (row["picture"] for row in csv.DictReader(file)))
+def _pictures_of_json(file):
+    for line in file:
+        yield parse_json(line)["picture"]
+
+
+def _pictures_of_csv(file):
+    reader = csv.DictReader(file)
+    for row in reader:
+        if None in row.values():
+            raise ValueError("a row is cut short")
+        yield row["picture"]
+
+
+JSON_LINES = Layout(lambda points: "", json_rows, _pictures_of_json)
+CSV = Layout(csv_header, csv_rows, _pictures_of_csv)

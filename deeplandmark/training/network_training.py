@@ -19,6 +19,7 @@ from deeplandmark.faces.metrics import mean_error
 from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.check_before_training import mismatch
 from deeplandmark.training.samples_mark import prepared
+from deeplandmark.work.json_text import parse_json
 from deeplandmark.work.whole_file import WholeFile, write_text
 
 MAX_ATTEMPTS = 4            # seeds tried before a network that keeps collapsing is an error
@@ -135,7 +136,7 @@ class NetworkTraining:
 
     def _read_state(self):
         try:
-            return State(**json.loads((self.folder / "state.json").read_text()))
+            return State(**parse_json((self.folder / "state.json").read_bytes()))
         except (OSError, ValueError, TypeError):                 # not there, or damaged: begin anew
             return State(fingerprint="")
 

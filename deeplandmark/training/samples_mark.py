@@ -2,6 +2,7 @@
 import json
 from pathlib import Path
 
+from deeplandmark.work.json_text import parse_json
 from deeplandmark.work.whole_file import write_text
 
 
@@ -12,7 +13,7 @@ def marker_file(folder, level):
 def prepared(folder, level):
     """The fingerprint of a level's HDF5 files; None when there are none, or not all."""
     try:
-        return json.loads(marker_file(folder, level).read_text(encoding="utf-8"))["fingerprint"]
+        return parse_json(marker_file(folder, level).read_bytes())["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

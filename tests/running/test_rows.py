@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from deeplandmark.faces.errors import FacesError
 from deeplandmark.running.faces_in_picture import Located
 from deeplandmark.running.row_file import RowFile, RowStream, can_go_on, finished, rows_to
 from deeplandmark.running.rows import CSV, JSON_LINES, csv_header, csv_rows, json_rows
@@ -162,6 +163,68 @@ def test_a_journal_that_knows_more_than_there_is(tmp_path):
     with finished([RowFile(tmp_path / "rows", JSON_LINES, 5, resume=True)]) as (rows,):
         assert not rows.is_done("a.jpg") and not rows.is_done("b.jpg")
     assert os.listdir(tmp_path) == ["rows"]
+
+
+@LAYOUTS
+@pytest.mark.parametrize("damage", ["cut", "zeros", "both cut", "journal zeros"])
+def test_after_a_power_cut(tmp_path, layout, damage):
+    """What the disk has not got is looked at again, whichever of the files lacks more; nothing is there twice."""
+    pictures = [located(f"{i}.jpg", 1 + i % 2) for i in range(8)]
+    whole = layout.header(5) + "".join(layout.rows(each, None) for each in pictures)
+    for length in range(0, len(whole), 83):
+        stopped = RowFile(tmp_path / "rows", layout, 5)
+        for picture in pictures:
+            stopped.write(picture)
+        stopped.close()
+        part, journal = tmp_path / "rows.part", tmp_path / "rows.part.done"
+        os.truncate(journal if damage == "journal zeros" else part, min(length, journal.stat().st_size)
+                    if damage == "journal zeros" else length)
+        if damage in ("zeros", "journal zeros"):
+            with open(part if damage == "zeros" else journal, "ab") as file:
+                file.write(bytes(1000) + b"\n")
+        if damage == "both cut":
+            os.truncate(journal, journal.stat().st_size * length // len(whole))
+        with finished([RowFile(tmp_path / "rows", layout, 5, resume=True)]) as (rows,):
+            for picture in pictures:
+                rows.write(picture)
+        assert (tmp_path / "rows").read_text() == whole
+        (tmp_path / "rows").unlink()
+
+
+def test_rows_reach_the_disk_now_and_then(tmp_path, monkeypatch):
+    now, synced, sync = [0.0], [], os.fsync
+    monkeypatch.setattr("deeplandmark.running.row_file.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")) or sync(file))
+    rows = RowFile(tmp_path / "rows", CSV, 5)
+    for seconds in (1, 4.9, 5, 6, 9.9, 10.1):
+        now[0] = seconds
+        rows.write(located(f"{seconds}.jpg"))
+    assert [os.path.basename(path) for path in synced] == ["rows.part", "rows.part.done"] * 2
+    rows.close()
+
+
+@pytest.mark.parametrize("layout, text, says", [
+    (JSON_LINES, '{"image": "a.jpg"}\n', "rows:1: expected rows of this command"), (JSON_LINES, "[1]\n", "rows:1:"),
+    (JSON_LINES, '{"picture": "a"}\n{"pic', "rows:2:"), (JSON_LINES, '{"picture": "a"}', "rows:1: .* cut short"),
+    (JSON_LINES, '{"picture": 3}\n', "picture is 3"), (JSON_LINES, "[" * 100_000, "rows:1: .* too deep"),
+    (JSON_LINES, "null\n", "rows:1:"), (JSON_LINES, "\0\n", "rows:1:"), (CSV, "left,top\n1,2\n", "rows:1:"),
+    (CSV, csv_header(68), "rows:1: .* begins otherwise"), (CSV, csv_header(5) + "a.jpg,,1\n", "rows:2: .* cut short"),
+    (CSV, csv_header(5) + '"' + "a" * 200_000 + '"\n', "rows:2: .* field"),
+    (CSV, csv_header(5) + csv_rows(located("a.jpg"))[:-1], "rows:2: .* cut short"), (CSV, "", "rows:1: .*|rows:0: .*")])
+def test_files_of_others_are_not_gone_on_with(tmp_path, layout, text, says):
+    (tmp_path / "rows").write_text(text)
+    with pytest.raises(FacesError, match=says):
+        RowFile(tmp_path / "rows", layout, 5, resume=True)
+    assert (tmp_path / "rows").read_text() == text and os.listdir(tmp_path) == ["rows"]
+
+
+@pytest.mark.parametrize("text", ["x\n", "[1]\n", "[1, 2]\n", '["a", "b"]\n', "{}\n", '[true, "a"]\n', "\u00e9\n",
+                                  "[" * 5000 + "\n"])
+def test_a_journal_of_others(tmp_path, text):
+    (tmp_path / "rows.part").write_text("{}\n")
+    (tmp_path / "rows.part.done").write_text(text)
+    with pytest.raises(FacesError, match="rows.part.done.*: no journal of this command"):
+        RowFile(tmp_path / "rows", JSON_LINES, 5, resume=True)
 
 
 def test_a_video_that_was_not_finished_begins_anew(tmp_path):

@@ -12,6 +12,7 @@ from deeplandmark.faces.datasets.annotation import Annotation
 from deeplandmark.faces.datasets.picture_list import write_list
 from deeplandmark.faces.synthetic.face import draw_face
 from deeplandmark.work.cores import cores
+from deeplandmark.work.json_text import parse_json
 from deeplandmark.work.processes import in_processes
 from deeplandmark.work.progress import Progress
 from deeplandmark.work.whole_file import write_bytes, write_text
@@ -67,6 +68,6 @@ def _draw_one(folder, seed, key):
 
 def _read_marker(folder):
     try:
-        return json.loads((folder / MARKER).read_text())
+        return parse_json((folder / MARKER).read_bytes())
     except (OSError, ValueError):
         return None

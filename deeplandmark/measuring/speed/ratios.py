@@ -1,8 +1,8 @@
 """Ratios of timings of one run: nearly the same on a busy machine as on a quiet one, to be kept and compared."""
-import json
 from dataclasses import dataclass
 
 from deeplandmark.measuring.speed import prediction as p
+from deeplandmark.work.json_text import parse_json
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def worsened(ratios, path, tolerance):
         If the file is not what the benchmark writes, or has none of these ratios.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            stored = {name: float(value) for name, value in json.load(file)["ratios"].items()}
+        with open(path, "rb") as file:
+            stored = {name: float(value) for name, value in parse_json(file.read())["ratios"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path}: not what the benchmark writes with --json ({error})") from None
     common = [ratio for ratio in ratios if ratio.name in stored]
