@@ -58,7 +58,7 @@ def workplace(tmp_path, monkeypatch):
     Path("t/cascade/paper_s0.prototxt.template").write_text(SMALL)
     Path("t/cascade/paper_s2.prototxt.template").write_text(SMALL)
     train = Path("t/train.prototxt.template")
-    train.write_text(train.read_text().replace("train_source, 64,", "train_source, 16,"))
+    train.write_text(train.read_text().replace("batch_size | default(64)", "batch_size | default(16)", 1))
     solver = Path("t/adam_solver.prototxt.template")
     text = re.sub("test_iter: .*", "test_iter: 1", solver.read_text()).replace("max_iter // 20", "max_iter // 4")
     solver.write_text(re.sub("base_lr: .*", "base_lr: 0.01", text))

@@ -62,6 +62,7 @@ CASES = [
     ("main_weight: 1 contour_weight: 0 coarse_weight: 0", {"contour": 0, "coarse": 0}),
     ("main_weight: 0 contour_weight: 0 coarse_weight: 1", {"main": 0, "contour": 0}),
     ("normalized: 1", {"size": "eyes"}),
+    ("normalized: 1 normalized_type: 2 contour_weight: 0.5", {"size": "middles", "contour": 0.5}),
     ("main_weight: 3 normalized: 1 normalized_type: 1", {"main": 3, "size": "box"})]
 
 
@@ -77,6 +78,8 @@ def size_by_hand(truth, size):
     x, y = truth[:68], truth[68:]
     if size == "eyes":
         return np.hypot(x[36] - x[42], y[39] - y[45])
+    if size == "middles":                                        # of the eyes, each between its two corners
+        return np.hypot((x[36] + x[39]) / 2 - (x[42] + x[45]) / 2, (y[36] + y[39]) / 2 - (y[42] + y[45]) / 2)
     return np.hypot(max(x) - min(x), max(y) - min(y)) if size else 1
 
 
@@ -120,6 +123,8 @@ def test_unweighted_is_euclidean_loss():
 @pytest.mark.parametrize("param, width, reason", [
     ("main_weight: 1", 10, "main_weight is for 68 points, found 5"),
     ("normalized: 1", 10, "normalized_type 0 is for 68 points"),
+    ("normalized: 1 normalized_type: 2", 10, "normalized_type 2 is for 68 points"),
+    ("normalized: 1 normalized_type: 3", 136, "normalized_type 0, 1 or 2"),
     ("normalized: 2", 136, "must be 0 or 1"),
     ("", 9, "not points")])
 def test_refused(param, width, reason):

@@ -41,6 +41,12 @@ def test_multistep_counts_the_stepvalues_reached():
     assert found == pytest.approx([0.02] * 3 + [0.005] * 2 + [0.00125] * 2, rel=1e-6)
 
 
+def test_piecewise_takes_the_rates_it_is_told():
+    param = solver_param("piecewise", stepvalue=[3, 5], step_lr=[0.4, 0.1])
+    assert rates(param, 8) == pytest.approx([0.02] * 3 + [0.4] * 2 + [0.1] * 3, rel=1e-6)
+    assert current_step(param, 4, 1) == 1 and current_step(param, 5, 1) == 2       # of a solverstate
+
+
 def test_multistep_goes_on_from_the_current_step_of_a_solverstate():
     param = solver_param("multistep", stepvalue=[3, 5])
     assert current_step(param, 4, 1) == 1
@@ -49,7 +55,8 @@ def test_multistep_goes_on_from_the_current_step_of_a_solverstate():
 
 def test_every_policy_is_finite_far_out():
     for policy in POLICIES:
-        assert math.isfinite(learning_rate(solver_param(policy, gamma=0.5), 1_000_000, 3)), policy
+        param = solver_param(policy, gamma=0.5, stepvalue=[1, 2, 3], step_lr=[1, 2, 3])
+        assert math.isfinite(learning_rate(param, 1_000_000, 3)), policy
 
 
 @pytest.mark.parametrize("param, reason", [
@@ -57,6 +64,7 @@ def test_every_policy_is_finite_far_out():
     (solver_param("step", stepsize=0), "stepsize above 0"),
     (solver_param("sigmoid", gamma=-0.1), "gamma of 0 or more"),  # Caffe refuses the falling sigmoid too
     (solver_param("poly", max_iter=0), "max_iter above 0"),
+    (solver_param("piecewise", stepvalue=[3]), "a step_lr for each stepvalue, found 0 and 1"),
 ])
 def test_refused(param, reason):
     with pytest.raises(SolverError, match=reason):

@@ -48,8 +48,18 @@ def reference_adam(p, w, g, h, lr, iter):
     return w - lr * correction * h[0] / (math.sqrt(h[1]) + p.delta)
 
 
+def reference_amsgrad(p, w, g, h, lr, iter):
+    """Reddi, Kale, Kumar, ICLR 2018, Algorithm 2, with Adam's corrections for the start, as torch has them."""
+    h[0] = p.momentum * h[0] + (1 - p.momentum) * g
+    h[1] = p.momentum2 * h[1] + (1 - p.momentum2) * g * g
+    h[2] = max(h[2], h[1])
+    mean, largest = h[0] / (1 - p.momentum ** (iter + 1)), h[2] / (1 - p.momentum2 ** (iter + 1))
+    return w - lr * mean / (math.sqrt(largest) + p.delta)
+
+
 REFERENCES = {"SGD": reference_sgd, "Nesterov": reference_nesterov, "AdaGrad": reference_adagrad,
-              "RMSProp": reference_rmsprop, "AdaDelta": reference_adadelta, "Adam": reference_adam}
+              "RMSProp": reference_rmsprop, "AdaDelta": reference_adadelta, "Adam": reference_adam,
+              "AMSGrad": reference_amsgrad}
 
 
 def solver_param(type, **fields):
@@ -74,7 +84,7 @@ def test_rule(type, fields):
     sizes = [p.numel() for p in params]
     lr_mults, decays = np.repeat(LR_MULTS, sizes), np.repeat(DECAY_MULTS, sizes)
     weights = np.concatenate([p.detach().double().numpy().ravel() for p in params])
-    history = [[0.0, 0.0] for _ in weights]
+    history = [[0.0, 0.0, 0.0] for _ in weights]
     update = updates.RULES[type](param, params, LR_MULTS, DECAY_MULTS)
     for iter in range(5):
         for p in params:
@@ -89,6 +99,25 @@ def test_rule(type, fields):
     stored = np.concatenate([h.numpy().ravel() for h in update.history])
     moments = np.array(history).T[:update.moments].ravel()  # all first moments, then all second ones
     np.testing.assert_allclose(stored, moments, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("delta", [1e-8, 0.1])
+def test_amsgrad_is_torchs_adam_with_amsgrad(delta):
+    """Over gradients that shrink, where the largest mean of squares is not the last."""
+    generator = torch.Generator().manual_seed(4)
+    ours, theirs = (torch.nn.Parameter(torch.ones(50)) for _ in range(2))
+    rule = updates.AMSGrad(solver_param("Adam", delta=delta, momentum2=0.9, weight_decay=0.01), [ours], [1.0], [1.0])
+    plain = torch.nn.Parameter(torch.ones(50))
+    adam = torch.optim.Adam([plain], 0.01, betas=(0.9, 0.9), eps=delta, weight_decay=0.01)
+    optimizer = torch.optim.Adam([theirs], 0.01, betas=(0.9, 0.9), eps=delta, weight_decay=0.01, amsgrad=True)
+    for iter in range(40):
+        gradient = torch.randn(50, generator=generator) * 0.8 ** iter
+        ours.grad, theirs.grad, plain.grad = gradient.clone(), gradient.clone(), gradient.clone()
+        rule.apply(0.01, iter)
+        optimizer.step()
+        adam.step()
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert (plain - theirs).abs().max() > 0.01                   # it does matter
 
 
 @pytest.mark.parametrize("regularization_type", ["L1", "L2"])

@@ -78,7 +78,7 @@ def workplace(tmp_path_factory):
         shutil.copytree(template_folder(), "t", ignore=shutil.ignore_patterns("*.prototxt"))
         Path("t/regressor/face112_net.prototxt.template").write_text(SMALL)
         train = Path("t/train.prototxt.template")
-        train.write_text(train.read_text().replace("train_source, 64,", "train_source, 16,"))
+        train.write_text(train.read_text().replace("batch_size | default(64)", "batch_size | default(16)", 1))
         solver = Path("t/adam_solver.prototxt.template")
         solver.write_text(re.sub("test_iter: .*", "test_iter: 1", solver.read_text()))
         which = "--variant face112 --points 68"

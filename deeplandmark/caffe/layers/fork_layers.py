@@ -54,7 +54,8 @@ class WeightEuclideanLoss(LossLayer):
     unless it is 0, for 13 corners. For another K there are no such groups, and the three must be left out: w is 1.
     u: an optional third bottom of a's size, 1 without it. The fork leaves it out of the gradient; here it is in.
     d: 1, or with `normalized: 1` a size of the face in b. normalized_type 0 (68 points): between the eyes, as the fork
-    has it, from (x of point 36, y of 39) to (x of 42, y of 45); 1: the diagonal of the box of the points, in 0..1.
+    has it, from (x of point 36, y of 39) to (x of 42, y of 45); 1: the diagonal of the box of the points, in 0..1; 2
+    (68 points, not in the fork): what it must have meant by 0, between the middles of 36 and 39 and of 42 and 45.
     Both bottoms may get a gradient; d counts as constant. Where the fork fixes the weights to the first batch's size,
     they follow the batch here.
     """
@@ -64,8 +65,9 @@ class WeightEuclideanLoss(LossLayer):
 
     def create(self, bottom_shapes):
         self.settings = p = self.param.weight_euclidean_loss_param
-        if p.normalized not in (0, 1) or p.normalized_type not in (0, 1):
-            self.fail(f"normalized and normalized_type must be 0 or 1, found {p.normalized} and {p.normalized_type}")
+        if p.normalized not in (0, 1) or p.normalized_type not in (0, 1, 2):
+            self.fail("normalized must be 0 or 1, normalized_type 0, 1 or 2, found "
+                      f"{p.normalized} and {p.normalized_type}")
         self.points = self._count_points(bottom_shapes)
         self.register_buffer("weights", self._weights(), persistent=False)
 
@@ -89,8 +91,8 @@ class WeightEuclideanLoss(LossLayer):
         p = self.settings
         if self.points != 68:
             given = [name for name in ("contour_weight", "main_weight", "coarse_weight") if p.HasField(name)]
-            if given or p.normalized and p.normalized_type == 0:
-                what = ", ".join(given) or "normalized_type 0"
+            if given or p.normalized and p.normalized_type != 1:
+                what = ", ".join(given) or f"normalized_type {p.normalized_type}"
                 self.fail(f"{what} is for 68 points, found {self.points}")
             return torch.ones(2 * self.points)
         weights = torch.full((68,), p.main_weight)
@@ -112,6 +114,8 @@ class WeightEuclideanLoss(LossLayer):
         x, y = truth[:, :self.points], truth[:, self.points:]
         if self.settings.normalized_type == 0:
             width, height = x[:, 36] - x[:, 42], y[:, 39] - y[:, 45]
+        elif self.settings.normalized_type == 2:
+            width, height = ((axis[:, 36] + axis[:, 39] - axis[:, 42] - axis[:, 45]) / 2 for axis in (x, y))
         else:
             # The fork's box starts as an inside-out 1..0, so points beyond 0..1 widen it and none can shrink it.
             width, height = (axis.amax(1).clamp(min=0) - axis.amin(1).clamp(max=1) for axis in (x, y))

@@ -8,8 +8,8 @@ from deeplandmark.caffe.solvers.monitor import Monitor
 from deeplandmark.caffe.solvers.snapshot import latest_snapshot
 from deeplandmark.caffe.solvers.solver import Solver
 
-__all__ = ["AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "Monitor", "NesterovSolver", "RMSPropSolver", "SGDSolver",
-           "Solver", "get_solver", "latest_snapshot"]
+__all__ = ["AMSGradSolver", "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "Monitor", "NesterovSolver",
+           "RMSPropSolver", "SGDSolver", "Solver", "get_solver", "latest_snapshot"]
 
 
 class SGDSolver(Solver):
@@ -42,8 +42,13 @@ class AdamSolver(Solver):
     rule = updates.Adam
 
 
-_SOLVERS = {cls.rule.type: cls for cls in (SGDSolver, NesterovSolver, AdaGradSolver,
-                                           RMSPropSolver, AdaDeltaSolver, AdamSolver)}
+class AMSGradSolver(Solver):
+    """Adam, divided by the largest of the squares' means so far; no solver of Caffe's. The rule is updates.AMSGrad."""
+    rule = updates.AMSGrad
+
+
+_SOLVERS = {cls.rule.type: cls for cls in (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver,
+                                           AdamSolver, AMSGradSolver)}
 
 
 def get_solver(param: Definition, **options: Any) -> Solver:

@@ -1,4 +1,4 @@
-"""The learning rate of an iteration: Caffe's seven `lr_policy` values (sgd_solver.cpp, GetLearningRate).
+"""The learning rate of an iteration: Caffe's seven `lr_policy` values (sgd_solver.cpp, GetLearningRate), and one more.
 
 `iter` is the number of updates done so far. `step` is Caffe's `current_step`, which a solverstate keeps.
 """
@@ -51,9 +51,15 @@ def _sigmoid_policy(p, iter, step):
     return p.base_lr * _sigmoid(p.gamma * (iter - p.stepsize))
 
 
+def _piecewise(p, iter, step):
+    # base_lr, then step_lr[i] from stepvalue[i] on: no policy of Caffe's
+    return [p.base_lr, *p.step_lr][step]
+
+
 POLICIES = {
     "fixed": _fixed, "step": _step, "exp": _exp, "inv": _inv,
     "multistep": _multistep, "poly": _poly, "sigmoid": _sigmoid_policy,
+    "piecewise": _piecewise,
 }
 _NEEDS_STEPSIZE = ("step", "sigmoid")
 _NEEDS_GAMMA = ("step", "exp", "inv", "multistep", "sigmoid")
@@ -67,6 +73,9 @@ def check_policy(param):
         raise SolverError(f"lr_policy {param.lr_policy!r} needs a stepsize above 0, found {param.stepsize}")
     if param.lr_policy in _NEEDS_GAMMA and param.gamma < 0:
         raise SolverError(f"lr_policy {param.lr_policy!r} needs a gamma of 0 or more, found {param.gamma:g}")
+    if param.lr_policy == "piecewise" and len(param.step_lr) != len(param.stepvalue):
+        raise SolverError(f"lr_policy 'piecewise' needs a step_lr for each stepvalue, found {len(param.step_lr)} and "
+                          f"{len(param.stepvalue)}")
     if param.lr_policy == "poly" and param.max_iter <= 0:
         raise SolverError("lr_policy 'poly' needs a max_iter above 0")
 
@@ -74,11 +83,12 @@ def check_policy(param):
 def current_step(param, iter, step):
     """`current_step` (int) at `iter`, given its value before: the exponent of gamma in `step` and `multistep`.
 
-    `multistep` waits for one stepvalue after the other, as Caffe does, so their order matters (sgd_solver.cpp).
+    `multistep` waits for one stepvalue after the other, as Caffe does, so their order matters (sgd_solver.cpp); so does
+    `piecewise`, where it is the place of the rate.
     """
     if param.lr_policy == "step":
         return iter // param.stepsize
-    if param.lr_policy == "multistep" and step < len(param.stepvalue) and iter >= param.stepvalue[step]:
+    if param.lr_policy in ("multistep", "piecewise") and step < len(param.stepvalue) and iter >= param.stepvalue[step]:
         return step + 1
     return step
 

@@ -28,7 +28,7 @@ class SGD:
     Attributes
     ----------
     history : list of tensors
-        `moments` x len(params) blobs in the order of Caffe's solverstate: all first moments, then all second ones.
+        `moments` x len(params) blobs in the order of Caffe's solverstate: all first moments, then all second ones ...
     """
 
     type = "SGD"
@@ -210,4 +210,24 @@ class Adam(SGD):
         return (first * self._lr_mult).div_(second.sqrt().add_(self.param.delta)).mul_(rate * correction)
 
 
-RULES = {rule.type: rule for rule in (SGD, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam)}
+class AMSGrad(Adam):
+    """U = max(U, V);  W -= lr / (1 - b1^t) * M / (sqrt(U / (1 - b2^t)) + delta), M and V as Adam's
+
+    Reddi, Kale, Kumar, ICLR 2018. No rule of Caffe's: it is torch.optim.Adam(amsgrad=True), delta standing where its
+    eps does.
+    """
+
+    type = "AMSGrad"
+    moments = 3
+
+    def compute(self, diff, rate, iter):
+        b1, b2, t = self.param.momentum, self.param.momentum2, iter + 1
+        first, second, largest = self._moments
+        first.mul_(b1).add_(diff, alpha=1 - b1)
+        second.mul_(b2).addcmul_(diff, diff, value=1 - b2)
+        torch.maximum(largest, second, out=largest)
+        divisor = (largest / (1 - b2 ** t)).sqrt_().add_(self.param.delta)
+        return (first * self._lr_mult).div_(divisor).mul_(rate / (1 - b1 ** t))
+
+
+RULES = {rule.type: rule for rule in (SGD, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam, AMSGrad)}
