@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from deeplandmark.running.resume import pictures_of_rows, read_journal
-from deeplandmark.work.whole_file import WholeFile, open_directly, put_in_place, target_of, write_text
+from deeplandmark.work.whole_file import WholeFile, naming, open_directly, put_in_place, target_of, write_text
 
 try:
     import fcntl
@@ -99,21 +99,23 @@ class RowFile:
         """Writes all rows of a Located: of a picture, or of frame number `frame` (int) of a video, see `end`."""
         if self.is_done(located.path):
             return
-        self._rows.write(self._layout.rows(located, frame).encode("utf-8", "surrogateescape"))
+        with self._named():
+            self._rows.write(self._layout.rows(located, frame).encode("utf-8", "surrogateescape"))
         if frame is None:
             self.end(located.path)
 
     def end(self, picture):
         """The picture or video (its path) is finished: what comes later does not touch its rows."""
-        self._rows.flush()
-        self._journal.write(json.dumps([self._rows.tell(), picture]) + "\n")  # after the rows: those are whole
-        self._journal.flush()
-        if time.monotonic() - self._synced >= _BETWEEN_SYNCS:
-            self._reach_the_disk()
+        with self._named():
+            self._rows.flush()
+            self._journal.write(json.dumps([self._rows.tell(), picture]) + "\n")  # after the rows: those are whole
+            self._journal.flush()
+            if time.monotonic() - self._synced >= _BETWEEN_SYNCS:
+                self._reach_the_disk()
 
     def finish(self):
         """Everything was worked through: the file appears under its name. An OSError where it cannot."""
-        with self._rows, self._journal:                          # until it is in its place no other run may have it
+        with self._named(), self._rows, self._journal:           # until it is in its place no other run may have it
             self._rows.flush()
             put_in_place(self._part, self.path)
             self._journal_path.unlink()
@@ -122,10 +124,13 @@ class RowFile:
         """Leaves FILE.part for --resume; nothing when no picture was finished. Does nothing after `finish`."""
         if self._rows.closed:
             return
-        with self._rows, self._journal:
+        with self._named(), self._rows, self._journal:
             if not self._journal.tell():
                 self._part.unlink()
                 self._journal_path.unlink()
+
+    def _named(self):
+        return naming(str(self.path), str(self._part))
 
     def _take_up(self):
         """How many bytes of FILE.part are rows of finished pictures; what the journal says beyond is cut off."""

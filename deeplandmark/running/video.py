@@ -80,7 +80,7 @@ class VideoWriter:
     """
 
     def __init__(self, path, rate):
-        self.path, self._rate, self._whole, self._writer = Path(path), rate, None, None
+        self.path, self._rate, self._frames, self._whole, self._writer = Path(path), rate, 0, None, None
 
     def write(self, image):
         """The next frame, uint8 (h, w, 3) blue green red; all have the size of the first.
@@ -98,12 +98,25 @@ class VideoWriter:
             if not self._writer.isOpened():
                 raise OSError(f"{self.path}: this OpenCV cannot write a video there")
         self._writer.write(image)
+        self._frames += 1
 
     def finish(self):
-        """Ends the video; the file appears under its name, unless there was no frame. An OSError where it cannot."""
-        if self._writer is not None:
-            self._writer.release()
-            self._whole.appear()
+        """Ends the video; the file appears under its name, unless there was no frame. An OSError where it cannot, or
+        where not all frames are there: OpenCV does not tell of a full disk."""
+        if self._writer is None:
+            return
+        self._writer.release()
+        if not self._is_whole():
+            self._whole.drop()
+            raise OSError(f"{self.path}: not every frame could be written (is the disk full?)")
+        self._whole.appear()
+
+    def _is_whole(self):
+        capture = cv2.VideoCapture(self._whole.temporary)
+        try:
+            return capture.get(cv2.CAP_PROP_FRAME_COUNT) == self._frames and capture.read()[0]
+        finally:
+            capture.release()
 
     def drop(self):
         """Ends the video and leaves no file."""

@@ -48,13 +48,13 @@ class WholeFile:
         self.path, self._durable = os.fsdecode(path), durable
         self._target = target_of(self.path)
         folder = tempfile.gettempdir() if self._target is None else os.path.dirname(self._target)
-        with _naming(self.path, folder):
+        with naming(self.path, folder):
             self.temporary = _new_file(folder, suffix)
 
     def appear(self):
         """What was written takes its place."""
         try:
-            with _naming(self.path, self.temporary):
+            with naming(self.path, self.temporary):
                 if self._target is None:
                     _pour(self.temporary, self.path)
                     os.remove(self.temporary)
@@ -187,8 +187,8 @@ def _open_stream(path):
 
 
 @contextlib.contextmanager
-def _naming(path, hidden):
-    """Errors about what lies at `hidden`, which nobody knows, and about a full disk name `path` instead."""
+def naming(path, hidden):
+    """Errors about what lies at `hidden` (str), which nobody knows, and about a full disk name `path` instead."""
     try:
         yield
     except OSError as error:

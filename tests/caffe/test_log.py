@@ -9,7 +9,7 @@ import pytest
 
 from deeplandmark.caffe.errors import FileFormatError
 from deeplandmark.caffe.logs.log import Log, loss_note
-from deeplandmark.caffe.logs.parse_log import parse_log, write_csv
+from deeplandmark.caffe.logs.parse_log import _Reader, parse_log, write_csv
 from deeplandmark.caffe.tools.command_line import main
 
 LOGS = Path(__file__).parents[1] / "data/caffe/logs"
@@ -126,6 +126,31 @@ def test_a_line_cut_by_a_kill_is_left_out(tmp_path, cut):
     assert glued.column("train", "loss")[0].tolist() == [0, 10, 20, 30]
     alone = parsed(tmp_path, whole[:-cut])
     assert set(alone.column("train", "loss")[1]) == {0.123456}
+
+
+@pytest.mark.parametrize("damaged", [
+    f"{HEADER.replace('46.183374', '99.5')}Iteration 20, loss = 1.0\n", f"{HEADER}Iteration {'9' * 30}, loss = 1.0\n",
+    f"{HEADER}Iteration {'9' * 5000}, loss = 1.0\n", f"{HEADER.replace('20261121', '20261399')}x\n",
+    f"{HEADER}    Train net output #0: loss = . (* 1 = . loss)\n"])
+def test_a_damaged_line_says_nothing(tmp_path, damaged):
+    log = parsed(tmp_path, run(0, 10) + damaged + run(30, 40).split("\n", 1)[1])
+    assert {row["NumIters"] for row in log.train} - {20} == {0, 10, 30, 40}
+
+
+def test_a_log_of_many_runs_is_gone_through_once():
+    """Counted: the rows that are looked at for every run that begins."""
+    seen = []
+
+    class Rows(dict):
+        def __iter__(self):
+            seen.extend(range(len(self)))
+            return super().__iter__()
+    reader = _Reader()
+    reader._rows, reader._rates = {"Train": Rows(), "Test": Rows()}, Rows()
+    for start in range(0, 3000, 10):
+        for line in run(start, start).splitlines():
+            reader.read(line)
+    assert len(reader._rows["Train"]) == 300 and len(seen) == 0
 
 
 def test_nan_and_infinity_are_numbers_here(tmp_path):

@@ -3,6 +3,7 @@
 Caffe's own files hold plain datasets. Chunks, gzip, shuffle and checksums, which other programs add, are read as well.
 """
 import contextlib
+import io
 import os
 import zlib
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from deeplandmark.caffe.errors import CaffeError, FileFormatError
 from deeplandmark.caffe.files.plain import open_plain
+from deeplandmark.work.whole_file import write_bytes
 
 _MAX_DEPTH = 32              # groups inside groups; a slash in a layer's name makes one
 _MAX_ITEMS = 100_000
@@ -33,6 +35,17 @@ def opened(path):
         raise
     except (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError) as error:
         raise FileFormatError(f"{path}: cannot be read as HDF5: {_first_line(error)}") from None
+
+
+@contextlib.contextmanager
+def written(path):
+    """An h5py.File to fill, which appears at a path when the block ends well. It is made in memory: on a full disk HDF5
+    fails anew wherever it lets go of something, and in the end crashes the process."""
+    import h5py
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        yield file
+    write_bytes(path, memory.getbuffer())
 
 
 def datasets(group):

@@ -15,7 +15,7 @@ from deeplandmark.caffe.files.plain import mistaken, open_plain
 from deeplandmark.caffe.files.upgrade import upgrade_net
 from deeplandmark.caffe.files.wire import MalformedMessage, check_message
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.work.whole_file import WholeFile, write_bytes
+from deeplandmark.work.whole_file import write_bytes
 
 Weights = str | os.PathLike[str] | Message                       # a path, or a NetParameter
 _LARGEST = (1 << 31) - 1         # bytes of a binary message, as protobuf has it
@@ -183,8 +183,7 @@ def graph_to_proto(graph, write_diff=False):
 
 def write_hdf5(path, graph, write_diff=False):
     """Writes `data/<layer>/<index>` (and `diff/...`), blobs of their owners only (net.cpp, ToHDF5)."""
-    import h5py  # only those who use HDF5 pay for it
-    with WholeFile(path) as temporary, h5py.File(temporary, "w") as file:
+    with hdf5.written(path) as file:
         groups = [file.create_group("data")] + ([file.create_group("diff")] if write_diff else [])
         for index, node in enumerate(graph.nodes):
             # A name with slashes makes nested groups, and may be met twice.

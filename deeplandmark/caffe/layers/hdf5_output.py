@@ -3,10 +3,10 @@ import os
 
 import numpy as np
 
+from deeplandmark.caffe.files import hdf5
 from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.work.user_code import user_code_allowed
-from deeplandmark.work.whole_file import WholeFile
 
 
 @layer("HDF5Output")
@@ -43,9 +43,8 @@ class HDF5Output(Layer):
         if self.written:
             self.fail(f"{self.path!r} holds a batch already: Caffe writes one forward; make the batch as large as "
                       "the data")
-        import h5py  # only nets that write HDF5 pay for it
         try:
-            with WholeFile(self.path) as temporary, h5py.File(temporary, "w") as file:
+            with hdf5.written(self.path) as file:
                 for name, blob in (("data", data), ("label", label)):
                     array = blob.detach().cpu().numpy().astype(np.float32, copy=False)
                     file[name] = array.reshape(*array.shape, *(1,) * (4 - array.ndim))

@@ -21,7 +21,7 @@ from deeplandmark.work.whole_file import open_whole
 
 _HEADER = re.compile(r"[IWEF](\d{8}|\d{4}) (\d\d):(\d\d):(\d\d\.\d+) +\d+ [\w.]+:\d+\] ")
 _RUN = re.compile(r"\] Solving ")
-_ITERATION = re.compile(r"Iteration (\d+)")
+_ITERATION = re.compile(r"Iteration (\d{1,15})(?!\d)")     # a longer one is a damaged line
 _DISPLAY = re.compile(r"Iteration \d+.*?, loss = (\S+)")
 _RATE = re.compile(r"Iteration \d+, lr = (\S+)")
 _OUTPUT = re.compile(r"(Train|Test) net output #(\d+): (\S+) = (\S+)")
@@ -175,8 +175,8 @@ class _Reader:
 
     def _drop_from(self, iteration):
         for rows in (*self._rows.values(), self._rates):
-            for i in [i for i in rows if i >= iteration]:
-                del rows[i]
+            while rows and next(reversed(rows)) >= iteration:    # they lie in the order of their iterations
+                rows.popitem()
 
     def _read_output(self, phase, index, name, value):
         if self._iteration is None:
@@ -214,8 +214,11 @@ def _time_of(header):
     """datetime of a header; old glog leaves out the year, where any will do because only differences count."""
     day, hour, minute, second = header.groups()
     date = _date_of(day)
-    return date and date.replace(hour=int(hour), minute=int(minute), second=int(float(second)),
-                                 microsecond=round(float(second) % 1 * 1e6) % 1000000)
+    try:
+        return date and date.replace(hour=int(hour), minute=int(minute), second=int(float(second)),
+                                     microsecond=round(float(second) % 1 * 1e6) % 1000000)
+    except ValueError:                                           # 99 seconds: a damaged line says nothing
+        return None
 
 
 @lru_cache(maxsize=1000)

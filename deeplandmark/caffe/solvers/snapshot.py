@@ -16,7 +16,6 @@ from deeplandmark.caffe.files import hdf5
 from deeplandmark.caffe.files.blob_proto import array_to_blob, blob_to_array
 from deeplandmark.caffe.files.model_file import read_message, write_message
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.work.whole_file import WholeFile
 
 _STATE_NAME = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")
 
@@ -52,8 +51,7 @@ def snapshot_paths(prefix, iter, hdf5=False):
 def write_state(path, state):
     """Writes a SolverSnapshot, whole or not at all, as HDF5 where the path ends in `.h5`, as binary proto otherwise."""
     if path.endswith(".h5"):
-        with WholeFile(path) as temporary:
-            _write_hdf5(temporary, state)
+        _write_hdf5(path, state)
     else:
         write_message(path, _to_message(state))
 
@@ -119,9 +117,7 @@ def _read_binary(path):
 
 
 def _write_hdf5(path, state):
-    import h5py
-
-    with h5py.File(path, "w") as file:
+    with hdf5.written(path) as file:
         file["iter"] = np.array([state.iter], np.int32)
         file["learned_net"] = np.bytes_(state.learned_net.encode())
         file["current_step"] = np.array([state.current_step], np.int32)

@@ -2,8 +2,9 @@
 import numpy as np
 
 from deeplandmark.caffe.errors import CaffeError
+from deeplandmark.caffe.files import hdf5
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.work.whole_file import WholeFile
+from deeplandmark.work.whole_file import open_whole
 
 
 def extract_features(parser):
@@ -41,12 +42,10 @@ def extract_features(parser):
 
 
 def _write_arrays(path, arrays):
-    with WholeFile(path) as temporary:
-        if path.endswith(".npz"):
-            with open(temporary, "wb") as file:                  # a name would get .npz added
-                np.savez(file, **arrays)
-            return
-        import h5py  # only those who use HDF5 pay for it
-        with h5py.File(temporary, "w") as file:
-            for name, array in arrays.items():
-                file[name] = array
+    if path.endswith(".npz"):
+        with open_whole(path, "wb") as file:                     # a name would get .npz added
+            np.savez(file, **arrays)
+        return
+    with hdf5.written(path) as file:
+        for name, array in arrays.items():
+            file[name] = array
