@@ -6,9 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from deeplandmark.faces import Points, read_list
+from deeplandmark.faces.datasets.coco import write_coco
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -106,6 +111,30 @@ def test_a_family_of_ones_own_is_a_row_and_its_templates(checkout):
     described = json.loads((checkout / "model-synthetic-mine" / "cascade.json").read_text())
     assert [network["size"] for network in described["networks"]] == [[20, 24]]
     assert described["encoding"] == {"centre": 0.5, "scale": 1.0}
+
+
+def test_labels_of_a_tool_become_a_model(checkout):
+    """COCO's keypoints, as CVAT and Label Studio export them, of three named points, one of them hidden on some faces;
+    the set that is missing or wrong is named before any work."""
+    rows = checkout / "deeplandmark" / "cascade" / "families.py"
+    rows.write_text(rows.read_text() + "\nfrom deeplandmark.networks.network import Network\n" + OWN_ROW)
+    for name, text in OWN_TEMPLATES.items():
+        (checkout / "prototxt" / "cascade" / f"{name}.prototxt.template").write_text(text)
+    faces = [face for name in ("train", "test") for face in read_list(checkout / "faces" / f"{name}ImageList.txt")]
+    for i, face in enumerate(faces[::4]):
+        face.landmark_px[2] = np.nan if i else face.landmark_px[2]
+    triples = [replace(face, landmark_px=face.landmark_px[[2, 0, 1]]) for face in faces]
+    write_coco(checkout / "labels.json", triples, Points(("tip", "left", "right"), (0, 2, 1)))
+    (checkout / "three.json").write_text('{"names": ["left", "right", "tip"], "mirror": [["left", "right"]]}')
+    arguments = "--data", "labels.json", "--variant", "mine", "--effort", "1"
+    _, err = bootstrap(checkout, *arguments).communicate(timeout=60)
+    assert "its faces have 3 points (tip left right), 5 are asked for" in err and "--points" in err
+    process = bootstrap(checkout, *arguments, "--points", "three.json")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "50 pictures are named" in err and "[7/7] evaluate" in err and "n = 5 faces" in out
+    described = json.loads((checkout / "model-three-mine" / "cascade.json").read_text())
+    assert described["points"] == {"names": ["left", "right", "tip"], "mirror": [1, 0, 2]}
 
 
 @pytest.mark.skipif(shutil.which("flock") is None, reason="needs flock (util-linux)")

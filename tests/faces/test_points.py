@@ -3,7 +3,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from deeplandmark.faces.alignment import ARCFACE, similarity_to
+from deeplandmark.faces.augment import apply
 from deeplandmark.faces.draw import draw_faces
 from deeplandmark.faces.points import FACE_88, FIVE_POINTS, IBUG_68, SETS, Points, known
 
@@ -67,3 +71,17 @@ def test_lines_are_drawn_where_the_points_are():
     assert (drawn[100, 100] == 255).all() and (drawn[75, 75] == 255).all()
     plain = draw_faces(image, square[None], [[20, 20, 180, 180]])
     assert (plain[50, 100] == 255).all()
+
+
+@ALL
+@given(st.floats(-180, 180), st.floats(0.1, 9), st.integers(0, 2 ** 32))
+def test_recognisers_are_fed_the_same_crop_however_the_face_lies(points, degrees, scale, seed):
+    """Aligned by the five of any set: what turns, enlarges and moves the face is undone, whatever the set."""
+    rng = np.random.default_rng(seed)
+    face = rng.uniform(0, 100, (len(points), 2))
+    turn = scale * np.array([[np.cos(degrees), -np.sin(degrees)], [np.sin(degrees), np.cos(degrees)]])
+    moved = face @ turn.T + rng.uniform(-50, 50, 2)
+    aligned = [apply(similarity_to(points.to_five(each), ARCFACE.points), each) for each in (face, moved)]
+    np.testing.assert_allclose(aligned[1], aligned[0], atol=1e-6)
+    off = points.to_five(aligned[0]) - ARCFACE.points            # least squares: no shift is left over
+    np.testing.assert_allclose(off.mean(axis=0), 0, atol=1e-9)

@@ -67,9 +67,10 @@ def boxes_beside(list_path):
 
 def _rows(list_path, head):
     """[(picture, line, values)] and the Problems of one of the two lists."""
-    (_, _), (_, titles), *lines = lines_of(list_path)
-    if titles.split() != head.split():
-        raise ListError(f"{list_path}:2: expected {head}, found {titles[:80]}")
+    _, titles, *lines = [*lines_of(list_path), (1, ""), (2, "")]
+    if titles[1].split() != head.split():
+        raise ListError(f"{list_path}:{titles[0]}: expected {head}, found {titles[1][:80]}")
+    lines = [(place, line) for place, line in lines if line]
     found, problems, most = [], [], len(head.split()) - head.startswith("image_id")
     for place, line in lines:
         name, *words = line.split()

@@ -19,6 +19,7 @@ from deeplandmark.faces.datasets.annotation import Problem
 from deeplandmark.faces.datasets.labels import Label, Labels, hidden_as_nan, picture_path
 from deeplandmark.faces.datasets.written import relative_name
 from deeplandmark.faces.errors import ListError
+from deeplandmark.work.json_text import parse_json
 from deeplandmark.work.whole_file import write_text
 
 _NOT_LABELLED, _VISIBLE = 0, 2
@@ -75,10 +76,10 @@ def _short(value):
 
 def _content(list_path):
     try:
-        content = json.loads(list_path.read_bytes().decode("utf-8-sig"))
+        content = parse_json(list_path.read_bytes())
     except OSError as error:
         raise ListError(f"{list_path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ListError(f"{list_path}: no JSON ({error})") from None
     if not isinstance(content, dict):
         raise ListError(f'{list_path}: not COCO\'s: expected {{"images": [...], "annotations": [...]}}')
