@@ -4,7 +4,7 @@ import sys
 from deeplandmark.work.extras import install
 
 MODULES = {"torch": "train", "h5py": "train", "onnx": "train", "google": "train", "jinja2": "train",
-           "matplotlib": "train", "lmdb": "train",
+           "matplotlib": "train",
            "tensorboard": "tensorboard",
            "starlette": "web", "uvicorn": "web", "python_multipart": "web"}
 

@@ -1,69 +1,45 @@
 """Data: batches from an LMDB database of Datum messages (data_layer.cpp, db_lmdb.cpp)."""
 import os
-import weakref
 
 import numpy as np
 import torch
 from google.protobuf.message import DecodeError
 
+from deeplandmark.caffe.files.lmdb_file import LmdbFile
 from deeplandmark.caffe.files.pictures import decode_picture
 from deeplandmark.caffe.layers.data import DataLayer
 from deeplandmark.caffe.layers.data_transformer import DataTransformer, stack_items
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.caffe.proto import caffe_pb2
 
-# LMDB refuses to open a database twice in one process; the nets of a process share it while one of them lives.
-_OPEN = weakref.WeakValueDictionary()
-
-
-class Database:
-    """An LMDB environment, opened for reading and without a lock; closed when nobody holds it any more."""
-
-    def __init__(self, path):
-        import lmdb  # only nets that read databases pay for it
-        self.environment = lmdb.open(path, readonly=True, lock=False, subdir=os.path.isdir(path))
-
-    def __del__(self):
-        if hasattr(self, "environment"):
-            self.environment.close()
-
 
 class Cursor:
-    """Goes through a database in the order of its keys, for ever.
+    """Goes through a database in the order of its keys, for ever: the present entry is (`key`, `value`), bytes, one of
+    `entries` (int).
 
     Raises
     ------
     OSError
-        When there is no database, or an empty one, or it cannot be read.
+        When there is no database, or an empty one, or it cannot be read; also later, where it is damaged.
     """
 
     def __init__(self, path):
-        import lmdb
-        real = os.path.realpath(path)
-        if not os.path.isdir(real) and not os.path.isfile(real):
+        if not os.path.isdir(path) and not os.path.isfile(path):
             raise OSError("no such folder or file")
-        try:
-            self.database = _OPEN.get(real) or _OPEN.setdefault(real, Database(real))
-            self._cursor = self.database.environment.begin().cursor()
-        except lmdb.Error as error:
-            raise OSError(f"not an LMDB database: {error}") from None
-        if not self._cursor.first():
-            raise OSError("the database is empty")
-
-    @property
-    def key(self):
-        """Key of the present entry, bytes."""
-        return self._cursor.key()
-
-    @property
-    def value(self):
-        """Value of the present entry, bytes."""
-        return self._cursor.value()
+        self._file = LmdbFile(path)
+        self.entries = self._file.entries
+        self._coming = iter(self._file)
+        self.next()
 
     def next(self):
         """Goes to the next entry, behind the last one to the first."""
-        if not self._cursor.next():
-            self._cursor.first()
+        entry = next(self._coming, None)
+        if entry is None:
+            self._coming = iter(self._file)
+            entry = next(self._coming, None)
+        if entry is None:
+            raise OSError("the database is empty")
+        self.key, self.value = entry
 
 
 @layer("Data")
@@ -88,11 +64,11 @@ class Data(DataLayer):
             self.fail("transform_param has force_color and force_gray; give only one")
         self.is_color = True if t.force_color or p.force_encoded_color else False if t.force_gray else None
         self.batch_size = p.batch_size
-        path = os.path.join(self.context.root_folder, p.source)
+        self.path = os.path.join(self.context.root_folder, p.source)
         try:
-            self.cursor = Cursor(path)
+            self.cursor = Cursor(self.path)
         except OSError as error:
-            self.fail(f"cannot read its source {path!r}: {error}")
+            self.fail(f"cannot read its source {self.path!r}: {error}")
         self.transform = DataTransformer(self)
 
     def reshape(self, bottom_shapes):
@@ -109,7 +85,13 @@ class Data(DataLayer):
             datum = self._datum()
             labels.append(datum.label)
             yield self.transform(self._picture(datum))
+            self._next()
+
+    def _next(self):
+        try:
             self.cursor.next()
+        except OSError as error:
+            self.fail(f"cannot read its source {self.path!r} behind key {self.cursor.key!r}: {error}")
 
     def _datum(self):
         datum = caffe_pb2.Datum()

@@ -35,7 +35,7 @@ def _mean_of_database(path):
     from deeplandmark.caffe.net_spec import params as P
     data = L.Data(source=path, backend=P.Data.LMDB, batch_size=1)
     net = Net(data.to_proto(), caffe_pb2.TEST)
-    count = net.layers[0].cursor.database.environment.stat()["entries"]
+    count = net.layers[0].cursor.entries
     total = 0.0
     for row in range(count):
         picture = next(iter(net.forward().values()))[0].astype(np.float64)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -63,6 +66,11 @@ def open_archive(path: str | os.PathLike, unpack_to: str | os.PathLike | None = 
     return Archive(_folder_with_lists(unpack_to))
 
 
+# What zipfile and the ways of packing raise for a damaged zip.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, RuntimeError, ValueError,
+            LookupError, OverflowError, struct.error)
+
+
 def check_archive(archive: Archive, pictures: int | None = None, points: Points = FIVE_POINTS) -> Completeness:
     """A `Completeness`: how many different pictures the lists name, and which are not there.
 
@@ -90,13 +98,22 @@ def unpack(zip_path: str | os.PathLike, folder: str | os.PathLike) -> None:
     try:
         with zipfile.ZipFile(zip_path) as archive:
             members = [(info, folder / _safe_name(info, zip_path)) for info in archive.infolist() if not info.is_dir()]
+            _check_room(members, zip_path, folder)
             for info, target in Progress("files", len(members), f"unpacking {zip_path.name}").over(members):
                 if not (target.is_file() and target.stat().st_size == info.file_size):
                     _unpack_one(archive, info, target)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise ArchiveError(f"{zip_path}: the zip is damaged or of an unknown kind ({error})") from None
     except OSError as error:
         raise ArchiveError(f"{zip_path}: cannot be unpacked into {folder} ({error})") from None
+
+
+def _check_room(members, zip_path, folder):
+    """A small zip may hold more than there is room for."""
+    needed = sum(info.file_size for info, _ in members)
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if needed > (free := shutil.disk_usage(there).free):
+        raise ArchiveError(f"{zip_path}: its files take {needed:,} bytes, {folder} has room for {free:,}")
 
 
 def _unpack_one(archive, info, target):

@@ -4,8 +4,11 @@ import http.server
 import threading
 import time
 import zipfile
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deeplandmark.faces import ArchiveError, check_archive, open_archive
 from deeplandmark.faces.datasets.archive import unpack
@@ -49,6 +52,33 @@ def test_unpacking_goes_on_after_a_kill(tmp_path):
     unpack(source, folder)
     assert (folder / "lfw_5590" / "a.jpg").read_text() == "a"
     assert (folder / "lfw_5590" / "b.jpg").read_text() == "B" * 50
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=5), st.integers(0, 2000))
+def test_a_damaged_zip_is_one_error(tmp_path_factory, packing, changes, length):
+    """Whatever is changed, in the names, the packed bytes or the directory."""
+    folder = tmp_path_factory.mktemp("zip")
+    with zipfile.ZipFile(folder / "a.zip", "w", packing) as archive:
+        for name, text in FILES.items():
+            archive.writestr(name, 30 * text)
+    data = bytearray((folder / "a.zip").read_bytes())
+    for place, value in changes:
+        data[place % len(data)] = value
+    (folder / "a.zip").write_bytes(data[:max(30, len(data) - max(0, length - 1000))])
+    try:
+        unpack(folder / "a.zip", folder / "out")
+    except ArchiveError as error:
+        assert "a.zip" in str(error)
+
+
+def test_a_zip_of_more_than_there_is_room_for(tmp_path, monkeypatch):
+    source = make_zip(tmp_path / "train.zip", {"a": "x" * 5000})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=4999))
+    with pytest.raises(ArchiveError, match="its files take 5,000 bytes, .*out has room for 4,999"):
+        unpack(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "..\\evil.txt", "C:\\evil.txt"])
