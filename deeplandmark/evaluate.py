@@ -8,7 +8,8 @@ from deeplandmark.cascade.default_model import default_model
 from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import name_skipped
-from deeplandmark.faces.datasets.archive import TEST_LIST, open_archive
+from deeplandmark.faces.datasets.archive import TEST_LIST
+from deeplandmark.faces.datasets.own_lists import measuring_list
 from deeplandmark.faces.datasets.read_faces import read_faces
 from deeplandmark.faces.errors import ListError
 from deeplandmark.measuring.evaluation import evaluate, spread
@@ -33,8 +34,8 @@ def get_args_parser():
     parser.add_argument("--list", metavar="FILE", help="faces, in any of the formats of docs/formats.md, or a "
                         f"folder of .pts files; default: {TEST_LIST} of --images or --data")
     parser.add_argument("--images", metavar="DIR", help="folder the list's paths start at; default: the list's own")
-    parser.add_argument("--data", metavar="DIR", help="folder of the archive; default: the variable "
-                        f"{DATA_VARIABLE} when it is a folder, else {DATA_FOLDER}")
+    parser.add_argument("--data", metavar="DIR", help="folder of the archive, or faces in any format; default: the "
+                        f"variable {DATA_VARIABLE} when it is a folder, else {DATA_FOLDER}")
     parser.add_argument("--json", metavar="FILE", help="write the table as JSON; errors are fractions of the box width")
     parser.add_argument("--out", metavar="DIR", help="write table, curves, histograms and drawn faces there")
     add_python_layers(parser)
@@ -84,16 +85,17 @@ def _make_folders(options):
 def _default_list(options):
     if options.images and (Path(options.images) / TEST_LIST).is_file():
         return Path(options.images) / TEST_LIST
+    if options.data and Path(options.data).is_file() and Path(options.data).suffix.lower() != ".zip":
+        return measuring_list(options.data)
     folder = _data_folder(options)
     direct = folder / TEST_LIST
-    return direct if direct.is_file() else open_archive(folder).test_list
+    return direct if direct.is_file() else measuring_list(folder)
 
 
 def _data_folder(options):
     if options.data:
         if not Path(options.data).is_dir():
-            raise ListError(f"{options.data}: not a folder (a list of faces is given by --list; a zip is unpacked by "
-                            "./bootstrap.sh --data)")
+            raise ListError(f"{options.data}: not a folder (a zip is unpacked by ./bootstrap.sh --data)")
         return Path(options.data)
     for folder in (os.environ.get(DATA_VARIABLE), DATA_FOLDER):
         if folder and Path(folder).is_dir():

@@ -14,8 +14,9 @@ import numpy as np
 from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, fraction, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
-from deeplandmark.faces import BBox, open_archive, read_colour
+from deeplandmark.faces import BBox, read_colour
 from deeplandmark.faces.datasets.held_back import held_back
+from deeplandmark.faces.datasets.own_lists import measuring_list, training_list
 from deeplandmark.faces.draw import contact_sheet
 from deeplandmark.faces.metrics import failure_rate, mean_error
 from deeplandmark.faces.picture import write_picture
@@ -65,8 +66,8 @@ def report(result):
 
 def _read_faces(options):
     """Annotations, cut to --limit."""
-    archive = open_archive(options.data)
-    faces = faces_of_list("evaluate_detection", archive.train_list if options.held_back else archive.test_list)
+    path = training_list(options.data) if options.held_back else measuring_list(options.data)
+    faces = faces_of_list("evaluate_detection", path)
     faces = held_back(faces) if options.held_back else faces
     return faces if options.limit is None else spread(faces, options.limit)
 
@@ -85,7 +86,8 @@ def _sheet(unmatched, side=180):
 def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark evaluate_detection", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, metavar="FOLDER", help="of the archive, with both lists")
+    parser.add_argument("--data", required=True, metavar="PATH", help="folder of the archive, with both lists, "
+                        "or faces in any format")
     parser.add_argument("--held-back", action="store_true", help="every tenth face of the training list, for choosing "
                         "settings, instead of the validation list")
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help="only N pictures, spread over the list")

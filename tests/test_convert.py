@@ -9,7 +9,7 @@ import pytest
 from deeplandmark.__main__ import main
 from deeplandmark.faces import FIVE_POINTS, ArchiveError, read_faces, read_list
 from deeplandmark.faces.datasets.formats import format_to_write
-from deeplandmark.faces.datasets.own_lists import is_own, lists_at, training_list, write_lists
+from deeplandmark.faces.datasets.own_lists import is_own, lists_at, measuring_list, training_list, write_lists
 from tests.helpers.fake_cascade import synthetic_list
 
 
@@ -132,3 +132,20 @@ def test_too_few_for_a_test(here, capsys):
     lines = Path("a.csv").read_text().splitlines()[:6]
     Path("a.csv").write_text("\n".join(lines))
     assert "5 faces are too few" in refused(capsys, "find_data", "--data", "a.csv")
+
+
+def test_measuring_on_any_format(here, capsys):
+    """A folder of .pts, a file, and the second of a pair: what `evaluate` and `evaluate_detection` read."""
+    run("convert", "pictures/faces.txt", "five_train.csv")
+    lines = Path("five_train.csv").read_text().splitlines()
+    Path("five_test.csv").write_text("\n".join(lines[:5]) + "\n")
+    assert measuring_list("five_train.csv") == measuring_list("five_test.csv") == Path("five_test.csv")
+    run("evaluate", "--data", "five_train.csv")
+    assert "n = 4 faces" in capsys.readouterr().out
+    run("evaluate_detection", "--data", "five_train.csv")
+    assert "pictures                          4" in capsys.readouterr().out
+    run("convert", "five_test.csv", "pictures")
+    run("evaluate", "--list", "pictures", "--limit", 2)
+    assert "n = 2 faces" in capsys.readouterr().out
+    Path("pictures/faces.txt").unlink()
+    assert measuring_list("pictures") == training_list("pictures") == Path("pictures")

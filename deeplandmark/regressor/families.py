@@ -65,7 +65,7 @@ VGGFACE_TRANSFER = Family(
 MOBILENETV2_BLOCK8 = Family(
     "mobilenetv2_block8", "regressor", window_of_face((224, 224), _WIDE),
     "MobileNetV2 at 224 x 224 up to block 8 (facelandmark-keras; --set head=convolution)", encoding=_centred(_WIDE),
-    normalisation=Normalisation(127.5, 127.5), variables=_changes(_centred(_WIDE), loss="MSE", batch_size=16),
-    augmentation=_POSED)
+    normalisation=Normalisation(127.5, 127.5), augmentation=_POSED,
+    variables=_changes(_centred(_WIDE), loss="MSE", batch_size=16, rotation=22.5, zoom=0.7))
 
 FAMILIES = (FACE112, MOBILENETV2, VGG_SHADOW, MOBILENET, VGGFACE_TRANSFER, MOBILENETV2_BLOCK8)

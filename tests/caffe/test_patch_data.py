@@ -105,6 +105,42 @@ def test_blur_is_a_share_of_the_mean_of_nine(tmp_path):
     assert 0 <= share.min() < 0.03 and 0.77 < share.max() <= 0.8 and share.mean() == pytest.approx(0.4, abs=0.05)
 
 
+def test_the_zoom_is_tied_to_the_rotation(tmp_path):
+    """Two points tell angle and factor of each patch: 0.7 of its size at the largest angle, all of it upright."""
+    write(tmp_path, landmark=np.tile(np.float32([0.8, 0.1, -0.7, 0.2]), (40, 1)))
+    found = net(tmp_path, "rotation: 45 zoom: 0.7", batch=2000).forward()["landmark"] @ np.kron(np.eye(2), [[1], [1j]])
+    seen = (found[:, 0] - found[:, 1]) / (1.5 - 0.1j)
+    angle = np.abs(np.degrees(np.angle(seen)))
+    np.testing.assert_allclose(np.abs(seen), 1 - 0.3 * angle / 45, atol=1e-5)
+    assert angle.max() > 44 and angle.min() < 1
+    stored = write(tmp_path)
+    top = net(tmp_path, "rotation: 40 zoom: 0.8 shift: 0.1").forward()
+    assert np.abs(centres(top["data"]) - top["landmark"]).max() < 0.012 and len(stored) == 40
+
+
+def test_noise_has_a_deviation_up_to_what_is_asked(tmp_path):
+    write(tmp_path, window=np.full((40, 3, 8, 8), 100, np.uint8))
+    found = net(tmp_path, "mean: 100 deviation: 1 noise: 12", batch=400).forward()["data"]
+    deviations = found.std((1, 2, 3))
+    assert np.abs(found.mean()) < 0.2 and deviations.max() == pytest.approx(12, rel=0.1)
+    assert deviations.min() < 0.5 and deviations.mean() == pytest.approx(6, rel=0.1)
+    channels = found.transpose(1, 0, 2, 3).reshape(3, -1)
+    assert np.abs(np.corrcoef(channels) - np.eye(3)).max() < 0.02
+
+
+def test_a_rectangle_of_one_colour_covers_part_of_a_share(tmp_path):
+    write(tmp_path, window=np.full((40, 3, 8, 8), 300 - 200, np.uint8))
+    found = net(tmp_path, "mean: 0 deviation: 1 occlusion: 0.6", batch=400).forward()["data"]
+    covered = (found != 100).any(1)
+    sides = np.stack([covered.any(axis).sum(1) for axis in (2, 1)], axis=1)
+    assert (sides[:, 0] <= 10).all() and (sides[:, 1] <= 15).all() and sides.max(0).tolist() == [10, 15]
+    assert (covered.sum((1, 2)) == sides.prod(1)).all()           # one rectangle
+    assert 0.45 < covered.any((1, 2)).mean() < 0.62              # some are too narrow for a pixel
+    for patch, mask in zip(found, covered):
+        assert not mask.any() or (np.ptp(patch[:, mask], axis=1) == 0).all()
+    assert covered.any(0).all()                                  # anywhere
+
+
 def test_light_is_a_slope_in_both_directions(tmp_path):
     write(tmp_path, window=np.full((40, 1, 8, 8), 100, np.uint8))
     lit = net(tmp_path, "mean: 0 deviation: 100 light: 0.3", batch=400).forward()["data"].astype(np.float64) - 1
@@ -142,7 +178,8 @@ def test_one_colour_becomes_zeros(tmp_path):
 
 @pytest.mark.parametrize("extra, size, message", [
     ("", "rows: 0 columns: 3", "needs rows, columns"), ("left: 2", "rows: 3 columns: 3", "left < right"),
-    ("blur: 2", "rows: 3 columns: 3", "blur lie in 0 .. 1"), ("start_share: 0.5", "rows: 3 columns: 3", "start"),
+    ("blur: 2", "rows: 3 columns: 3", "lie in 0 .. 1"), ("zoom: 0", "rows: 3 columns: 3", "zoom above 0"),
+    ("occlusion: 1.5", "rows: 3 columns: 3", "lie in 0 .. 1"), ("start_share: 0.5", "rows: 3 columns: 3", "start"),
     ("rotation: -1", "rows: 3 columns: 3", "must not be negative")])
 def test_wrong_settings(tmp_path, extra, size, message):
     write(tmp_path)

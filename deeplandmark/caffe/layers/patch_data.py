@@ -24,9 +24,11 @@ class HDF5PatchData(HDF5Data):
     A patch is the rectangle left .. bottom of `hdf5_patch_data_param`, moved to a middle c, turned by an angle and
     enlarged by a factor; the landmark becomes what it is in the moved rectangle's own axes. c is `start` for
     start_share of the patches and uniform in +-shift for the others; angle and logarithm of the factor are uniform in
-    +-rotation degrees and +-scale. Then light and blur change the patch, and (x - mean) / sqrt(variance + FLAT) ends
-    it, all channels together; or (x - mean) / deviation with the two numbers of `hdf5_patch_data_param`.
-    What a patch sees beyond its window is the window's border, repeated.
+    +-rotation degrees and +-scale; with `zoom` the factor also grows with the angle, to 1 / zoom at the largest. Then
+    light and blur change the patch, `noise` is added, normal with a deviation uniform in 0 .. noise, and of the share
+    `occlusion` a rectangle of one colour covers up to half of each side. (x - mean) / sqrt(variance + FLAT) ends it,
+    all channels together; or (x - mean) / deviation with the two numbers of `hdf5_patch_data_param`. What a patch
+    sees beyond its window is the window's border, repeated.
 
     Units may differ between x and y only where pictures of one shape are meant: a turn is one of the units.
     """
@@ -37,8 +39,10 @@ class HDF5PatchData(HDF5Data):
         if not (p.rows and p.columns and p.left < p.right and p.top < p.bottom):
             self.fail(f"hdf5_patch_data_param needs rows, columns, left < right and top < bottom, found {p.rows} "
                       f"{p.columns} {p.left} {p.right} {p.top} {p.bottom}")
-        if min(p.rotation, p.scale, p.shift, p.light, p.blur) < 0 or not 0 <= p.start_share <= 1 or p.blur > 1:
-            self.fail("rotation, scale, shift and light must not be negative; start_share and blur lie in 0 .. 1")
+        if min(p.rotation, p.scale, p.shift, p.light, p.noise) < 0 or not 0 < p.zoom <= 1 or not all(
+                0 <= share <= 1 for share in (p.start_share, p.blur, p.occlusion)):
+            self.fail("rotation, scale, shift, light and noise must not be negative; start_share, blur and occlusion "
+                      "lie in 0 .. 1, zoom above 0 and up to 1")
         if p.HasField("mean") != p.HasField("deviation") or p.HasField("deviation") and not p.deviation > 0:
             self.fail("mean and deviation, above 0, belong together")
         self.names = ["window", "extent", "landmark"] + ["start"] * (p.start_share > 0)
@@ -74,6 +78,8 @@ class HDF5PatchData(HDF5Data):
         if start is not None:
             middle = np.where((draw[2] < 2 * p.start_share - 1)[:, None], start, middle)
         angle, factor = np.deg2rad(draw[3] * p.rotation), np.exp(draw[4] * p.scale)
+        if p.zoom < 1:
+            factor = factor / (1 - (1 - p.zoom) * np.abs(draw[3]))
         cos, sin = np.cos(angle) * factor, np.sin(angle) * factor
         return middle, np.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)
 
@@ -101,12 +107,31 @@ class HDF5PatchData(HDF5Data):
             slope = torch.from_numpy(draw[6:8] * p.light).view(2, n, 1, 1, 1)
             x, y = torch.linspace(-1, 1, p.columns), torch.linspace(-1, 1, p.rows).unsqueeze(1)
             patches = patches * (1 + slope[0] * x + slope[1] * y)
+        if p.noise:
+            deviation = p.noise * self._uniform(n).view(n, 1, 1, 1)
+            patches = patches + deviation * torch.empty(patches.shape).normal_(generator=self.context.generator)
+        if p.occlusion:
+            self._cover(patches)
         if p.HasField("mean"):
             return (patches - p.mean) / p.deviation
         flat = patches.flatten(1)
         flat = flat - flat.mean(1, keepdim=True)
         variance = flat.square().mean(1, keepdim=True)              # torch.var takes four times as long
         return (flat / (variance + FLAT).sqrt()).view_as(patches)
+
+
+    def _cover(self, patches):
+        """A rectangle of one colour, its middle anywhere, up to half of each side, into a share of the patches."""
+        n, channels, rows, columns = patches.shape
+        for patch, (chosen, height, width, y, x) in zip(patches, self._uniform(n, 5).tolist()):
+            colour = 255 * self._uniform(channels, 1, 1)
+            if chosen < self.settings.occlusion:
+                height, width = round(height * rows / 2), round(width * columns / 2)
+                top, left = round(y * rows - height / 2), round(x * columns - width / 2)
+                patch[:, max(0, top):max(0, top + height), max(0, left):max(0, left + width)] = colour
+
+    def _uniform(self, *shape):
+        return torch.rand(shape, generator=self.context.generator)
 
 
 def _grid(p):

@@ -77,6 +77,14 @@ def training_list(path: str | os.PathLike, unpack_to: str | os.PathLike | None =
     return lists_at(path)[0] if is_own(path) else open_archive(path, unpack_to).train_list
 
 
+def measuring_list(path: str | os.PathLike) -> Path:
+    """The list to measure on: the archive's, that of a pair in any other format, or a single one as it is."""
+    if not is_own(path):
+        return open_archive(path).test_list
+    train, test = lists_at(path)
+    return test or train
+
+
 def lists_at(path: str | os.PathLike) -> tuple[Path, Path | None]:
     """(list to train on, list to measure on or None) of a list or a folder. Raises ArchiveError for a folder without or
     with several."""
