@@ -67,12 +67,12 @@ def boxes_beside(list_path):
 
 def _rows(list_path, head):
     """[(picture, line, values)] and the Problems of one of the two lists."""
-    _, titles, *lines = [*lines_of(list_path), (1, ""), (2, "")]
-    if titles[1].split() != head.split():
-        raise ListError(f"{list_path}:{titles[0]}: expected {head}, found {titles[1][:80]}")
-    lines = [(place, line) for place, line in lines if line]
+    lines = lines_of(list_path)
+    titles = lines[1][1] if len(lines) > 1 else ""
+    if titles.split() != head.split():
+        raise ListError(f"{list_path}:2: expected {head}, found {titles[:80]}")
     found, problems, most = [], [], len(head.split()) - head.startswith("image_id")
-    for place, line in lines:
+    for place, line in lines[2:]:
         name, *words = line.split()
         try:
             if len(words) != most:
