@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 usage() {
   cat <<'EOF'
 usage: ./bootstrap.sh [options]          train the whole cascade and report how good it is
+       ./bootstrap.sh --system mtcnn ... train a detector of faces instead
        ./bootstrap.sh --test [PYTEST...] check the code and run the tests; with arguments of pytest only those tests
 
   --data PATH         zip or folder of the paper's pictures (default: DEEPLANDMARK_DATA, dataset/train, the download),
@@ -17,6 +18,9 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --recipe NAME       fast (default) or full: the training plan
   --set NAME=VALUE    a variable of the templates, such as rotation=20 (see deeplandmark generate --help); may be repeated
   --levels 1,2,3      levels to train (default: all)
+  --system NAME       a detector: mtcnn; with it --negatives and --more
+  --negatives PATH    folder or zip of pictures that show no face
+  --more LIST         a further list of faces, or a zip with one in it; may be repeated
   --jobs N            processes that train at a time (default: one a core; 1 on a GPU)
   --device NAME       cpu (default), cuda or cuda:N
   --precision NAME    float32 (default) or bfloat16: of the maps while training
@@ -36,13 +40,14 @@ examples:
   ./bootstrap.sh --levels 2,3 --jobs 2 --seed 7
   ./bootstrap.sh --data pictures --points mouth.json
   ./bootstrap.sh --data labels.xml --points 68 --variant face112
+  ./bootstrap.sh --system mtcnn --data train.zip --negatives noface.zip --more faces68-train.zip
 EOF
 }
 
 data= offline= points= testing= options=()
 while [ $# -gt 0 ]; do
   case $1 in
-    --data|--points|--variant|--recipe|--levels|--jobs|--device|--precision|--seed|--effort|--copies|--set)
+    --data|--points|--variant|--recipe|--levels|--jobs|--device|--precision|--seed|--effort|--copies|--set|--system|--negatives|--more)
       [ $# -ge 2 ] || { echo "bootstrap.sh: $1 needs a value (see --help)" >&2; exit 2; }
       case $1 in
         --data) data=$2 ;;

@@ -24,6 +24,7 @@ VERBS = {
         "generate": "write the networks' prototxt files from the templates",
         "prepare": "make a level's HDF5 samples",
         "train": "train the networks of a level",
+        "train_detector": "train a detector of faces, stage by stage",
         "view_loss": "draw the losses of a training, point out unusual networks",
         "ablate": "train the paper's variants of F and compare them",
         "benchmark": "measure how fast training and prediction are"},

@@ -1,9 +1,10 @@
-"""Show the steps from pictures to a measured model: the commands that ./bootstrap.sh runs for a family.
+"""Show the steps from pictures to a measured model: the commands that ./bootstrap.sh runs for a family, or a detector.
 
 examples:
   deeplandmark plan
   deeplandmark plan --variant wide --recipe full --data dataset/train
   deeplandmark plan --levels 2,3 --set rotation=20
+  deeplandmark plan --system mtcnn --data dataset/train --negatives noface.zip
 """
 import argparse
 import re
@@ -12,6 +13,7 @@ import sys
 
 from deeplandmark.commandline.arguments import positive, whole_number
 from deeplandmark.commandline.command import command
+from deeplandmark.commandline.detector_options import add_detector_data_arguments
 from deeplandmark.commandline.points_options import OwnPoints, points_of
 from deeplandmark.commandline.variant_options import (
     add_levels_argument,
@@ -21,24 +23,46 @@ from deeplandmark.commandline.variant_options import (
 )
 from deeplandmark.models.families import settings_of
 from deeplandmark.training.steps import SYNTHETIC_EFFORT, folders_of, is_synthetic, steps
-from deeplandmark.training.templates import RECIPES, check_family_variables
+from deeplandmark.training.templates import RECIPES, check_family_variables, check_variables
 
 
 @command
 def main(arguments=None):
     """Returns the exit status."""
     options = _parser().parse_args(arguments)
+    if options.effort is None and is_synthetic(options.data):
+        options.effort = SYNTHETIC_EFFORT
+    found, folders = _of_detector(options) if options.system else _of_family(options)
+    if options.check:
+        return 0
+    print(_shell(found, folders) if options.shell else "\n".join(_shown(step) for step in found))
+    return 0
+
+
+def _of_family(options):
+    """Steps and Folders."""
     own = points_of(options.points) if options.points else OwnPoints()
     check_levels(options.levels, settings_of(options.variant, own.points))
     check_family_variables(dict(options.set), options.variant)
-    if options.check:
-        return 0
+    for name, value in (("more", options.more), ("negatives", options.negatives)):
+        if value:
+            raise ValueError(f"--{name} is for detectors: give --system")
     folders = folders_of(options.variant, own.name, options.data)
-    if options.effort is None and is_synthetic(options.data):
-        options.effort = SYNTHETIC_EFFORT
-    found = steps(options, own.points, folders)
-    print(_shell(found, folders) if options.shell else "\n".join(_shown(step) for step in found))
-    return 0
+    return ([] if options.check else steps(options, own.points, folders)), folders
+
+
+def _of_detector(options):
+    """Steps and Folders."""
+    from deeplandmark.detector_training import systems  # torch comes with it, which families do without
+    for name in ("points", "levels", "copies"):
+        if getattr(options, name):
+            raise ValueError(f"--{name} is for families of landmark networks, not for --system {options.system}")
+    if options.system not in systems.SYSTEMS:
+        raise ValueError(f"--system {options.system}: there are {', '.join(systems.SYSTEMS)}")
+    system = systems.SYSTEMS[options.system]
+    check_variables(dict(options.set), system.name)
+    folders = folders_of(system.name, "", options.data)
+    return systems.steps(system, options, folders), folders
 
 
 def _shown(step):
@@ -63,6 +87,8 @@ def _parser():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="dataset/train", metavar="FOLDER", help="of the pictures' lists")
     add_variant_argument(parser)
+    parser.add_argument("--system", metavar="NAME", help="a detector instead of a family: mtcnn")
+    add_detector_data_arguments(parser)
     parser.add_argument("--points", metavar="FILE", help="set of points (68, 88) or a points file")
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
     add_levels_argument(parser, "levels to train")

@@ -15,7 +15,7 @@ from deeplandmark.find_data import main as find_data
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("ablate", "align", "benchmark", "calibrate", "convert", "detect", "evaluate", "evaluate_detection",
             "export", "find_data", "fit_boxes", "generate", "plan", "prepare", "serve", "synthesize", "train",
-            "view_loss")
+            "train_detector", "view_loss")
 
 
 def refusal(command, *arguments):

@@ -13,7 +13,8 @@ from deeplandmark.commandline.extras import MODULES, advice
 from tests.helpers.extras_hidden import WITHOUT_EXTRAS, without_extras
 
 ROOT = Path(__file__).parents[1]
-DISTRIBUTIONS = {"google": "protobuf", "python_multipart": "python-multipart"}   # where names differ
+DISTRIBUTIONS = {"google": "protobuf", "python_multipart": "python-multipart",
+                 "ai_edge_litert": "ai-edge-litert"}             # where names differ
 NAMES = [verb for verbs in VERBS.values() for verb in verbs]
 
 

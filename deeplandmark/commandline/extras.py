@@ -5,7 +5,7 @@ from deeplandmark.work.extras import install
 
 MODULES = {"torch": "train", "h5py": "train", "onnx": "train", "google": "train", "jinja2": "train",
            "matplotlib": "train",
-           "tensorboard": "tensorboard",
+           "ai_edge_litert": "annotate", "tensorboard": "tensorboard",
            "starlette": "web", "uvicorn": "web", "python_multipart": "web"}
 
 

@@ -6,13 +6,21 @@ union) of 0.65 with a face, part of a face from 0.4, negative below 0.3; what li
 import numpy as np
 
 from deeplandmark.detectors.detections import intersection_over_union, share_of_smaller
-from deeplandmark.faces.cutting import cut
 from deeplandmark.faces.points import FIVE_POINTS
 
 POSITIVE, PART, NEGATIVE = 0.65, 0.4, 0.3
 LABELS = {"positive": 1, "part": -1, "points": -2, "negative": 0}
+FRAME = 1.3            # sides of a face's box: the square that the networks frame, which shows hair, ears and chin
 SIZES, SHIFT = (0.8, 1.25), 0.2        # of a window near a face, in sides of its box
+BEYOND = 0.3
 SUSPECTED = 0.1        # of the smaller one's area: a negative may share so much with a place where a face may be
+
+
+def framed(boxes):
+    """Squares (n, 4), float64, about faces' boxes (n, 4), as the networks frame faces."""
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).mean(axis=1, keepdims=True) / 2
+    return np.concatenate([centre - FRAME * half, centre + FRAME * half], axis=1)
 
 
 def draw_near(box, count, rng):
@@ -25,12 +33,12 @@ def draw_near(box, count, rng):
 
 
 def draw_anywhere(shape, smallest, count, rng):
-    """Squares (count, 4) inside a picture of that shape (h, w, ...), float64, of `smallest` pixels to half its shorter
-    side."""
+    """Squares (count, 4) in a picture of that shape (h, w, ...), float64, of `smallest` pixels to half its shorter
+    side; up to BEYOND of a side may lie outside of it, as in what P sees."""
     sides = np.array(shape[1::-1], np.float64)
     largest = max(sides.min() / 2, min(smallest, sides.min()))
     side = np.exp(rng.uniform(np.log(min(smallest, largest)), np.log(largest), (count, 1)))
-    corner = rng.uniform(0, 1, (count, 2)) * (sides - side) - 0.5
+    corner = rng.uniform(0, 1, (count, 2)) * (sides - side + 2 * BEYOND * side) - BEYOND * side - 0.5
     return np.concatenate([corner, corner + side], axis=1)
 
 
@@ -58,17 +66,15 @@ def clear_of(windows, suspected, boxes):
     return (share_of_smaller(windows, suspected) <= SUSPECTED).all(axis=1)
 
 
-def sample(image, window, kind, size, box=None, points_px=None, mirrored=False):
+def sample(pixels, window, kind, box=None, points_px=None, mirrored=False):
     """One row of the HDF5 files.
 
     Parameters
     ----------
-    image : uint8 (h, w, 3), blue green red
-        With its border, see `bordered` of detectors/mtcnn.py.
-    window : float64 (4,), pixels of the picture without its border
+    pixels : uint8 (size, size, 3), blue green red
+        What the network sees of the window.
+    window : float64 (4,), pixels of the picture
     kind : a key of LABELS
-    size : int
-        Pixels of the network's window.
     box, points_px : float64 (4,) and (5, 2), pixels
         The face; a negative has none.
     mirrored : bool
@@ -78,7 +84,6 @@ def sample(image, window, kind, size, box=None, points_px=None, mirrored=False):
     dict: pixels uint8 (3, size, size), red green blue; label float32 (); box float32 (4,), offsets of the edges as
     fractions of the window's sides; points float32 (10,), x of the five, then y, 0..1 of the window
     """
-    pixels = np.rint(cut(image, window + 1, (size, size))).astype(np.uint8)
     side = window[2:] - window[:2]
     offsets, points = np.zeros(4), np.zeros((5, 2))
     if kind in ("positive", "part"):

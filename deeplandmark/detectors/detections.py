@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+_BLOCK = 1024          # boxes that are compared with one another at once
+
 
 class _Boxes(NamedTuple):
     boxes: np.ndarray
@@ -66,16 +68,23 @@ def suppressed(boxes: ArrayLike, most: float, by: str = "union") -> np.ndarray:
     A box is left out when it overlaps with one that is kept by more than the fraction `most` of the two's union, or
     with by="smaller" of the smaller one's area.
     """
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    sizes, left = areas(boxes), np.arange(len(boxes))
-    kept = []
-    while len(left):
-        first, left = left[0], left[1:]
-        kept.append(first)
-        shared = _sharedareas(boxes[first], boxes[left])[0]
-        whole = np.minimum(sizes[first], sizes[left]) if by == "smaller" else sizes[first] + sizes[left] - shared
-        left = left[~(shared > most * whole)]
-    return np.array(kept, int)
+    boxes, kept = np.asarray(boxes, np.float64).reshape(-1, 4), np.zeros(0, int)
+    for start in range(0, len(boxes), _BLOCK):                   # all pairs of a block at once: many more do not fit
+        block = boxes[start:start + _BLOCK]
+        free = ~_overlap_more(block, boxes[kept], most, by).any(axis=1)
+        inside, chosen = _overlap_more(block, block, most, by), []
+        for i in range(len(block)):
+            if free[i]:
+                chosen.append(start + i)
+                free &= ~inside[i]
+        kept = np.concatenate([kept, np.array(chosen, int)])
+    return kept
+
+
+def _overlap_more(boxes, others, most, by):
+    """bool (n, m): whether each of boxes shares more than that with each of others."""
+    shared, own, theirs = _sharedareas(boxes, others), areas(boxes)[:, None], areas(others)
+    return shared > most * (np.minimum(own, theirs) if by == "smaller" else own + theirs - shared)
 
 
 def intersection_over_union(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:

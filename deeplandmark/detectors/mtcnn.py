@@ -3,12 +3,12 @@ more closely at what the one before lets through.
 
 The steps and numbers are those of the public implementation. Two things differ: coordinates are those of the rest of
 the project (pixel i covers i - 0.5 .. i + 0.5), where the public code counts pixels from 1 and rounds boxes to whole
-ones; and windows are averaged over areas (faces/cutting.py).
+ones; dark pictures are brightened first, and there is a margin round the picture, for faces at its edge.
 """
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,20 @@ import numpy as np
 
 from deeplandmark.detectors.box_map import to_list_detections
 from deeplandmark.detectors.detections import Detections, suppressed
+from deeplandmark.detectors.pyramid import STRIDE, WINDOW, sheets
 from deeplandmark.faces.box import usable
-from deeplandmark.faces.cutting import cut
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.picture_input import colour_picture
+from deeplandmark.faces.quick_cutting import WindowCutter
 from deeplandmark.work.onnx_session import open_session
 
-SIZES = {"p": 12, "r": 24, "o": 48}    # pixels of each network's window
+SIZES = {"r": 24, "o": 48}              # pixels of a network's window
 PUBLIC = {"p": "det1", "r": "det2", "o": "det3"}
-STRIDE = 2             # pixels between two windows of P
-FACTOR = 0.709         # between two levels of the pyramid
 THRESHOLDS = (0.6, 0.7, 0.7)
 SAME_IN_LEVEL, SAME = 0.5, 0.7         # overlap of boxes that are one face: in a level of the pyramid, and later
 BATCH = 256            # windows of R and O at a time
 MEAN, DEVIATION = 127.5, 128.0
+BRIGHT, MOST_GAIN = 160, 20.0          # what the brightest hundredth of a picture is brought to, and how far at most
 EXPECTED = "expected p.onnx, r.onnx and o.onnx, or det1, det2, det3 with .prototxt and .caffemodel"
 
 
@@ -44,8 +44,8 @@ class MtcnnDetector:
         channels: 2 probabilities (no face, face), 4 offsets of the box's edges as fractions of the window, and of o 10
         numbers, x of the five points, then y, in the window 0..1. Or with the public Caffe models det1, det2, det3.
     min_face : float
-        Width of the smallest face as a fraction of the picture's shorter side; at least 12 pixels. Half of it takes
-        four times as long.
+        Width of the smallest face, as the networks frame it, as a fraction of the picture's shorter side; at least 12
+        pixels. Half of it takes four times as long.
     thresholds : 3 floats
         Least probability of a face for P, R and O.
     convert : callable (prototxt, caffemodel, any_size) -> bytes of an ONNX model, optional
@@ -59,6 +59,7 @@ class MtcnnDetector:
         When the folder does not hold such networks.
     """
     name = "mtcnn"
+    stages = ("p", "r", "o")
 
     def __init__(self, folder: str | os.PathLike[str], min_face: float = 0.1,
                  thresholds: tuple[float, float, float] = THRESHOLDS, convert: Callable | None = None,
@@ -74,8 +75,8 @@ class MtcnnDetector:
 
     def find(self, image: Any) -> Detections:
         """`Detections` as the networks frame faces."""
-        image = colour_picture(image)
-        boxes, scores, offsets, points = self._judge("o", image, self.windows("o", image))
+        cutter = WindowCutter(brightened(colour_picture(image)))
+        boxes, scores, offsets, points = self._judge("o", cutter, self._windows("o", cutter))
         points, boxes = placed(boxes, points), moved(boxes, offsets)
         boxes, scores, points = (each[usable(boxes)] for each in (boxes, scores, points))
         kept = _surest(boxes, scores, SAME, by="smaller")
@@ -83,67 +84,56 @@ class MtcnnDetector:
 
     def windows(self, network: str, image: Any) -> np.ndarray:
         """Squares (n, 4), pixels, that a network looks at: "r", those that P lets through, or "o", P and R."""
-        image = colour_picture(image)
-        boxes = self._propose(image)
+        return self._windows(network, WindowCutter(brightened(colour_picture(image))))
+
+    def _windows(self, network, cutter):
+        boxes = self._propose(cutter)
         if network == "r":
             return boxes
-        boxes, scores, offsets, _ = self._judge("r", image, boxes)
+        boxes, scores, offsets, _ = self._judge("r", cutter, boxes)
         kept = _surest(boxes, scores, SAME)
         return square(moved(boxes[kept], offsets[kept]))
 
-    def _propose(self, image):
+    def _propose(self, cutter):
         """Squares (n, 4) in which P sees a face."""
-        found = [self._propose_in(level, ratio) for level, ratio in pyramid(image, self.min_face)]
+        found = [self._propose_on(sheet) for sheet in sheets(cutter, self.min_face)]
         boxes, scores, offsets = (np.concatenate(each) for each in zip(*found)) if found else _nothing()[:3]
         kept = _surest(boxes, scores, SAME)
         return square(moved(boxes[kept], offsets[kept]))
 
-    def _propose_in(self, level, ratio):
-        """Boxes (n, 4) of the whole picture, scores (n,) and offsets (n, 4) of P in one level of the pyramid."""
-        probability, offsets, _ = self._networks["p"].run(_as_input(level)[None])
+    def _propose_on(self, sheet):
+        """Boxes (n, 4) of the whole picture, scores (n,) and offsets (n, 4) of P on the levels of a sheet."""
+        probability, offsets, _ = self._networks["p"].run(_as_input(sheet.image()[None]))
         rows, columns = np.nonzero(probability[0, 1] >= self.thresholds[0])
         scores, offsets = probability[0, 1, rows, columns], offsets[0, :, rows, columns]
-        corner = STRIDE * np.stack([columns, rows], axis=1).astype(np.float64)
-        windows = np.concatenate([corner, corner + SIZES["p"]], axis=1)
-        # In whole pixels of the level: those 4 apart share exactly half, which must not depend on rounding.
-        kept = _surest(windows, scores, SAME_IN_LEVEL)
-        return windows[kept] / np.tile(ratio, 2) - 0.5, scores[kept], offsets[kept]
+        corner = STRIDE * np.stack([columns, rows], axis=1)
+        windows = np.concatenate([corner, corner + WINDOW], axis=1).astype(np.float64)
+        inside, boxes = sheet.in_picture(windows)
+        # On the sheet: levels do not touch there, and windows 4 apart share exactly half, whatever the rounding.
+        kept = _surest(windows[inside], scores[inside], SAME_IN_LEVEL)
+        return boxes[kept], scores[inside][kept], offsets[inside][kept]
 
-    def _judge(self, name, image, boxes):
+    def _judge(self, name, cutter, boxes):
         """Those of boxes (n, 4) in which R or O sees a face, with scores, offsets and point numbers (of R zeros)."""
         boxes = boxes[usable(boxes)]
-        image = bordered(image) if len(boxes) else image         # a copy, which a large picture without faces is spared
         size, threshold = SIZES[name], self.thresholds["pro".index(name)]
         parts = [_nothing()]
         for start in range(0, len(boxes), BATCH):
             part = boxes[start:start + BATCH]
-            seen = np.stack([_as_input(cut(image, box + 1, (size, size))) for box in part])
-            probability, offsets, points = self._networks[name].run(seen)
+            probability, offsets, points = self._networks[name].run(_as_input(cutter.cut(part, size)))
             kept = probability[:, 1] >= threshold
             points = np.zeros((len(part), 10)) if points is None else points
             parts.append((part[kept], probability[kept, 1], offsets[kept], points[kept]))
         return [np.concatenate(each) for each in zip(*parts)]
 
 
-def pyramid(image: np.ndarray, min_face: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Levels of a picture (h, w, 3), each 0.709 times as large: the first shows the smallest face, `min_face` of the
-    shorter side, 12 pixels wide, in the last the shorter side has at least 12. Yields (level, its size / the picture's,
-    (2,) for x and y)."""
-    sides = np.array(image.shape[1::-1], np.float64)
-    scale = SIZES["p"] / max(min_face * sides.min(), SIZES["p"])
-    first = None
-    while sides.min() * scale >= SIZES["p"]:
-        size = np.ceil(sides * scale).astype(int)
-        # From the first level, not from the picture, which may be large.
-        level = cv2.resize(image if first is None else first, size, interpolation=cv2.INTER_AREA)
-        first = level if first is None else first
-        yield level, size / sides
-        scale *= FACTOR
-
-
-def bordered(image: np.ndarray) -> np.ndarray:
-    """A picture with a black border of one pixel, which makes black what a window sees beyond the picture."""
-    return cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+def brightened(image: np.ndarray) -> np.ndarray:
+    """A dark picture multiplied by what brings its brightest hundredth up to BRIGHT; others as they are."""
+    step = max(1, min(image.shape[:2]) // 64)
+    brightest = np.percentile(image[::step, ::step], 99)
+    if brightest >= BRIGHT:
+        return image
+    return cv2.convertScaleAbs(image, alpha=min(BRIGHT / max(brightest, 1), MOST_GAIN))
 
 
 def moved(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -169,9 +159,9 @@ def _surest(boxes, scores, most, by="union"):
     return order[suppressed(boxes[order], most, by)]
 
 
-def _as_input(image):
-    """float32 (3, h, w) of a picture (h, w, 3), blue green red, 0..255."""
-    return (np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1), np.float32) - MEAN) / DEVIATION
+def _as_input(images):
+    """float32 (n, 3, h, w) of pictures (n, h, w, 3), blue green red, 0..255."""
+    return (np.ascontiguousarray(images[..., ::-1].transpose(0, 3, 1, 2), np.float32) - MEAN) / DEVIATION
 
 
 def _nothing():

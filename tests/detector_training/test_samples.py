@@ -1,5 +1,6 @@
 """Samples of MTCNN's networks: kinds by overlap, answers that lead back to the face, none where a face may be."""
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,9 +11,12 @@ import pytest
 import deeplandmark.caffe as caffe
 from deeplandmark.detector_training import windows
 from deeplandmark.detector_training.nets import KINDS, P_NET, R_NET, render
-from deeplandmark.detector_training.samples import Picture, SamplePlan, pictures_of, prepare_samples
-from deeplandmark.detectors.mtcnn import bordered, moved, placed
+from deeplandmark.detector_training.pictures import Picture, empty_pictures, pictures_of
+from deeplandmark.detector_training.samples import SamplePlan, prepare_samples
+from deeplandmark.detectors.mtcnn import brightened, moved, placed
 from deeplandmark.faces.datasets.picture_list import read_list
+from deeplandmark.faces.errors import ListError
+from deeplandmark.faces.quick_cutting import WindowCutter
 from deeplandmark.faces.synthetic.generate import generate
 
 FACE = np.array([40, 50, 100, 110.0])
@@ -20,7 +24,7 @@ FACE = np.array([40, 50, 100, 110.0])
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Twenty pictures of a face each, and two of none."""
+    """Twenty pictures of a face each, two of them held back, and two of none."""
     folder = generate(tmp_path_factory.mktemp("faces"), 20, 1, seed=5, jobs=1)
     faces = read_list(folder / "trainImageList.txt", 5, [], None)
     empty = [folder / f"empty{i}.png" for i in range(2)]
@@ -55,9 +59,15 @@ def test_kinds_by_overlap():
 
 
 @pytest.mark.parametrize("shape", [(150, 200), (30, 20), (10, 40)])
-def test_windows_anywhere_lie_in_the_picture(shape):
-    drawn = windows.draw_anywhere(shape, 12, 100, np.random.default_rng(2))
-    assert drawn.min() >= -0.5 - 1e-9 and (drawn[:, 2:] <= np.array(shape[::-1]) - 0.5 + 1e-9).all()
+def test_windows_anywhere_lie_in_the_picture_but_for_a_little(shape):
+    drawn = windows.draw_anywhere(shape, 12, 300, np.random.default_rng(2))
+    beyond = 0.3 * (drawn[:, 2:] - drawn[:, :2]) + 1e-9
+    assert (drawn[:, :2] >= -0.5 - beyond).all() and (drawn[:, 2:] <= np.array(shape[::-1]) - 0.5 + beyond).all()
+    assert (drawn[:, :2] < -0.5).any() and (drawn[:, 2:] > np.array(shape[::-1]) - 0.5).any()
+
+
+def test_the_networks_frame_more_than_the_box():
+    np.testing.assert_allclose(windows.framed([[10, 20, 30, 40], [0, 0, 10, 30]]), [[7, 17, 33, 43], [-8, 2, 18, 28]])
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -66,8 +76,8 @@ def test_answers_lead_back_to_the_face(mirrored):
     image = np.random.default_rng(3).integers(0, 256, (150, 200, 3), dtype=np.uint8)
     points = np.array([[55, 62], [83, 66], [70, 80], [57, 95], [81, 97]], float)
     window = np.array([35, 45, 95, 105.0])
-    around = bordered(image)
-    rows = {kind: windows.sample(around, window, kind, 12, FACE, points, mirrored) for kind in KINDS}
+    pixels = WindowCutter(image).cut(window, 12)[0]
+    rows = {kind: windows.sample(pixels, window, kind, FACE, points, mirrored) for kind in KINDS}
     box = moved(window[None], rows["part"]["box"][None].astype(float))[0]
     found = placed(window[None], rows["points"]["points"][None].astype(float))[0]
     if mirrored:                                                 # about the middle of the window, x = 65
@@ -75,9 +85,8 @@ def test_answers_lead_back_to_the_face(mirrored):
         found[:, 0] = 130 - found[:, 0]
     np.testing.assert_allclose(box, FACE, atol=1e-4)
     np.testing.assert_allclose(found, points, atol=1e-4)
-    seen = image[46:106, 36:96].reshape(12, 5, 12, 5, 3).mean(axis=(1, 3))[..., ::-1].transpose(2, 0, 1)
-    exact = windows.sample(around, window + 0.5, "negative", 12, mirrored=mirrored)
-    np.testing.assert_allclose(exact["pixels"][..., ::-1] if mirrored else exact["pixels"], seen, atol=0.51)
+    seen = rows["negative"]["pixels"]
+    assert np.array_equal(seen[..., ::-1] if mirrored else seen, pixels[..., ::-1].transpose(2, 0, 1))
     assert [rows[kind]["label"] for kind in KINDS] == [1, -1, -2, 0]
     assert not rows["points"]["box"].any() and not rows["part"]["points"].any()
 
@@ -91,9 +100,10 @@ def test_a_suspected_place_that_frames_a_labelled_face_does_not_count():
 
 def test_files_that_the_training_net_reads(pictures, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    plan = SamplePlan(P_NET, each=3, negatives=9)
+    plan = SamplePlan(P_NET, views=1, each=3, negatives=9, of_empty=7)
     counts, problems = prepare_samples(plan, pictures, jobs=2)
-    assert problems == [] and counts["positive"] == counts["points"] == 3 * 18 and counts["negative"] == 9 * 20
+    assert problems == [] and counts["positive"] == counts["points"] == 3 * 18
+    assert counts["negative"] == 9 * 18 + 7 * 2
     assert counts["refused"] == 0 and counts["test"] > 30
     for kind, label in zip(KINDS, (1, -1, -2, 0)):
         rows = rows_of("train/p", kind)
@@ -119,24 +129,55 @@ def test_the_same_samples_by_any_number_of_threads_and_made_once(pictures, tmp_p
     assert mark["counts"]["positive"] == len(rows_of(tmp_path / "1" / "r", "positive")["label"])
 
 
+def test_views_are_drawn_beside_the_picture_as_it_is(pictures, tmp_path):
+    counted = [prepare_samples(SamplePlan(R_NET, views=views, each=2, negatives=4), pictures, tmp_path / str(views))[0]
+               for views in (1, 3)]
+    assert counted[1]["negative"] == 3 * counted[0]["negative"]
+    assert 2 * counted[0]["positive"] < counted[1]["positive"] <= 3 * counted[0]["positive"]
+    first, more = (rows_of(tmp_path / views / "r", "positive")["pixels"] for views in "13")
+    assert np.array_equal(first[0], more[0]) and len(first) < len(more)
+    without_colour = [sum(np.array_equal(seen[0], seen[2]) for seen in each) for each in (first, more)]
+    assert without_colour[0] == 0 < without_colour[1]
+
+
+def test_faces_with_points_that_cannot_be_seen_teach_no_points(pictures, tmp_path):
+    hidden = np.array(pictures[0].faces[0].landmark_px)
+    hidden[1] = np.nan
+    face = replace(pictures[0].faces[0], landmark_px=hidden)
+    counts, _ = prepare_samples(SamplePlan(R_NET), [Picture(pictures[0].path, (face,)), pictures[1]], tmp_path)
+    assert counts["positive"] > 10 and 0 < counts["points"] <= counts["positive"] / 2
+
+
+def test_what_is_held_back(pictures, tmp_path):
+    assert [i for i, picture in enumerate(pictures[:20]) if picture.held_back] == [9, 19]
+    for i in range(20):
+        cv2.imwrite(str(tmp_path / f"{i:02d}.png"), np.zeros((20, 20, 3), np.uint8))
+    assert [picture.path.name for picture in empty_pictures(tmp_path) if picture.held_back] == ["09.png", "19.png"]
+    with pytest.raises(ListError, match="no pictures in it"):
+        empty_pictures(tmp_path / "nowhere")
+
+
 def test_no_negative_where_a_face_may_be(pictures, tmp_path):
-    """The suspected place is the left half of the picture; a window without a face shares at most a tenth with it."""
-    def left_half(image):
-        return [[-0.5, -0.5, image.shape[1] / 2, image.shape[0] - 0.5]]
+    """The suspected place is the left fifth of the picture; a window without a face shares at most a tenth with it."""
+    one = [pictures[0]]
+    image = brightened(cv2.imread(str(one[0].path)))
+    height, width = image.shape[:2]
+
+    def at_the_left(path):
+        assert path == one[0].path
+        return [[-0.5, -0.5, width / 5, height - 0.5]]
 
     def candidates(image):
-        """Four windows that anybody may count: two in each half."""
-        return [[x, y, x + 16, y + 16] for x in (1, image.shape[1] - 18) for y in (1, image.shape[0] - 18)]
+        """Four windows that anybody may count: two on each side."""
+        return [[x, y, x + 16, y + 16] for x in (1, width - 18) for y in (1, height - 18)]
 
-    plan = SamplePlan(R_NET, each=1, negatives=2)
-    one = [pictures[0]]
-    counts, _ = prepare_samples(plan, one, tmp_path, left_half, candidates)
+    plan = SamplePlan(R_NET, views=1, each=1, negatives=2, of_empty=2)
+    counts, _ = prepare_samples(plan, one, tmp_path, at_the_left, candidates)
     assert counts["refused"] >= 2 and counts["negative"] == 2
-    image = cv2.imread(str(one[0].path))
-    around = bordered(image)
-    expected = [windows.sample(around, np.array(window, float), "negative", 24)["pixels"]
-                for window in candidates(image)[2:]]
+    expected = [windows.sample(pixels, np.zeros(4) + (0, 0, 1, 1), "negative")["pixels"]
+                for pixels in WindowCutter(image).cut(candidates(image)[2:], 24)]
     for pixels in rows_of(tmp_path / "r", "negative")["pixels"]:
         assert any(np.array_equal(pixels, seen) or np.array_equal(pixels[..., ::-1], seen) for seen in expected)
-    unasked, _ = prepare_samples(plan, [Picture(one[0].path)], tmp_path, left_half, candidates)   # known to be faceless
+    empty = [Picture(one[0].path)]                               # known to show no face
+    unasked, _ = prepare_samples(plan, empty, tmp_path, at_the_left, candidates)
     assert unasked["refused"] == 0

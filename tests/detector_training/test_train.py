@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.detector_training.nets import NETS, O_NET, P_NET, R_NET, generate
-from deeplandmark.detector_training.samples import Picture, SamplePlan, pictures_of, prepare_samples, show_samples
+from deeplandmark.detector_training.nets import KINDS, NETS, O_NET, P_NET, R_NET, generate
+from deeplandmark.detector_training.pictures import Picture, pictures_of
+from deeplandmark.detector_training.samples import SamplePlan, prepare_samples, show_samples
 from deeplandmark.detector_training.train import train_net
 from deeplandmark.detectors import MtcnnDetector
 from deeplandmark.faces.datasets.picture_list import read_list
@@ -31,8 +32,8 @@ def test_three_networks_one_after_another(pictures, tmp_path):
             candidates = lambda image, net=net, detector=detector: detector.windows(net.name, image)  # noqa: E731
         prepare_samples(SamplePlan(net, each=2, negatives=6), pictures[:10], candidates=candidates, jobs=2)
         train_net(net)
-    show_samples(O_NET, "train", "sheet.png", each=4)
-    assert cv2.imread("sheet.png").shape[0] > 4 * 2 * 48
+    folder = show_samples(O_NET, "train", each=20)
+    assert all(cv2.imread(str(folder / f"{kind}.png")).shape[0] > 2 * 2 * 48 for kind in KINDS)
     detector = MtcnnDetector("model", 0.4, thresholds=(0, 0, 0))
     found = detector.find(cv2.imread(str(pictures[0].path)))
     assert len(found.boxes) and found.points.shape == (len(found.boxes), 5, 2)

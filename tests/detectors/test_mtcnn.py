@@ -11,13 +11,13 @@ import deeplandmark.caffe as caffe
 from deeplandmark.detect import main as detect
 from deeplandmark.detector_training.nets import NETS, render
 from deeplandmark.detectors import Detections, MtcnnDetector, box_map, load_detector
-from deeplandmark.detectors.mtcnn import pyramid
-from deeplandmark.faces.cutting import cut
+from deeplandmark.detectors.mtcnn import brightened
+from deeplandmark.detectors.pyramid import pyramid, sheets
 from deeplandmark.faces.errors import FacesError
+from deeplandmark.faces.quick_cutting import WindowCutter
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.models import detectors as caffe_models
 
-BORDER = 400       # black, around the picture, for windows that reach over its edge
 MIN_FACE = 0.2
 THRESHOLDS = (0.6, 0.7, 0.7)
 
@@ -97,12 +97,15 @@ def squared(box):
 
 def first_stage(folder, image):
     height, width = image.shape[:2]
-    scale, faces, large = 12 / (MIN_FACE * min(height, width)), [], None
-    while min(height, width) * scale >= 12:
+    scale, faces, level = 12 / (MIN_FACE * min(height, width)), [], image
+    while level.shape[0] * level.shape[1] > 4 * height * scale * width * scale:
+        level = cv2.resize(level[:level.shape[0] // 2 * 2, :level.shape[1] // 2 * 2], None, fx=0.5, fy=0.5,
+                           interpolation=cv2.INTER_AREA)
+    while min(height, width) * scale >= 9:
         columns, rows = math.ceil(width * scale), math.ceil(height * scale)
-        level = cv2.resize(image if large is None else large, (columns, rows), interpolation=cv2.INTER_AREA)
-        large = level if large is None else large
-        probability, offsets, _ = answers(folder, 1, level[None])
+        level = cv2.resize(level, (columns, rows), interpolation=cv2.INTER_AREA)
+        around = cv2.copyMakeBorder(level, 4, 4 + rows % 2, 4, 4 + columns % 2, cv2.BORDER_CONSTANT)
+        probability, offsets, _ = answers(folder, 1, around[None])
         here = []
         for x in range(probability.shape[1]):
             for y in range(probability.shape[2]):
@@ -111,17 +114,16 @@ def first_stage(folder, image):
                                  "offsets": offsets[0, :, x, y]})
         for face in suppress(here, 0.5):
             left, top, right, bottom = face["box"]
-            box = [left * width / columns - 0.5, top * height / rows - 0.5,
-                   right * width / columns - 0.5, bottom * height / rows - 0.5]
+            box = [(left - 4) * width / columns - 0.5, (top - 4) * height / rows - 0.5,
+                   (right - 4) * width / columns - 0.5, (bottom - 4) * height / rows - 0.5]
             faces.append({**face, "box": box})
         scale *= 0.709
     return [squared(regress(face)) for face in suppress(faces, 0.7)]
 
 
 def later_stage(folder, number, size, image, boxes):
-    around = cv2.copyMakeBorder(image, *[BORDER] * 4, cv2.BORDER_CONSTANT)
     boxes = [box for box in boxes if min(box[2] - box[0], box[3] - box[1]) >= 1 / 16]
-    windows = [cut(around, [edge + BORDER for edge in box], (size, size)) for box in boxes]
+    windows = [WindowCutter(image).cut([box], size)[0] for box in boxes]
     probability, offsets, points = answers(folder, number, windows)
     return [{"box": box, "score": probability[i], "offsets": offsets[i],
              "points": None if points is None else points[i]}
@@ -130,6 +132,7 @@ def later_stage(folder, number, size, image, boxes):
 
 def by_loops(folder, image):
     """(boxes, scores, points) and how many windows each stage saw."""
+    image = brightened(image)
     boxes = first_stage(folder, image)
     counts = [len(boxes)]
     faces = later_stage(folder, 2, 24, image, boxes)
@@ -203,11 +206,42 @@ def test_nothing_where_no_network_sees_a_face(folder, image):
         assert found.boxes.shape == (0, 4) and found.points.shape == (0, 5, 2)
 
 
-def test_the_pyramid_ends_where_the_smallest_window_fits():
-    levels = list(pyramid(np.zeros((100, 300, 3), np.uint8), 0.24))
+def test_the_pyramid_ends_where_a_face_fills_the_picture():
+    levels = list(pyramid(WindowCutter(np.zeros((100, 300, 3), np.uint8)), 0.24))
     assert [level.shape[:2] for level, _ in levels] == [(50, 150), (36, 107), (26, 76), (18, 54), (13, 38)]
     np.testing.assert_allclose(levels[1][1], [107 / 300, 36 / 100])
-    assert next(pyramid(np.zeros((50, 60, 3), np.uint8), 0.1))[0].shape[:2] == (50, 60)    # not enlarged
+    first = next(pyramid(WindowCutter(np.zeros((50, 60, 3), np.uint8)), 0.1))[0]
+    assert first.shape[:2] == (50, 60)                           # not enlarged
+
+
+@pytest.mark.parametrize("shape", [(100, 300), (301, 99), (900, 1400), (12, 12)])
+def test_every_level_lies_alone_on_a_sheet(shape):
+    image = np.random.default_rng(0).integers(1, 256, (*shape, 3), dtype=np.uint8)
+    cutter = WindowCutter(image)
+    levels, made = [level for level, _ in pyramid(cutter, 0.012)], sheets(cutter, 0.012)
+    found = iter(levels)
+    assert sum(len(sheet.levels) for sheet in made) == len(levels) and (len(made) > 1) == (shape == (900, 1400))
+    for sheet in made:
+        rest = sheet.image()
+        for level, _, left, top in sheet.levels:
+            assert level is not None and np.array_equal(level, next(found))
+            place = rest[top:top + level.shape[0] + 8, left:left + level.shape[1] + 8]
+            assert np.array_equal(place[4:-4, 4:-4], level) and not place[:4].any() and not place[:, :4].any()
+            place[:] = 0
+            assert left % 2 == top % 2 == 0
+            corner = np.array([[left + 4, top + 4, left + 4 + level.shape[1], top + 4 + level.shape[0]]], float)
+            inside, boxes = sheet.in_picture(np.concatenate([corner, corner + (-5, 0, 0, 0)]))
+            assert inside.tolist() == [True, False]
+            np.testing.assert_allclose(boxes, [[-0.5, -0.5, shape[1] - 0.5, shape[0] - 0.5]], atol=1e-9)
+        assert not rest.any()
+
+
+def test_dark_pictures_are_brightened_and_others_left_alone(folder, image):
+    assert brightened(image) is image and image.max() > 200
+    dark = (image * 0.1).astype(np.uint8)
+    assert np.percentile(brightened(dark), 99) == pytest.approx(160, abs=8)
+    assert np.array_equal(detector_of(folder).find(dark).boxes, detector_of(folder).find(brightened(dark)).boxes)
+    assert not brightened(np.zeros((5, 7, 3), np.uint8)).any()
 
 
 def test_what_is_refused(folder, tmp_path):

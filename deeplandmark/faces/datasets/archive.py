@@ -116,6 +116,18 @@ def _check_room(members, zip_path, folder):
         raise ArchiveError(f"{zip_path}: its files take {needed:,} bytes, {folder} has room for {free:,}")
 
 
+def unpacked(path: str | os.PathLike, below: str | os.PathLike = "dataset") -> Path:
+    """The path itself or, of a .zip, the folder of its name below `below`, where it is unpacked. Raises ArchiveError
+    when there is nothing of that name, and as `unpack`."""
+    path = Path(path)
+    if not path.exists():
+        raise ArchiveError(f"{path}: no such file, folder or zip")
+    if path.suffix.lower() != ".zip":
+        return path
+    unpack(path, Path(below, path.stem))
+    return Path(below, path.stem)
+
+
 def _unpack_one(archive, info, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     with archive.open(info) as source, WholeFile(target, durable=False) as temporary, open(temporary, "wb") as copy:
