@@ -11,6 +11,7 @@ from deeplandmark.caffe.files.prototxt import Definition
 from deeplandmark.caffe.module import to_torch
 from deeplandmark.caffe.onnx.batch_axes import CHOOSES_ROWS, find_batch_axes, is_source, trace
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder, UnknownExtents, Value
+from deeplandmark.caffe.onnx.folding import fold_into_convolutions
 from deeplandmark.caffe.onnx.registry import find_exporter
 from deeplandmark.work.whole_file import write_bytes
 
@@ -23,7 +24,8 @@ def to_onnx(model_file: Definition, weights_file: Weights | None = None,
     """A net of the phase TEST as an ONNX model (opset 17, float32), checked by onnx.checker.
 
     Inputs and outputs keep their blobs' names; an output that shares its name with an input is called `<name>_out`.
-    Tops of data layers become inputs, unless nothing takes them, such as labels. Layers for training do nothing, as in
+    Factors and shifts of maps behind a convolution, as those of BatchNorm and Scale, become part of its weights. Tops
+    of data layers become inputs, unless nothing takes them, such as labels. Layers for training do nothing, as in
     TEST; losses, Accuracy and layers that write files or run Python cannot be exported. LSTM and RNN begin each run
     from a state of zeros. Layers that take indices do not check them.
 
@@ -75,7 +77,8 @@ def _build(graph, batch_axes):
     exported = _Export(graph, trace(graph, batch_axes), batch_axes)
     outputs = exported.outputs()
     b = exported.builder
-    proto = helper.make_graph(b.nodes, graph.name or "net", exported.inputs, outputs, list(b.constants.values()))
+    nodes = fold_into_convolutions(b.nodes, b.constants, {output.name for output in outputs})
+    proto = helper.make_graph(nodes, graph.name or "net", exported.inputs, outputs, list(b.constants.values()))
     return helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION,
                              producer_name="deeplandmark.caffe")
 
