@@ -8,6 +8,7 @@ from deeplandmark.cascade.default_model import default_model
 from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import name_skipped
+from deeplandmark.commandline.finder_arguments import add_looks_argument, looks_of
 from deeplandmark.faces.datasets.archive import TEST_LIST
 from deeplandmark.faces.datasets.own_lists import measuring_list
 from deeplandmark.faces.datasets.read_faces import read_faces
@@ -38,6 +39,7 @@ def get_args_parser():
                         f"variable {DATA_VARIABLE} when it is a folder, else {DATA_FOLDER}")
     parser.add_argument("--json", metavar="FILE", help="write the table as JSON; errors are fractions of the box width")
     parser.add_argument("--out", metavar="DIR", help="write table, curves, histograms and drawn faces there")
+    add_looks_argument(parser, 1)
     add_python_layers(parser)
     add_max_pixels(parser)
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help="only N faces, spread evenly over the list")
@@ -59,7 +61,8 @@ def _run(options):
     list_path = Path(options.list) if options.list else _default_list(options)
     faces, problems = read_faces(list_path, cascade.settings.points, options.images)
     name_skipped("evaluate", problems)
-    result = evaluate(cascade, faces if options.limit is None else spread(faces, options.limit), problems)
+    result = evaluate(cascade, faces if options.limit is None else spread(faces, options.limit), problems,
+                      looks_of(options))
     name_skipped("evaluate", result.problems[len(problems):])
     title = f"model {model}, list {list_path.name}"
     print(table(result, title), end="")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from deeplandmark.commandline.arguments import add_python_layers, whole_number
 from deeplandmark.commandline.command import command, explanation
+from deeplandmark.commandline.finder_arguments import add_looks_argument, looks_of
 from deeplandmark.web.limits import Limits
 from deeplandmark.work.cores import cores
 
@@ -30,6 +31,7 @@ def get_args_parser():
     parser.add_argument("--detector", metavar="KIND", default="haar", help="what finds faces: haar (default; "
                         "comes with OpenCV), the path of a FaceDetectorYN model (.onnx), or a folder of MTCNN's "
                         "networks")
+    add_looks_argument(parser, "auto")
     parser.add_argument("--threads", type=whole_number(1), metavar="N",
                         help="pictures worked on at a time (default: one a core)")
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME",
@@ -70,7 +72,8 @@ def _serve(options):
     from deeplandmark.web.worker import Work, Workers
     limits = replace(limits, connections=affordable(limits))
     with _listen(options.host, options.port) as listener:
-        workers = Workers(Work(options.model, options.detector, limits, explanation), options.threads or cores())
+        work = Work(options.model, options.detector, limits, explanation, looks_of(options))
+        workers = Workers(work, options.threads or cores())
         try:
             config = uvicorn.Config(create_app(workers, [options.host, *options.allow_host]), http=connection(limits),
                                     ws="none", lifespan="on", log_level="error", access_log=False,

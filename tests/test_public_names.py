@@ -21,8 +21,9 @@ VERSION = VERSION["metadata"]["version"]
 # Modules all of whose public names have types.
 TYPED = ("deeplandmark", "deeplandmark.caffe", "deeplandmark.caffe.io", "deeplandmark.detectors",
          "deeplandmark.detectors.box_map", "deeplandmark.faces", "deeplandmark.faces.alignment",
-         "deeplandmark.faces.box", "deeplandmark.faces.datasets.archive", "deeplandmark.faces.picture",
-         "deeplandmark.faces.picture_input", "deeplandmark.models")
+         "deeplandmark.faces.box", "deeplandmark.faces.box_of_points", "deeplandmark.faces.datasets.archive",
+         "deeplandmark.faces.picture", "deeplandmark.faces.picture_input", "deeplandmark.faces.upright",
+         "deeplandmark.models")
 
 
 def test_every_public_name_is_there_and_shown():

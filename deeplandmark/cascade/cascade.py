@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deeplandmark.cascade.default_model import ONNX_FILE, default_model
+from deeplandmark.cascade.looks import LOOKS, look_at, look_at_many
 from deeplandmark.cascade.onnx_engine import OnnxEngine
 from deeplandmark.faces.box import LIST_KIND, face_boxes
 from deeplandmark.faces.many_pictures import locate_in_order, usable_together
@@ -39,10 +40,13 @@ class CascadeFaces(Faces):
         Network F alone.
     spread : (n, L, k)
         Mean distance of a point's networks from their average at each level, pixels.
+    looks : int (n,)
+        How many times each face was looked at (see looks.py). All of the others are means over the looks that count.
     """
     levels: np.ndarray
     first: np.ndarray
     spread: np.ndarray
+    looks: np.ndarray
 
 
 class Cascade:
@@ -104,11 +108,18 @@ class Cascade:
         engine, backend = _engine_of(path, backend, threads)
         return cls(engine, backend, (str(path.absolute()), backend, threads))
 
-    def predict(self, image: Any, boxes: ArrayLike, level: int = 3) -> np.ndarray:
-        """The points after a level (or the last one there is): float32 (n, k, 2), pixels, x then y."""
-        return self.locate(image, boxes, level).points
+    @property
+    def looks(self) -> tuple:
+        """What the option `looks` may be; only 1 for points that do not tell the usual five."""
+        return LOOKS if self.points.five else LOOKS[:1]
 
-    def locate(self, image: Any, boxes: ArrayLike, level: int = 3) -> CascadeFaces:
+    def predict(self, image: Any, boxes: ArrayLike, level: int = 3, looks: int | str = 1,
+                angles: ArrayLike | None = None) -> np.ndarray:
+        """The points after a level (or the last one there is): float32 (n, k, 2), pixels, x then y."""
+        return self.locate(image, boxes, level, looks, angles).points
+
+    def locate(self, image: Any, boxes: ArrayLike, level: int = 3, looks: int | str = 1,
+               angles: ArrayLike | None = None) -> CascadeFaces:
         """Finds the points of every face.
 
         Parameters
@@ -119,26 +130,37 @@ class Cascade:
             picture's border is repeated (see cutting.py)
         level : int
             The last level to run.
+        looks : 1, 2 or "auto"
+            How often a face is looked at: once, in its box as it is; twice, the second time upright and in the box that
+            the first answer says; or twice where that is worth it, by the tilt of the face, how far its box is off and
+            how sure the first answer is. Where two looks do not do - a box far off, a face upside down -, both take
+            some more. One is the default here, because of it alone the answer is the same to the last digits by
+            both backends and in any company; `deeplandmark.find` and the commands take "auto".
+        angles : (n,), optional
+            How far the faces are turned in the picture, where that is known, as of a detector's points
+            (`faces.upright.frames_of_points`): degrees clockwise to the eye.
 
         Raises
         ------
         ValueError, TypeError
-            For another kind of picture or boxes, a box of no area, or a level below 1.
+            For another kind of picture or boxes, a box of no area, a level below 1, other looks or angles.
         PictureError
             For a path of what is no picture.
         """
-        boxes = face_boxes(boxes)
-        return _faces(self._engine.run(grey_picture(image), boxes, _level(level)), boxes)
+        boxes, looks, level = face_boxes(boxes), self._checked(looks), _level(level)
+        picture = grey_picture(image), boxes, _angles(angles, boxes)
+        return _faces(look_at(self._engine, [picture], level, looks)[0], boxes)
 
     def locate_many(self, pictures: Iterable, level: int = 3, jobs: int | None = None,
-                    errors: str = "raise") -> Iterator[CascadeFaces]:
+                    errors: str = "raise", looks: int | str = 1) -> Iterator[CascadeFaces]:
         """Finds the points of the faces of many pictures, which are read and worked on ahead in threads.
 
         Parameters
         ----------
-        pictures : iterable of (path or picture as `locate` takes it, boxes)
+        pictures : iterable of (path or picture as `locate` takes it, boxes), or (path or picture, boxes, angles)
             Taken from as needed, some dozens a thread ahead; however many there are, few are in memory.
-        level : int
+        level, looks
+            As for `locate`.
         jobs : int, optional
             Threads that read and work; by default as many as there are cores.
         errors : "raise" or "yield"
@@ -148,33 +170,55 @@ class Cascade:
         ------
         Faces, in the order of the pictures; with errors="yield" also PictureError, ValueError and TypeError objects.
         """
-        return locate_in_order(self.locate_group, pictures, jobs, errors, level=_level(level))
+        return locate_in_order(self.locate_group, pictures, jobs, errors, level=_level(level),
+                               looks=self._checked(looks))
 
-    def locate_group(self, pictures: list, level: int = 3) -> list:
-        """`Faces`, or the error, of each of some (picture, boxes), by this thread: small faces go through the networks
-        together, which takes half the time of as many calls of `locate`."""
-        all_boxes = []
+    def locate_group(self, pictures: list, level: int = 3, looks: int | str = 1) -> list:
+        """`Faces`, or the error, of each of some (picture, boxes) or (picture, boxes, angles), by this thread: small
+        faces go through the networks together, which takes half the time of as many calls of `locate`."""
+        all_boxes, looks = [], self._checked(looks)
 
         def prepare(item):
-            picture, boxes = item
+            picture, boxes, *angles = item
             boxes = face_boxes(boxes)
+            angles = _angles(angles[0] if angles else None, boxes)
             grey = read_grey(picture) if isinstance(picture, (str, os.PathLike)) else grey_picture(picture)
             all_boxes.append(boxes)
-            return grey, boxes
-        return usable_together(lambda usable: map(_faces, self._engine.run_many(usable, level), all_boxes), pictures,
-                               prepare)
+            return grey, boxes, angles
+        return usable_together(lambda usable: map(_faces, look_at_many(self._engine, usable, level, looks), all_boxes),
+                               pictures, prepare)
 
     def predict_many(self, pictures: Iterable, level: int = 3, jobs: int | None = None,
-                     errors: str = "raise") -> Iterator[np.ndarray]:
+                     errors: str = "raise", looks: int | str = 1) -> Iterator[np.ndarray]:
         """As `locate_many`, but yields just the points, float32 (n, k, 2)."""
-        for found in self.locate_many(pictures, level, jobs, errors):
+        for found in self.locate_many(pictures, level, jobs, errors, looks):
             yield found.points if isinstance(found, Faces) else found
+
+    def _checked(self, looks):
+        """Raises ValueError for looks that there are not; "auto" is 1 where there is only that."""
+        if looks not in LOOKS:
+            raise ValueError(f"looks is 1, 2 or 'auto', found {looks!r}")
+        if looks == 2 and looks not in self.looks:
+            raise ValueError("looks=2: the points of this cascade do not say which of them make the usual five, by "
+                             "which a face is cut out upright")
+        return looks if looks in self.looks else 1
 
 
 def _faces(found, boxes):
-    levels, spread, confidence, first = (np.asarray(array, np.float32) for array in found[:4])
+    (levels, spread, confidence, first), looks = found
+    levels, spread, confidence, first = (np.asarray(array, np.float32) for array in (levels, spread, confidence, first))
     return CascadeFaces(np.ascontiguousarray(levels[:, -1]), confidence, boxes.astype(np.float32), levels=levels,
-                        first=first, spread=spread)
+                        first=first, spread=spread, looks=looks)
+
+
+def _angles(angles, boxes):
+    """Angles as float64 (n,), zeros for None; a ValueError for others than of n boxes."""
+    if angles is None:
+        return np.zeros(len(boxes))
+    angles = np.asarray(angles, np.float64)
+    if angles.shape != (len(boxes),) or not np.isfinite(angles).all():
+        raise ValueError(f"angles are (n,), finite, of n = {len(boxes)} boxes; found shape {angles.shape}")
+    return angles
 
 
 def _level(level):

@@ -33,6 +33,18 @@ def surroundings(boxes, reach):
     return (boxes[:, :2] - margin).min(0), (boxes[:, 2:] + margin).max(0)
 
 
+def around(image, boxes, reach):
+    """The part of a picture that windows of boxes (n, 4) may see, and its left and top (2,); at least one pixel, that
+    of the border, for a box beside the picture; all of it without boxes."""
+    first, last = surroundings(boxes, reach) if len(boxes) else (np.zeros(2), np.full(2, np.inf))
+    if not np.isfinite([first, last]).all():
+        return image, np.zeros(2)
+    height, width = image.shape
+    left, top = np.clip(first, 0, [width - 1, height - 1]).astype(int)
+    right, bottom = np.clip(last, [left, top], [width - 1, height - 1]).astype(int)
+    return np.ascontiguousarray(image[top:bottom + 1, left:right + 1]), np.array([left, top], np.float64)
+
+
 def tile_of(image, boxes, reach):
     """The Tile of a grey picture with its boxes (n, 4), or None without boxes or where it would be too large."""
     if not len(boxes):

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from deeplandmark.cascade.confidence.confidence import point_confidence
-from deeplandmark.cascade.mosaic import mosaic, surroundings, taken_apart, tile_of
+from deeplandmark.cascade.mosaic import around, mosaic, taken_apart, tile_of
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.work.onnx_session import open_session
 
@@ -60,7 +60,7 @@ class OnnxEngine:
             return self._nothing(level)
         part, corner = image, np.zeros(2)
         if image.size > _LARGE:
-            part, corner = _around(image, boxes, self._reach)
+            part, corner = around(image, boxes, self._reach)
         levels, spread, confidence, first = self._answers(part, boxes - np.tile(corner, 2), level)
         return levels + corner, spread, confidence, first + corner
 
@@ -114,18 +114,6 @@ class OnnxEngine:
             # Two calls at once may each make one: the first to be let go ends its threads when its work is done.
             self._pool, self._pool_process = ThreadPoolExecutor(self._threads), process
         return self._pool
-
-
-def _around(image, boxes, reach):
-    """The part of a picture that any window may see, and its left and top."""
-    first, last = surroundings(boxes, reach)
-    height, width = image.shape
-    if not np.isfinite([first, last]).all():
-        return image, np.zeros(2)
-    # At least one pixel: that of the border, for a box beside the picture.
-    left, top = np.clip(first, 0, [width - 1, height - 1]).astype(int)
-    right, bottom = np.clip(last, [left, top], [width - 1, height - 1]).astype(int)
-    return np.ascontiguousarray(image[top:bottom + 1, left:right + 1]), np.array([left, top], np.float64)
 
 
 def _restored(array, order):

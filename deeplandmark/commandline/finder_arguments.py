@@ -16,6 +16,7 @@ from deeplandmark.work.opencv import set_up_opencv
 def add_finder_arguments(parser):
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
     parser.add_argument("--level", type=int, choices=(1, 2, 3), help="last level of a cascade (default 3)")
+    add_looks_argument(parser, "auto")
     parser.add_argument("--detector", default="haar", metavar="KIND", help="haar (default), the .onnx model file of "
                         "OpenCV's FaceDetectorYN, or a folder of MTCNN's networks")
     parser.add_argument("--min-face", type=fraction, metavar="F", help="smallest face to look for, fraction of the "
@@ -41,6 +42,17 @@ def with_boxes_joined(arguments=None):
     return joined
 
 
+def add_looks_argument(parser, default):
+    parser.add_argument("--looks", choices=("1", "2", "auto"), default=str(default), help="how often a cascade looks "
+                        "at a face: again upright and in a better box, and turned where it is lost; auto: where "
+                        f"that is worth it (default {default})")
+
+
+def looks_of(options):
+    """What --looks says: 1, 2 or "auto"."""
+    return options.looks if options.looks == "auto" else int(options.looks)
+
+
 def load_finder(options):
     """The `FaceFinder` of those arguments. Raises FacesError, ValueError or ImportError naming what is wrong."""
     from deeplandmark.models import load  # late: a wrong argument needs no network library
@@ -58,4 +70,4 @@ def load_finder(options):
     system = load(options.model)
     if options.level is not None and not hasattr(system, "levels"):
         raise FacesError(f"--level {options.level}: the model {options.model} has no levels")
-    return FaceFinder(system, detector, options.max_faces, options.level, boxes)
+    return FaceFinder(system, detector, options.max_faces, options.level, boxes, looks_of(options))

@@ -88,8 +88,10 @@ def scale_of(matrix: np.ndarray) -> float:
     return float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
-def crop_aligned(image: np.ndarray, matrix: ArrayLike, size: tuple[int, int]) -> np.ndarray:
-    """The picture, uint8 (h, w) or (h, w, 3), under a similarity (2, 3), cut to (width, height), black beyond its edge.
+def crop_aligned(image: np.ndarray, matrix: ArrayLike, size: tuple[int, int],
+                 border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+    """The picture, uint8 (h, w) or (h, w, 3), under a similarity (2, 3), cut to (width, height). What is beyond its
+    edge is black, or what another `border` of OpenCV's warpAffine says.
 
     Shrinking, areas are averaged first: a warp alone samples single pixels and leaves jagged edges and moire.
     """
@@ -97,7 +99,7 @@ def crop_aligned(image: np.ndarray, matrix: ArrayLike, size: tuple[int, int]) ->
     if scale < 1:
         image, back = _shrunken(image, matrix, size, scale)
         matrix = np.column_stack([matrix[:, :2] @ back[:, :2], matrix[:, :2] @ back[:, 2] + matrix[:, 2]])
-    return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR)
+    return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
 
 
 def _shrunken(image, matrix, size, scale):

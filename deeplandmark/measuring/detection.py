@@ -10,6 +10,7 @@ from deeplandmark.detectors import intersection_over_union
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.metrics import detection_error
+from deeplandmark.models import looks_option
 from deeplandmark.work.in_order import in_order
 from deeplandmark.work.progress import Progress
 
@@ -101,5 +102,5 @@ def _look(cascade, detector, face):
     if overlap.max(initial=0) < FOUND:
         nowhere = np.full((len(cascade.settings.points), 2), np.nan, np.float32)
         return face, boxes, overlap, nowhere, nowhere, seconds
-    given, detected = cascade.predict(image, [label, boxes[overlap.argmax()]])
+    given, detected = cascade.predict(image, [label, boxes[overlap.argmax()]], **looks_option(cascade, 1))
     return face, boxes, overlap, given, detected, seconds

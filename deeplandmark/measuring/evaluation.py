@@ -20,6 +20,7 @@ from deeplandmark.faces.metrics import (
 )
 from deeplandmark.faces.points import FIVE_POINTS, Points
 from deeplandmark.faces.poses import pose_subsets
+from deeplandmark.models import looks_option
 from deeplandmark.work.in_order import in_order
 from deeplandmark.work.progress import Progress
 
@@ -44,6 +45,8 @@ class Evaluation:
     problems : tuple of Problem
         Lines that were skipped.
     points : Points
+    looks : int array (n,) or None
+        How often each face was looked at.
     """
     annotations: tuple
     predicted: np.ndarray
@@ -52,6 +55,7 @@ class Evaluation:
     ms_per_face: float
     problems: tuple = ()
     points: Points = FIVE_POINTS
+    looks: np.ndarray = None
 
     def __len__(self):
         return len(self.annotations)
@@ -134,7 +138,8 @@ class Evaluation:
     def _part(self, chosen):
         return replace(self, annotations=tuple(face for face, yes in zip(self.annotations, chosen) if yes), problems=(),
                        predicted=self.predicted[chosen], first=None if self.first is None else self.first[chosen],
-                       confidence=None if self.confidence is None else self.confidence[chosen])
+                       confidence=None if self.confidence is None else self.confidence[chosen],
+                       looks=None if self.looks is None else self.looks[chosen])
 
     @property
     def _wrong(self):
@@ -146,7 +151,7 @@ class Evaluation:
         return detection_error(points_px, self.truth, [face.bbox.width for face in self.annotations])
 
 
-def evaluate(cascade, annotations, problems=()):
+def evaluate(cascade, annotations, problems=(), looks=1):
     """Locates every face of a list, one at a time.
 
     Parameters
@@ -157,17 +162,22 @@ def evaluate(cascade, annotations, problems=()):
     problems : list of Problem
         Lines of the list that could not be read, to be told of with the pictures that cannot.
 
+    looks : 1, 2 or "auto"
+        How often a face is looked at, of a system that may look again.
+
     Returns
     -------
     Evaluation
 
     Raises
     ------
+    ValueError
+        For 2 looks of a system that looks once.
     ListError
         When too many pictures cannot be read (see `BadLines`), or there are no faces; and when a predicted point is
         not finite, naming the line.
     """
-    annotations = list(annotations)
+    annotations, options = list(annotations), looks_option(cascade, looks)
     bad = BadLines(len(annotations))
     used, found, seconds = [], [], 0.0
     read = partial(face_or_problem, channels=cascade.settings.channels)
@@ -175,7 +185,7 @@ def evaluate(cascade, annotations, problems=()):
     for face, image in Progress("faces", len(annotations), "evaluating").over(zip(annotations, pictures)):
         if bad.takes(image):
             continue
-        faces, took = _locate(cascade, face, image, warm_up=not used)
+        faces, took = _locate(cascade, face, image, options, warm_up=not used)
         used.append(face)
         found.append(faces)
         seconds += took
@@ -189,13 +199,13 @@ def spread(annotations, limit):
     return [annotations[i * len(annotations) // limit] for i in range(limit)]
 
 
-def _locate(cascade, face, image, warm_up):
+def _locate(cascade, face, image, options, warm_up):
     """(Faces, seconds). The very first call may build buffers, so it is made once more before the clock runs."""
     box = face.bbox.as_array()[None]
     if warm_up:
-        cascade.locate(image, box)
+        cascade.locate(image, box, **options)
     start = time.perf_counter()
-    faces = cascade.locate(image, box)
+    faces = cascade.locate(image, box, **options)
     took = time.perf_counter() - start
     if not np.isfinite(_levels(faces)).all():
         raise ListError(f"{face.list_file}:{face.line}: the cascade predicts a point that is not finite")
@@ -212,5 +222,6 @@ def _collect(used, found, seconds, problems, points):
     if getattr(found[0], "first", None) is not None:
         first = np.concatenate([faces.first for faces in found])
     confidence = None if found[0].confidence is None else np.concatenate([faces.confidence for faces in found])
+    looks = np.concatenate([faces.looks for faces in found]) if hasattr(found[0], "looks") else None
     return Evaluation(tuple(used), np.concatenate([_levels(faces) for faces in found]), first, confidence,
-                      1000 * seconds / len(used), problems, points)
+                      1000 * seconds / len(used), problems, points, looks)

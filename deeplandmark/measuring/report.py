@@ -26,6 +26,8 @@ def as_json(evaluation):
         if parts:
             found[key] = {name: {"n": len(part), "levels": _levels(summaries(part), part)}
                           for name, part in parts.items()}
+    if evaluation.looks is not None:
+        found["looks"] = {"mean": float(evaluation.looks.mean()), "again": float((evaluation.looks > 1).mean())}
     if evaluation.confidence is not None:
         found["confidence"] = _confidence(evaluation)
     return found

@@ -42,6 +42,9 @@ def table(evaluation, title=""):
     lines += _parts(evaluation, evaluation.subsets, "on each folder of pictures")
     lines += _parts(evaluation, evaluation.poses, _POSES) + _confidence(evaluation) + [
         "", f"{evaluation.ms_per_face:.1f} ms per face, mean of one face at a time, without decoding the picture"]
+    if evaluation.looks is not None and evaluation.looks.max() > 1:
+        lines.append(f"{evaluation.looks.mean():.2f} looks a face; {100 * (evaluation.looks > 1).mean():.1f} % of the "
+                     "faces were looked at again")
     if evaluation.problems:
         lines.append(f"{len(evaluation.problems)} bad lines of the list skipped; first: {evaluation.problems[0]}")
     return "\n".join(lines) + "\n"

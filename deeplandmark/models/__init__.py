@@ -16,7 +16,8 @@ A **system** finds the points of faces in a picture. There is no class to inheri
 `image` is anything of `faces.picture_input` (`grey_picture`, `colour_picture`), boxes go through
 `faces.box.face_boxes`.
 Several threads may use a system at once; it can be pickled, and used in a forked process. What only some systems have
-are options of these methods and attributes of their own: a cascade has `levels`, and its methods the option `level`.
+are options of these methods and attributes of their own: a cascade has `levels`, and its methods the option `level`;
+it has `looks`, and its methods the options `looks` and `angles` (`locate_group` takes (picture, boxes, angles)).
 
 **A new system** is a room beside cascade/, with a class that has a `load(path, threads)`, and one line in SYSTEMS. Its
 model folder holds `model.json` with `"system": NAME` (a folder without it holds a cascade), its exported .onnx the
@@ -35,6 +36,7 @@ from numpy.typing import ArrayLike
 
 from deeplandmark.faces.points import Points
 from deeplandmark.faces.result import Faces
+from deeplandmark.faces.upright import frames_of_points
 from deeplandmark.models.onnx_metadata import metadata_of
 from deeplandmark.work.json_text import parse_json
 
@@ -98,6 +100,22 @@ def load(path: str | os.PathLike | None = None, threads: int = 1, **options: Any
     """
     name = CASCADE if path is None else system_of(path)
     return _resolved(SYSTEMS[name].load)(path, threads=threads, **options)
+
+
+def looks_option(system: Any, looks: int | str) -> dict[str, Any]:
+    """The option that makes the methods of a system look so often, 1, 2 or "auto"; nothing for one that always looks
+    once. Raises ValueError for 2 looks of such a one."""
+    if hasattr(system, "looks"):
+        return {"looks": looks}
+    if looks == 2:
+        raise ValueError("this model looks once at a face; only a cascade looks again")
+    return {}
+
+
+def angles_option(system: Any, points: ArrayLike | None) -> dict[str, np.ndarray]:
+    """The option that tells the methods of a system how far the faces are turned in a picture, by the usual five points
+    (n, 5, 2) of a detector; nothing for one that does not ask, and without points."""
+    return {} if points is None or not hasattr(system, "looks") else {"angles": frames_of_points(points).angles}
 
 
 def exporter_of(folder: str | os.PathLike) -> Callable:

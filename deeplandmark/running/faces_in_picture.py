@@ -12,6 +12,7 @@ from deeplandmark.faces.box import beyond_picture
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.many_pictures import NOT_USABLE, PIXELS_HELD, TOGETHER
 from deeplandmark.faces.picture_input import uint8_picture
+from deeplandmark.models import angles_option, looks_option
 from deeplandmark.work.in_order import in_chunks
 
 
@@ -59,20 +60,28 @@ class FaceFinder:
         The last level to run, of a system that has levels; None is the system's own choice.
     boxes : {absolute path of a picture: [box, ...]} or None
         Boxes given for each picture; the detector is then not asked.
+    looks : 1, 2 or "auto"
+        How often a face is looked at, of a system that may look again.
+
+    Raises
+    ------
+    ValueError
+        For 2 looks of a system that looks once.
     """
 
-    def __init__(self, system, detector, max_faces=None, level=None, boxes=None):
+    def __init__(self, system, detector, max_faces=None, level=None, boxes=None, looks="auto"):
         self.system, self.detector, self.max_faces = system, detector, max_faces
         self.boxes = None if boxes is None else {str(path): own for path, own in boxes.items()}
         self._real_folder = lru_cache(os.path.realpath)
-        self._options = {} if level is None else {"level": level}
+        self._options = {**({} if level is None else {"level": level}), **looks_option(system, looks)}
 
     def find(self, pictures):
         """(Seen, its Faces with scores or why there are none) of each of some pictures, paths or pictures in memory, in
         order. Small faces of several pictures go through the networks together; few pictures are in memory, however
         many there are."""
         for group in in_chunks(map(self._look, pictures), TOGETHER, _pixels, PIXELS_HELD):
-            usable = [(seen.image, seen.found.boxes) for seen in group if seen.error is None]
+            usable = [(seen.image, seen.found.boxes, *angles_option(self.system, seen.found.points).values())
+                      for seen in group if seen.error is None]
             answers = iter(self.system.locate_group(usable, **self._options))
             for seen in group:
                 answer = seen.error or next(answers)
@@ -89,8 +98,12 @@ class FaceFinder:
 
     def locate(self, path, image, found):
         """`Located` of a picture in memory, uint8 (h, w, 3), with these `Detections`."""
-        faces = self.system.locate(image, found.boxes, **self._options)
+        faces = self.faces_of(image, found)
         return Located(path, found.boxes, faces.points, faces.confidence, found.scores, image)
+
+    def faces_of(self, image, found):
+        """`Faces` of a picture in memory, uint8 (h, w) or (h, w, 3), with these `Detections`."""
+        return self.system.locate(image, found.boxes, **self._options, **angles_option(self.system, found.points))
 
     def _look(self, picture):
         try:

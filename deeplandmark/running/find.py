@@ -23,7 +23,8 @@ _KEPT = 4    # models and detectors that later calls find ready
 
 
 def find(image: Any, *, detector: Any = "haar", model: Any = None, min_face: float | None = None,
-         max_faces: int | None = None, jobs: int | None = None, errors: str = "raise") -> Any:
+         max_faces: int | None = None, jobs: int | None = None, errors: str = "raise",
+         looks: int | str = "auto") -> Any:
     """Finds the faces of a picture and their points.
 
     Detector and model are loaded by the first call and kept for the next ones.
@@ -45,6 +46,7 @@ def find(image: Any, *, detector: Any = "haar", model: Any = None, min_face: flo
         Threads for many pictures; by default as many as there are cores.
     errors : "raise" or "yield"
         What happens to one of many pictures that cannot be read or used: its error is raised, or yielded as its Faces.
+    looks : 1, 2 or "auto", how often a face is looked at: see `Cascade.locate`
 
     Returns
     -------
@@ -64,13 +66,13 @@ def find(image: Any, *, detector: Any = "haar", model: Any = None, min_face: flo
     """
     if errors not in ("raise", "yield"):
         raise ValueError(f"errors is 'raise' or 'yield', found {errors!r}")
-    finder = FaceFinder(_system(model), _detector(detector, min_face), max_faces)
+    finder = FaceFinder(_system(model), _detector(detector, min_face), max_faces, looks=looks)
     many = _many(image)
     if many is not None:
         return _find_many(finder, many, jobs or cores(), errors)
     picture = uint8_picture(image)
     found = largest(finder.detector.detect(picture), max_faces)
-    return replace(finder.system.locate(picture, found.boxes), scores=found.scores)
+    return replace(finder.faces_of(picture, found), scores=found.scores)
 
 
 def _find_many(finder, pictures, jobs, errors) -> Iterator[tuple[Any, Faces]]:

@@ -202,7 +202,7 @@ def _start(plan, face, rng):
     """Where a level starts from, (k, 2) pixels: the predictions of the level before, or the true points, shifted."""
     if plan.start_from is None or plan.level == 1:
         return start_points(face, plan.level, plan.shift, rng)
-    return _cascade(plan.start_from).predict(face.image, face.box[None], level=plan.level - 1)[0]
+    return _cascade(plan.start_from).predict(face.image, face.box[None], level=plan.level - 1, looks=1)[0]
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 
+from deeplandmark.models import angles_option, looks_option
 from deeplandmark.web.picture import check_boxes, decode
 from deeplandmark.web.upload import parse_upload
 
@@ -15,11 +16,14 @@ class Finder:
     system : System (see models/)
     detector : with `detect(image uint8 (h, w, 3))` -> (boxes (n, 4) of the cascade's kind, scores (n,))
     limits : Limits
+    looks : 1, 2 or "auto"
+        How often a face is looked at, of a system that may look again.
     """
 
-    def __init__(self, system, detector, limits):
+    def __init__(self, system, detector, limits, looks="auto"):
         self.limits = limits
         self._system, self._detector, self._has_levels = system, detector, hasattr(system, "levels")
+        self._looks = looks_option(system, looks)
 
     def answer(self, content_type, body):
         """What `find` gives for a request's body, bytes; raises Refusal."""
@@ -29,12 +33,15 @@ class Finder:
         """The answer to an Upload, ready for JSON: see `openapi.py`. Raises Refusal 422 for a picture it cannot use."""
         started = time.perf_counter()
         image = decode(upload.data, self.limits.pixels)
+        options = {**self._looks, **({"level": upload.level} if self._has_levels else {})}
         if upload.boxes is None:
-            boxes, scores = (values[:self.limits.faces] for values in self._detector.detect(image))
+            detected = self._detector.detect(image).chosen(slice(self.limits.faces))
+            boxes, scores = detected
+            options |= angles_option(self._system, detected.points)
         else:
             boxes, scores = upload.boxes, [None] * len(upload.boxes)
             check_boxes(boxes, image.shape[1], image.shape[0], self.limits.covered * self.limits.pixels)
-        found = self._system.locate(image, boxes, **({"level": upload.level} if self._has_levels else {}))
+        found = self._system.locate(image, boxes, **options)
         return {"faces": [_face(found, i, boxes[i], score) for i, score in enumerate(scores)],
                 "ms": round(1000 * (time.perf_counter() - started), 1),
                 "width": image.shape[1], "height": image.shape[0]}

@@ -35,11 +35,14 @@ class Work:
     limits : Limits
     explain : (Exception) -> str
         One line about why the two cannot be loaded; a function of a module.
+    looks : 1, 2 or "auto"
+        How often a face is looked at, of a system that may look again.
     """
     model: str
     detector: str
     limits: Limits
     explain: Callable = str
+    looks: int | str = "auto"
 
 
 class Workers:
@@ -215,7 +218,7 @@ def _load(work):
     from deeplandmark.models.detectors import load_detector
     from deeplandmark.web.finder import Finder
     detector = load_detector(work.detector)
-    return Finder(load(work.model), detector, work.limits)
+    return Finder(load(work.model), detector, work.limits, work.looks)
 
 
 def _hush_libraries():

@@ -49,9 +49,9 @@ def test_nothing_else_is_an_index(index):
 
 def test_of_a_cascade_everything_comes_along():
     faces = CascadeFaces(rows(3, 5, 2), rows(3, 5), rows(3, 4), levels=rows(3, 3, 5, 2), first=rows(3, 5, 2),
-                         spread=rows(3, 3, 5))
+                         spread=rows(3, 3, 5), looks=np.arange(3))
     part = faces[[2, 1]]
     assert isinstance(part, CascadeFaces) and isinstance(part, Faces)
-    for name in ("points", "confidence", "boxes", "levels", "first", "spread"):
+    for name in ("points", "confidence", "boxes", "levels", "first", "spread", "looks"):
         array = getattr(part, name)
         assert len(array) == 2 and (array[0] == 2).all() and (array[1] == 1).all()

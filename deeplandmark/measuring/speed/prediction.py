@@ -29,7 +29,8 @@ def one_face(rounds, model=None):
     image, box = _picture(), np.array([[75, 75, 175, 175.0]])
     torch_cascade, graph = Cascade.load(model or default_model(), backend="torch"), graph_of(model)
     with tempfile.TemporaryDirectory() as folder:
-        steps = {GRAPH: lambda: graph.locate(image, box), TORCH: lambda: torch_cascade.locate(image, box),
+        steps = {GRAPH: lambda: graph.locate(image, box, looks=1),
+                 TORCH: lambda: torch_cascade.locate(image, box, looks=1),
                  SESSIONS: _sessions(Path(folder), model, image, box)}
         if hasattr(cv2.dnn, "readNetFromCaffe"):
             steps = {OPENCV: _opencv(Path(folder), image, box[0]), **steps}
@@ -44,7 +45,8 @@ def faces(rounds, threads=1, model=None):
     corner = rng.uniform(0, 130, (MANY, 2))
     boxes = np.hstack([corner, corner + rng.uniform(80, 120, (MANY, 1))])
     matrix = rng.normal(size=(PEAK, PEAK)).astype(np.float32)
-    steps = {f"{n} faces, {threads} thread(s)": lambda n=n: graph.locate(image, boxes[:n]) for n in (*BATCHES, MANY)}
+    steps = {f"{n} faces, {threads} thread(s)": lambda n=n: graph.locate(image, boxes[:n], looks=1)
+             for n in (*BATCHES, MANY)}
     return in_turn({**steps, "product of matrices": lambda: matrix @ matrix}, rounds, threads)
 
 
