@@ -67,8 +67,7 @@ def find(image: Any, *, detector: Any = "haar", model: Any = None, min_face: flo
     if errors not in ("raise", "yield"):
         raise ValueError(f"errors is 'raise' or 'yield', found {errors!r}")
     finder = FaceFinder(_system(model), _detector(detector, min_face), max_faces, looks=looks)
-    many = _many(image)
-    if many is not None:
+    if (many := _many(image)) is not None:
         return _find_many(finder, many, jobs or cores(), errors)
     picture = uint8_picture(image)
     found = largest(finder.detector.detect(picture), max_faces)
