@@ -3,6 +3,7 @@ import sys
 from importlib import import_module
 
 from deeplandmark.commandline.extras import refuse
+from deeplandmark.commandline.reader_gone import while_read
 
 # What each verb does, by what it is for.
 VERBS = {
@@ -41,6 +42,10 @@ _EXAMPLES = """examples:
 
 def main(arguments=None):
     """Runs the verb named first with the other arguments; returns its exit status."""
+    return while_read(_main, arguments)
+
+
+def _main(arguments):
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage(), file=sys.stdout if arguments else sys.stderr)

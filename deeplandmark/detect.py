@@ -9,7 +9,6 @@ examples:
 """
 
 import argparse
-import os
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -33,12 +32,8 @@ def main(arguments=None):
     options = parser.parse_args(with_boxes_joined(arguments))
     _check(parser, options)
     go_on = when_interrupted("the same command with --resume goes on") if _can_resume(options) else nullcontext()
-    try:
-        with go_on:
-            return _run(options)
-    except BrokenPipeError:  # whoever read our lines has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    with go_on:
+        return _run(options)
 
 
 def _run(options):

@@ -50,3 +50,14 @@ def test_a_verb_gets_its_arguments_and_gives_its_status(tmp_path, capsys):
     assert main(["synthesize", str(tmp_path / "faces"), "--train", "1", "--test", "1", "--jobs", "1"]) == 0
     assert main(["find-data", "--data", str(tmp_path / "nowhere")]) == 1
     assert "find_data: " in capsys.readouterr().err
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("command", ["deeplandmark --help", "deeplandmark detect --help", "deeplandmark.detect --help",
+                                     "deeplandmark plan", "deeplandmark caffe draw_net --help"])
+def test_who_reads_its_lines_may_leave(tmp_path, command):
+    process = subprocess.Popen([sys.executable, "-m", *command.split()], cwd=tmp_path, text=True,
+                               env={"PYTHONPATH": str(ROOT), "PATH": ""}, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    process.stdout.close()                                       # before anything is said
+    assert (process.stderr.read(), process.wait(60)) == ("", 0)

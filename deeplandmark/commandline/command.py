@@ -6,6 +6,8 @@ from functools import partial, wraps
 from pathlib import Path
 
 from deeplandmark.commandline.extras import advice, refuse
+from deeplandmark.commandline.reader_gone import while_read
+from deeplandmark.work.one_line import clipped
 from deeplandmark.work.user_code import without_user_code
 
 
@@ -24,7 +26,7 @@ def command(main=None, *, strangers_models=False):
     def run(arguments=None):
         try:
             with _warnings_of(name), without_user_code() if strangers_models else nullcontext():
-                return main(arguments)
+                return while_read(main, arguments)
         except ImportError as error:
             return refuse(name, error)
         except KeyboardInterrupt as stop:
@@ -65,8 +67,8 @@ def _warnings_of(name):
 def one_line(error):
     """The message of an error; of one that the system raised just the file and the reason."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
+        return clipped(f"{error.filename}: {error.strerror}")
+    return clipped(error)
 
 
 def explanation(error):

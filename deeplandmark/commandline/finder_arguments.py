@@ -56,6 +56,7 @@ def looks_of(options):
 def load_finder(options):
     """The `FaceFinder` of those arguments. Raises FacesError, ValueError or ImportError naming what is wrong."""
     from deeplandmark.models import load  # late: a wrong argument needs no network library
+    set_up_opencv()                                              # before it has a word to say about a detector
     boxes = None if options.boxes_file is None else read_boxes(options.boxes_file)
     given = [] if boxes is None else [box for own in boxes.values() for box in own]
     if options.boxes:
@@ -66,7 +67,6 @@ def load_finder(options):
     remark = doubtful_order(given)
     if remark is not None:
         warnings.warn(remark, stacklevel=2)
-    set_up_opencv()
     system = load(options.model)
     if options.level is not None and not hasattr(system, "levels"):
         raise FacesError(f"--level {options.level}: the model {options.model} has no levels")

@@ -23,6 +23,7 @@ from deeplandmark.caffe.tools.upgrade_proto import (
     upgrade_net_proto_text,
     upgrade_solver_proto_text,
 )
+from deeplandmark.work.one_line import clipped
 
 VERBS = {verb.__name__: verb for verb in (verbs.train, verbs.test, verbs.time, verbs.device_query)}
 TOOLS = {tool.__name__: tool for tool in (
@@ -61,7 +62,7 @@ def _status(name, run, options):
     try:
         return run(options) or 0
     except (CaffeError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {clipped(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
