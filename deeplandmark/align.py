@@ -15,7 +15,7 @@ from deeplandmark.commandline.command import command
 from deeplandmark.commandline.finder_arguments import add_finder_arguments, load_finder, with_boxes_joined
 from deeplandmark.faces.alignment import ARCFACE, crop_aligned, read_template, similarity_to
 from deeplandmark.faces.errors import FacesError
-from deeplandmark.running.batch import work_through
+from deeplandmark.running.batch import count_sources, work_through
 from deeplandmark.running.result_folder import ResultFolder
 from deeplandmark.running.row_file import can_go_on, finished, rows_to
 from deeplandmark.running.rows import JSON_LINES, json_rows
@@ -56,7 +56,7 @@ def _run(options):
 
     with finished(row_files):
         named = options.pictures, options.out
-        total = sum(1 for _ in sources(*named))
+        total = count_sources(*named, "align")
         summary = work_through(sources(*named), total, read, take, options.threads, "align", is_done)
     return 1 if summary.bad else 0
 

@@ -17,7 +17,7 @@ from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.finder_arguments import add_finder_arguments, load_finder, with_boxes_joined
 from deeplandmark.faces.draw import draw_faces
-from deeplandmark.running.batch import work_through
+from deeplandmark.running.batch import count_sources, work_through
 from deeplandmark.running.result_folder import ResultFolder
 from deeplandmark.running.row_file import RowStream, can_go_on, finished, rows_to
 from deeplandmark.running.rows import CSV, JSON_LINES
@@ -69,7 +69,7 @@ def _files(options, finder, row_files, videos, folder):
         return videos.file(source.path, None if folder is None else folder.path_of(source.path), progress)
 
     named = options.pictures, options.out
-    total = sum(1 for _ in sources(*named))
+    total = count_sources(*named, "detect")
     summary = work_through(sources(*named), total, read, take, options.threads, "detect", is_done, take_video)
     return 1 if summary.bad else 0
 

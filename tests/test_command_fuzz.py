@@ -38,7 +38,7 @@ import os, sys
 from tests.helpers import command_fuzz
 from tests.helpers.command_seeds import Seed
 os.chdir(sys.argv[1])
-command_fuzz.SECONDS = 1
+command_fuzz.SECONDS = 5
 def main(arguments):
     word = arguments[0]
     if word == "loop":

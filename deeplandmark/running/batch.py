@@ -1,12 +1,15 @@
 """Many pictures worked through in threads: results in order, bad files named and passed over."""
 
 import math
+import sys
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
 from deeplandmark.faces.many_pictures import group_size, share_of_group
 from deeplandmark.running.faces_in_picture import Located
+from deeplandmark.running.sources import passed_over_text, sources
 from deeplandmark.work.in_order import in_chunks, in_order
 from deeplandmark.work.progress import Progress
 
@@ -15,18 +18,21 @@ from deeplandmark.work.progress import Progress
 class Summary:
     """What became of everything that was named; pictures and videos alike."""
     looked_at: int = 0
+    videos: int = 0    # of all of them
     without_face: int = 0
     faces: int = 0
     skipped: int = 0   # finished by an earlier run
     bad: int = 0
 
     def text(self, per_second):
-        total = self.looked_at + self.skipped + self.bad
+        pictures = self.looked_at + self.skipped + self.bad - self.videos
         parts = [f"{_count(self.faces, 'face')} in {self.looked_at - self.without_face:,}",
                  f"{self.without_face:,} without a face"]
         parts += [f"{self.skipped:,} done before"] if self.skipped else []
         parts += [f"{self.bad:,} bad"] if self.bad else []
-        return f"{_count(total, 'picture')}: {', '.join(parts)}; {per_second:.1f} a second"
+        named = [_count(pictures, "picture")] * bool(pictures or not self.videos)
+        named += [_count(self.videos, "video")] * bool(self.videos)
+        return f"{' and '.join(named)}: {', '.join(parts)}; {per_second:.1f} a second"
 
 
 def refuse_video(source, progress):
@@ -34,12 +40,23 @@ def refuse_video(source, progress):
     return Located(source.path, problem=f"{source.path}: a video; only pictures are taken here")
 
 
-def work_through(sources, total, read, take, threads, command, is_done=lambda source: False, take_video=refuse_video):
+def count_sources(names, leave_out, command):
+    """How many pictures and videos the names stand for (int; see `sources`); what folders hold besides is said on
+    stderr."""
+    passed_over = Counter()
+    total = sum(1 for _ in sources(names, leave_out, passed_over))
+    text = passed_over_text(passed_over)
+    if text is not None:
+        print(f"{command}: {text}", file=sys.stderr)
+    return total
+
+
+def work_through(items, total, read, take, threads, command, is_done=lambda source: False, take_video=refuse_video):
     """Works through every picture in threads, small ones together, and hands what was found over in order.
 
     Parameters
     ----------
-    sources : iterable of Source
+    items : iterable of Source
     total : int
         How many there are, for the progress.
     read : (list of paths) -> iterable of Located, one each
@@ -60,13 +77,14 @@ def work_through(sources, total, read, take, threads, command, is_done=lambda so
     """
     summary, progress = Summary(), Progress("pictures", total)
     try:
-        coming = _not_done(sources, is_done, summary, progress)
+        coming = _not_done(items, is_done, summary, progress)
         groups = in_chunks(coming, group_size(total, threads), _share_of_group, 1)
         for source, located in chain.from_iterable(in_order(partial(_read, read), groups, threads, ahead=2)):
             if source.is_video and located is None:
                 located = take_video(source, progress)
             elif located.problem is None:
                 take(located)
+            summary.videos += source.is_video
             _count_in(located, summary, progress, command)
     finally:
         progress.clear()
@@ -96,6 +114,7 @@ def _share_of_group(source):
 def _not_done(sources, is_done, summary, progress):
     for source in sources:
         if is_done(source):
+            summary.videos += source.is_video
             summary.skipped += 1
             progress.skip()
         else:

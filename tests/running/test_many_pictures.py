@@ -10,7 +10,7 @@ from deeplandmark import Cascade, Faces
 from deeplandmark.detectors import Detections
 from deeplandmark.faces.many_pictures import BYTES_TOGETHER, PIXELS_HELD, TOGETHER
 from deeplandmark.faces.synthetic import draw_face
-from deeplandmark.running.batch import work_through
+from deeplandmark.running.batch import Summary, work_through
 from deeplandmark.running.faces_in_picture import FaceFinder, Located
 from deeplandmark.running.rows import json_rows
 from deeplandmark.running.sources import Source
@@ -150,6 +150,9 @@ def test_videos_problems_and_what_is_done_keep_their_places(tmp_path, capsys):
     summary, taken = run(sources, read, is_done=lambda source: source.path == "07.png", take_video=take_video)
     assert taken == [name for name in names if name not in ("film.mp4", "missing", "07.png")]
     assert (summary.looked_at, summary.bad, summary.skipped, summary.faces) == (58, 1, 1, 58)
+    assert summary.videos == 1 and summary.text(2.0).startswith("59 pictures and 1 video: 58 faces in 58, ")
+    assert Summary(looked_at=1, videos=1).text(1).startswith("1 video: ")
+    assert Summary().text(1).startswith("0 pictures: ")
     assert order == [0] and threading.get_ident() not in threads
     assert "test: missing: no such picture" in capsys.readouterr().err
 

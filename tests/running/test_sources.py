@@ -1,13 +1,14 @@
 """What names on the command line stand for, and where results go."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.running.result_folder import ResultFolder
-from deeplandmark.running.sources import common_folder, sources
+from deeplandmark.running.sources import common_folder, passed_over_text, sources
 
 
 @pytest.fixture
@@ -50,6 +51,20 @@ def test_what_is_not_there_is_said(tree):
     problems = [source.problem for source in sources(["no.jpg", "no*.jpg", "empty", "q"])]
     assert problems == ["no.jpg: no such picture", "no*.jpg: no file matches", "empty: no pictures in this folder",
                         None]
+
+
+def test_what_folders_hold_besides_is_counted(tree):
+    for name in ("p/c.HEIC", "p/sub/d.heic", "p/sub/e.nef", "p/f.ts", "p/.g.heic", "p/h.json"):
+        Path(name).touch()
+    for name in ("k.gif", "k.avif", "k.tiff"):
+        Path("q", name).touch()
+    Path("p/link").symlink_to("../q")
+    passed_over = Counter()
+    assert len(list(sources(["p", "q", "p/link"], "p/out", passed_over))) == 3 + 4 + 4
+    assert passed_over_text(passed_over) == (
+        "passed over in folders: 2 .heic (OpenCV does not read it: convert to .jpg or .png), 1 .nef (OpenCV does not "
+        "read it: convert to .jpg or .png), 2 videos (to be named one by one), 1 linked folder (to be named itself)")
+    assert passed_over_text(Counter()) is None and [each.is_video for each in sources(["p/f.ts"])] == [True]
 
 
 @pytest.mark.parametrize("names, expected", [
