@@ -33,8 +33,8 @@ class OwnPoints:
 def add_points_argument(parser):
     """Adds --points; its OwnPoints is the attribute `own` of what is parsed."""
     parser.add_argument("--points", dest="own", type=_argument, default=OwnPoints(), metavar="FILE",
-                        help=f"set of points: {', '.join(SETS)}, or a points file of your own (docs/own_points.md); "
-                        "default: the usual five")
+                        help=f"set of points: {', '.join(SETS)}, a points file of your own, or labels that name their "
+                        "points (docs/own_points.md); default: the usual five")
 
 
 def points_of(path):

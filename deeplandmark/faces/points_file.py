@@ -4,19 +4,23 @@
 
 `names` are in the order of the numbers in the picture lists. `mirror` says what becomes of them in a mirrored picture:
 pairs of names, every other point becoming itself; or, as in cascade.json, one position for each point.
+
+Labels whose points have names (imglab's XML, COCO's JSON, CSV) say the same, where the names say left and right.
 """
 import re
 from pathlib import Path
 
+from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.points import known
 from deeplandmark.work.json_text import parse_json
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")               # it becomes part of the names of files and networks
+_SIDE, _OTHER_SIDE = re.compile("left|right", re.IGNORECASE), {"left": "right", "right": "left"}
 _TAKEN = ("f", "en", "nm")                                       # networks of a cascade's level 1
 
 
 def read_points(path):
-    """The Points of a points file.
+    """The Points of a points file, or of labels whose points have names.
 
     Raises
     ------
@@ -24,15 +28,37 @@ def read_points(path):
         Naming the file and what is wrong with it, or why it cannot be read.
     """
     try:
+        if Path(path).suffix.lower() in (".xml", ".csv"):
+            return _of_labels(path)
         values = parse_json(Path(path).read_bytes())
+        if isinstance(values, dict) and "annotations" in values:
+            return _of_labels(path)
         if not isinstance(values, dict) or set(values) != {"names", "mirror"}:
             raise ValueError('expected {"names": [...], "mirror": [...]}')
         names = _names(values["names"])
         return known(names, _mirror(values["mirror"], names))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    except FacesError as error:
+        raise ValueError(str(error)) from None
     except ValueError as error:                                  # also of JSON and of UTF-8
         raise ValueError(f"{path}: {error}") from None
+
+
+def _of_labels(path):
+    """The Points that labels name; left and right of a name change places in the mirror."""
+    from deeplandmark.faces.datasets.read_faces import read_labels  # it brings OpenCV, which --help does not need
+    labels = read_labels(path)
+    if labels.names is None:
+        raise ValueError(f"its {labels.count} points have no names; a points file names them (docs/own_points.md)")
+    names = _names([re.sub(r"[^A-Za-z0-9_-]+", "_", name) for name in labels.names])
+    partners = [_SIDE.sub(lambda found: _OTHER_SIDE[found[0].lower()], name.lower()) for name in names]
+    lower = [name.lower() for name in names]
+    for name, partner in zip(names, partners):
+        if partner not in lower:
+            raise ValueError(f"the point {name} has no {partner}, which it would be in a mirrored picture; a points file "
+                             "says what becomes of it (docs/own_points.md)")
+    return known(names, tuple(lower.index(partner) for partner in partners))
 
 
 def _names(values):

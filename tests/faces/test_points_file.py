@@ -39,6 +39,33 @@ def test_f_and_two_networks_a_point_and_level(tmp_path):
     assert CascadeSettings.load(tmp_path) == settings
 
 
+def labels_of(names):
+    rows = [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "keypoints": [1, 2, 2] * len(names)}]
+    return {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": rows,
+            "categories": [{"id": 1, "keypoints": list(names)}]}
+
+
+def test_labels_that_name_their_points(tmp_path):
+    """COCO, imglab and CSV, without a points file: left and right change places."""
+    assert read_points(written(tmp_path, labels_of(EARS.names))) == EARS
+    found = read_points(written(tmp_path, labels_of(("Nose", "RIGHT eye", "Left eye"))))
+    assert found == Points(("Nose", "RIGHT_eye", "Left_eye"), (0, 2, 1))
+    parts = "".join(f"<part name='{name}' x='1' y='2'/>" for name in EARS.names)
+    box = f"<box left='1' top='2' width='3' height='4'>{parts}</box>"
+    xml = f"<dataset><images><image file='a.jpg'>{box}</image></images></dataset>"
+    assert read_points(written(tmp_path, xml, "ears.xml")) == EARS
+    columns = ",".join(f"{name}_{axis}" for name in EARS.names for axis in "xy")
+    assert read_points(written(tmp_path, f"picture,{columns}\na.jpg,1,2,3,4,5,6\n", "ears.csv")) == EARS
+    for content, name, text in (
+            (labels_of(("left_ear", "chin")), "a.json", "the point left_ear has no right_ear"),
+            (xml.replace("left_ear", "0").replace("right_ear", "1").replace("chin", "2"), "a.xml",
+             "its 3 points have no names"),
+            ("picture,x1,y1\na.jpg,1,2\n", "a.csv", "its 1 points have no names"), ("<a", "b.xml", "b.xml: no XML"),
+            (labels_of(("f", "chin")), "a.json", "network of level 1")):
+        with pytest.raises(ValueError, match=text):
+            read_points(written(tmp_path, content, name))
+
+
 @pytest.mark.parametrize("content, text", [
     ("{", "Expecting property name"), ("[1]", 'expected {"names": [...], "mirror": [...]}'),
     ({"names": ["a"]}, "expected"), ({"names": [], "mirror": []}, "at least one name"),
