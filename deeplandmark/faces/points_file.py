@@ -56,8 +56,8 @@ def _of_labels(path):
     lower = [name.lower() for name in names]
     for name, partner in zip(names, partners):
         if partner not in lower:
-            raise ValueError(f"the point {name} has no {partner}, which it would be in a mirrored picture; a points file "
-                             "says what becomes of it (docs/own_points.md)")
+            raise ValueError(f"the point {name} has no {partner}, which it would be in a mirrored picture; a points "
+                             "file says what becomes of it (docs/own_points.md)")
     return known(names, tuple(lower.index(partner) for partner in partners))
 
 
