@@ -44,7 +44,7 @@ examples:
 EOF
 }
 
-data= offline= points= testing= options=()
+data= offline= points= testing= device= options=()
 while [ $# -gt 0 ]; do
   case $1 in
     --data|--points|--variant|--recipe|--levels|--jobs|--device|--precision|--seed|--effort|--copies|--set|--system|--negatives|--more)
@@ -52,6 +52,7 @@ while [ $# -gt 0 ]; do
       case $1 in
         --data) data=$2 ;;
         --points) points=$2; options+=("$1" "$2") ;;
+        --device) device=$2; options+=("$1" "$2") ;;
         *) options+=("$1" "$2") ;;
       esac
       shift 2 ;;
@@ -66,17 +67,41 @@ started=$SECONDS
 clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
 # ---------------------------------------------------------------------------------------------------------- environment
-# A virtual environment of our own; made again when setup.cfg or the extras change.
+# Which build of torch: on Linux, pip's own brings CUDA's libraries with it, gigabytes that need an NVIDIA GPU.
+torch_build() {
+  [ "$(uname -s)" = Linux ] || { echo default; return; }
+  case $device in
+    cuda*) echo cuda ;;
+    cpu) echo cpu ;;
+    *) if command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; then echo cuda; else echo cpu; fi ;;
+  esac
+}
+
+install_torch() {
+  local pip=(.venv/bin/pip install --quiet --disable-pip-version-check)
+  if [ "$1" = cpu ]; then
+    echo "environment: torch for processors, 200 MB to download (--device cuda: the one for NVIDIA GPUs)" >&2
+    "${pip[@]}" --index-url https://download.pytorch.org/whl/cpu torch==2.13.0 && return
+    echo "environment: not to be had from download.pytorch.org; the usual one instead, with CUDA some 3 GB" >&2
+  elif [ "$1" = cuda ]; then
+    echo "environment: torch for NVIDIA GPUs, some 3 GB to download (--device cpu: 200 MB)" >&2
+    .venv/bin/pip uninstall --quiet --yes torch                  # one for processors would count as the same version
+  fi
+  "${pip[@]}" torch==2.13.0
+}
+
+# A virtual environment of our own; made again when setup.cfg, the extras or the build of torch change.
 environment() {
-  local extras=$1 stamp
+  local extras=$1 build stamp
   [ -z "${DEEPLANDMARK_PYTHON:-}" ] || return 0                  # somebody brings an environment along
-  stamp=".venv/deeplandmark-$(cat setup.py setup.cfg pyproject.toml bootstrap.sh | cksum | cut -d' ' -f1)-$extras"
+  build=$(torch_build)
+  stamp=".venv/deeplandmark-$(cat setup.py setup.cfg pyproject.toml bootstrap.sh | cksum | cut -d' ' -f1)-$extras-$build"
   if [ ! -e "$stamp" ]; then
     echo "environment: installing into .venv (a minute or two, more on a slow line)" >&2
     command -v python3 >/dev/null || { echo "bootstrap.sh: python3 is missing: apt install python3 python3-venv" >&2; exit 1; }
     [ -x .venv/bin/pip ] || python3 -m venv .venv || {
       echo "bootstrap.sh: python3 cannot make virtual environments: apt install python3-venv" >&2; exit 1; }
-    .venv/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+    install_torch "$build"
     .venv/bin/pip install --quiet --disable-pip-version-check --editable ".[$extras]"
     touch "$stamp"
   fi

@@ -11,6 +11,7 @@ import pytest
 
 from deeplandmark.faces.picture import write_picture
 from deeplandmark.find_data import main as find_data
+from tests.helpers.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("ablate", "align", "benchmark", "calibrate", "convert", "detect", "evaluate", "evaluate_detection",
@@ -67,7 +68,7 @@ def test_ctrl_c_is_one_line_and_leaves_nobody(tmp_path, command):
                                start_new_session=True, preexec_fn=listen)
     time.sleep(4)
     os.killpg(process.pid, signal.SIGINT)                         # as a terminal does: to everybody
-    _, err = process.communicate(timeout=30)                      # ends when nobody holds the pipe any more
+    _, err = process.communicate(timeout=PATIENCE)                      # ends when nobody holds the pipe any more
     assert process.returncode == 130, err
     assert len(err.splitlines()) == 1 and ": interrupted; " in err
 

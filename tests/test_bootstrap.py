@@ -14,6 +14,7 @@ import pytest
 
 from deeplandmark.faces import Points, read_list
 from deeplandmark.faces.datasets.coco import write_coco
+from tests.helpers.patience import PATIENCE
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -42,14 +43,14 @@ def bootstrap(checkout, *arguments):
 def test_the_main_job_killed_and_started_again(checkout):
     arguments = ["--data", "faces", "--effort", "0.001", "--copies", "2", "--seed", "5"]
     first = bootstrap(checkout, *arguments)
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + PATIENCE
     while not list((checkout / "model-synthetic").glob("*/_iter_*.solverstate")):
         assert time.monotonic() < deadline and first.poll() is None, first.communicate()
         time.sleep(0.05)
     first.kill()                                                 # the script alone: what it started has to notice
-    first.communicate(timeout=30)
+    first.communicate(timeout=PATIENCE)
     second = bootstrap(checkout, *arguments)
-    out, err = second.communicate(timeout=400)
+    out, err = second.communicate(timeout=PATIENCE)
     assert second.returncode == 0, err
     assert "the HDF5 files in train-synthetic/ are up to date" in out
     model = checkout / "model-synthetic"
@@ -75,7 +76,7 @@ def test_the_main_job_killed_and_started_again(checkout):
     (["--data", "faces", "--levels", "2,3"], 1, "stands on level 1, which model-synthetic/ does not have")])
 def test_flags(checkout, arguments, status, message):
     process = bootstrap(checkout, *arguments)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode != 0) == (status != 0) and message in out + err, err
 
 
@@ -103,7 +104,7 @@ def test_a_family_of_ones_own_is_a_row_and_its_templates(checkout):
     for name, text in OWN_TEMPLATES.items():
         (checkout / "prototxt" / "cascade" / f"{name}.prototxt.template").write_text(text)
     process = bootstrap(checkout, "--data", "faces", "--variant", "mine", "--effort", "1")
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert "[7/7] evaluate" in err and "this cascade, level 1" in out
     assert (checkout / "model-synthetic-mine" / "1_small" / "_iter_10.solverstate").exists()
@@ -127,10 +128,10 @@ def test_labels_of_a_tool_become_a_model(checkout):
     write_coco(checkout / "labels.json", triples, Points(("tip", "left", "right"), (0, 2, 1)))
     (checkout / "three.json").write_text('{"names": ["left", "right", "tip"], "mirror": [["left", "right"]]}')
     arguments = "--data", "labels.json", "--variant", "mine", "--effort", "1"
-    _, err = bootstrap(checkout, *arguments).communicate(timeout=60)
+    _, err = bootstrap(checkout, *arguments).communicate(timeout=PATIENCE)
     assert "its faces have 3 points (tip left right), 5 are asked for" in err and "--points" in err
     process = bootstrap(checkout, *arguments, "--points", "three.json")
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert "50 pictures are named" in err and "[7/7] evaluate" in err and "n = 5 faces" in out
     described = json.loads((checkout / "model-three-mine" / "cascade.json").read_text())
@@ -143,7 +144,7 @@ def test_two_runs_do_not_work_in_one_folder(checkout):
         fcntl.flock(file, fcntl.LOCK_EX)
         process = bootstrap(checkout, "--data", "nowhere.zip")
         assert "another run is at work in this folder" in process.stderr.readline()
-    assert "nowhere.zip" in process.communicate(timeout=60)[1]    # the other one has ended
+    assert "nowhere.zip" in process.communicate(timeout=PATIENCE)[1]    # the other one has ended
 
 
 def test_an_offline_run_without_pictures_draws_faces_and_says_so(checkout):
@@ -152,3 +153,28 @@ def test_an_offline_run_without_pictures_draws_faces_and_says_so(checkout):
                          env={key: value for key, value in os.environ.items() if key != "DEEPLANDMARK_DATA"})
     assert out.stdout.strip() == "dataset/synthetic" and "SYNTHETIC" in out.stderr
     assert (checkout / "dataset" / "synthetic" / "synthetic.json").exists()
+
+
+@pytest.mark.parametrize("gpu, device, index_works, torch", [
+    (False, None, True, ["cpu"]), (True, None, True, ["default"]), (True, "cpu", True, ["cpu"]),
+    (False, "cuda:0", True, ["default"]), (False, None, False, ["cpu", "default"])])
+def test_which_torch_is_fetched(tmp_path, gpu, device, index_works, torch):
+    """Stand-ins for pip, python and nvidia-smi: what is asked of pip, and what is said before it is fetched."""
+    for name in ("bootstrap.sh", "setup.cfg", "setup.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    refuse = "" if index_works else '; case "$*" in *whl/cpu*) exit 1;; esac'
+    tools = {".venv/bin/pip": f'echo "$*" >> pip.log{refuse}', ".venv/bin/python": "exit 3",
+             "bin/uname": "echo Linux", "bin/nvidia-smi": f"echo {'GPU 0' if gpu else 'none'}"}
+    for name, does in tools.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run(["./bootstrap.sh", *(["--device", device] if device else [])], cwd=tmp_path, text=True,
+                          env=environment, capture_output=True)
+    assert done.returncode == 3                                   # of the first python
+    installed = [line for line in (tmp_path / "pip.log").read_text().splitlines() if "torch==" in line]
+    assert ["cpu" if "--index-url https://download.pytorch.org/whl/cpu" in line else "default"
+            for line in installed] == torch
+    assert ("200 MB to download" if torch[0] == "cpu" else "some 3 GB to download") in done.stderr
+    assert ("not to be had" in done.stderr) == (len(torch) == 2)

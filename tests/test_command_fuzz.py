@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.patience import PATIENCE
+
 pytestmark = pytest.mark.process  # of the commands
 ROOT = Path(__file__).parents[1]
 SEED = os.environ.get("DEEPLANDMARK_FUZZ_SEED", "1")
@@ -22,7 +24,7 @@ for seed in command_seeds.make():
 
 def python(*arguments, **options):
     return subprocess.run([sys.executable, *arguments], env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
-                          capture_output=True, timeout=3600, **options)
+                          capture_output=True, timeout=PATIENCE, **options)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from deeplandmark.caffe.files import hdf5
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.running.video import VideoWriter
 from deeplandmark.training.hdf5_writer import HDF5Writer
+from tests.helpers.patience import PATIENCE
 
 pytestmark = pytest.mark.process  # of commands
 ROOT = Path(__file__).parents[1]
@@ -45,7 +46,7 @@ def run(folder, command, limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     words = [sys.executable, "-m", f"deeplandmark.{command[0]}", *command[1:]]
     return subprocess.run(words, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True,
-                          text=True, preexec_fn=restrict, timeout=300)
+                          text=True, preexec_fn=restrict, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("command, limit, result, left", [
@@ -99,6 +100,6 @@ WRITERS = {
 def test_hdf5_fails_once_and_does_not_crash(tmp_path, writer, limit):
     imports, body = WRITERS[writer]
     done = subprocess.run([sys.executable, "-c", CODE.format(imports=imports, body=body), str(limit)], cwd=tmp_path,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300)
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, "") and "File too large" in done.stdout and "h5" in done.stdout
     assert os.listdir(tmp_path) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deeplandmark.__main__ import VERBS, main
+from tests.helpers.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 NAMES = [verb for verbs in VERBS.values() for verb in verbs]
@@ -60,4 +61,4 @@ def test_who_reads_its_lines_may_leave(tmp_path, command):
                                env={"PYTHONPATH": str(ROOT), "PATH": ""}, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)
     process.stdout.close()                                       # before anything is said
-    assert (process.stderr.read(), process.wait(60)) == ("", 0)
+    assert (process.stderr.read(), process.wait(PATIENCE)) == ("", 0)

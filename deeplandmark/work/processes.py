@@ -10,6 +10,8 @@ from multiprocessing import get_context
 from deeplandmark.work.cores import cores
 from deeplandmark.work.opencv import set_up_opencv
 
+# What watches over multiprocessing's semaphores takes them away when the command was killed, and would say so.
+_WARNINGS, _QUIET = "PYTHONWARNINGS", "ignore:resource_tracker:UserWarning"
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # glibc gives large blocks back to the system when they are freed, and every training step would fault the same pages in
 # again: keeping them saves a tenth of a step of S0 and two fifths of one of S2. Other C libraries ignore these.
@@ -33,9 +35,29 @@ def in_processes(work, items, jobs=None, chunk=1):
         yield from map(work, items)
         return
     with single_threaded_children(), deaf_to_interrupts():
-        pool = get_context("spawn").Pool(jobs, set_up_opencv)
+        pool = get_context("spawn").Pool(jobs, _begin_worker, [os.getpid()])
     with pool:
         yield from pool.imap(work, items, chunk)
+
+
+def _begin_worker(parent):
+    set_up_opencv()
+    sys.stderr = _WhileParentLives(parent, sys.stderr)
+    end_with(parent)
+
+
+class _WhileParentLives:
+    """The stderr of a worker: one whose parent was killed has nothing to say of the results that nobody takes."""
+
+    def __init__(self, parent, stream):
+        self._parent, self._stream = parent, stream
+
+    def write(self, text):
+        if os.getppid() == self._parent:
+            self._stream.write(text)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
 
 
 @contextmanager
@@ -60,6 +82,7 @@ def single_threaded_children(threads=1, keep_memory=True):
     The libraries read these variables when they are loaded, so the children must be spawned, not forked.
     """
     settings = _settings(threads) if keep_memory else dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    settings[_WARNINGS] = ",".join(filter(None, [os.environ.get(_WARNINGS), _QUIET]))
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:

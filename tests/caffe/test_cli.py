@@ -15,6 +15,7 @@ from deeplandmark.caffe.logs.parse_log import parse_log
 from deeplandmark.caffe.solvers import latest_snapshot
 from deeplandmark.caffe.solvers.solver import Solver
 from deeplandmark.caffe.tools.command_line import main
+from tests.helpers.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests/data/caffe/solvers"
@@ -156,7 +157,7 @@ def test_sigint_stops_and_sighup_snapshots():
     wait_for(lambda: latest_snapshot("snap/net"), process)
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE) == 0
     lines = Path("x.log").read_text()
     assert "Optimization stopped early." in lines and "Snapshotting to" in lines
     assert latest_snapshot("snap/net")

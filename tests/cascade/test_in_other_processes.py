@@ -10,8 +10,9 @@ from deeplandmark import Cascade
 from deeplandmark.cascade.cascade import Cascade as Class
 from deeplandmark.cascade.default_model import default_model
 from deeplandmark.faces.synthetic import draw_face
+from tests.helpers.patience import PATIENCE
 
-SECONDS = 60  # after which a process is taken to hang
+SECONDS = PATIENCE  # after which a process is taken to hang
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 

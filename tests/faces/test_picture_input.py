@@ -12,6 +12,7 @@ from PIL import Image
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture import read_upright
 from deeplandmark.faces.picture_input import colour_picture, grey_picture, uint8_picture
+from tests.helpers.patience import PATIENCE
 
 BGR = np.random.default_rng(3).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 RGB, GREY = BGR[..., ::-1], BGR[..., 1]
@@ -100,4 +101,5 @@ def test_what_is_no_picture_is_refused_in_words(image, error, words):
 @pytest.mark.process
 def test_neither_torch_nor_pillow_is_imported():
     script = "import sys, deeplandmark.faces.picture_input; sys.exit(bool({'torch', 'PIL'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], timeout=60).returncode == 0
+    process = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], timeout=PATIENCE)
+    assert process.returncode == 0

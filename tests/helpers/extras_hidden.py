@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.helpers.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 # Runs verbs in a process in which no module of an extra can be found.
@@ -34,6 +36,6 @@ json.dump(found, sys.stdout)
 def without_extras(commands, folder):
     """[status, stdout, stderr] of each command."""
     process = subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS, json.dumps(commands)], cwd=folder, text=True,
-                             capture_output=True, env={"PYTHONPATH": str(ROOT), "PATH": ""}, timeout=120)
+                             capture_output=True, env={"PYTHONPATH": str(ROOT), "PATH": ""}, timeout=PATIENCE)
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout)

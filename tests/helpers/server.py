@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from deeplandmark.faces.synthetic import draw_face
+from tests.helpers.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 BOUNDARY = "deeplandmark-tests"
@@ -69,7 +70,7 @@ class Server:
     def stop(self):
         """What it wrote to stderr."""
         self.process.terminate()
-        return self.process.communicate(timeout=30)[1]
+        return self.process.communicate(timeout=PATIENCE)[1]
 
 
 def multipart(picture=None, **fields):

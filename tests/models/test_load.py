@@ -16,6 +16,7 @@ from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.faces.box import LIST_KIND
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.models.onnx_metadata import metadata_of
+from tests.helpers.patience import PATIENCE
 
 PUBLISHED = default_model()
 BOXES = np.array([[60, 40, 160, 140], [20, 10, 90, 80]])
@@ -129,5 +130,5 @@ def test_only_what_inference_needs_is_imported():
     script = ("import sys, deeplandmark; deeplandmark.load(); "
               "sys.exit(' '.join({'torch', 'onnx', 'PIL', 'google.protobuf'} & set(sys.modules)) or 0)")
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True,
-                          timeout=60)
+                          timeout=PATIENCE)
     assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ from deeplandmark.faces.alignment import ARCFACE
 from deeplandmark.faces.augment import apply
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.running.video import VideoReader, VideoWriter
+from tests.helpers.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 FOUND_SEEDS = (4, 17, 20)  # of synthetic faces that the Haar cascades see
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.skipif(not has_model(), reason="the package has no publ
 
 def run(folder, *arguments, command="detect"):
     return subprocess.run([sys.executable, "-m", f"deeplandmark.{command}", *map(str, arguments)], cwd=folder,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120)
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -162,12 +163,12 @@ def test_ctrl_c_and_resume(tmp_path):
                                stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
                                start_new_session=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not ((tmp_path / "faces.jsonl.part").exists() and (tmp_path / "faces.jsonl.part").stat().st_size):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert err == "detect: interrupted; the same command with --resume goes on\n"
     assert not (tmp_path / "faces.jsonl").exists()
@@ -221,5 +222,5 @@ def test_nothing_but_numpy_opencv_and_onnxruntime_is_needed(faces):
         arguments = ["pictures/a.jpg", "--out", f"{command}ed"]
         script = f"{blocked}; from deeplandmark.{command} import main; sys.exit(main({arguments}))"
         done = subprocess.run([sys.executable, "-c", script], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                              capture_output=True, text=True, timeout=120)
+                              capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0 and "1 face in 1" in done.stderr, done.stderr

@@ -19,6 +19,7 @@ from deeplandmark.training.collapse import Watch, stuck
 from deeplandmark.training.network_training import Folders, TrainingError, new_trainings, stacks
 from deeplandmark.training.templates import generate
 from deeplandmark.training.train_level import _describe
+from tests.helpers.patience import PATIENCE
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -68,7 +69,7 @@ def train(*arguments, names=NAMES):
 
 
 def finish(process):
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     return out, err
 
@@ -84,7 +85,7 @@ def test_a_level_is_trained_killed_and_resumed(workplace):
     edit(r"snapshot: \d+", "snapshot: 40")
     edit(r"display: \d+", "display: 20")
     process = train()
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE
     while not all(list(Path("model", name).glob("_iter_80.solverstate")) for name in NAMES):
         assert time.monotonic() < deadline and process.poll() is None, process.communicate()
         time.sleep(0.05)
@@ -137,7 +138,7 @@ def test_a_network_that_collapses_is_trained_again_with_another_seed(workplace):
     edit(r"max_iter: \d+", "max_iter: 600")
     edit(r"test_interval: \d+", "test_interval: 100")
     process = train(names=("2_LE1", "2_N1"))
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert err.count("2_N1 collapsed") == 4 and "with 4 seeds" in err.splitlines()[-1]
     assert len(list(Path("log").glob("2_N1.attempt*"))) == 3
@@ -172,7 +173,7 @@ def test_the_seed_repeats_a_training(workplace):
 def test_missing_files_name_the_command_that_makes_them(workplace):
     Path("prototxt/2_LE2_solver.prototxt").unlink()
     process = train()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1 and "2_LE2_solver.prototxt is missing" in err and "deeplandmark generate" in err
     with pytest.raises(TrainingError, match="deeplandmark prepare 1"):
         new_trainings(PAPER_SETTINGS, 1, Folders())
@@ -188,7 +189,7 @@ def test_what_cannot_be_trained_is_one_line(workplace):
             ((), NAMES[2:], "prototxt/2_N1_train.prototxt has no top 'error' in phase TEST"),
             (("--device", "gpu"), NAMES, "device 'gpu' is unknown")]:
         process = train(*arguments, names=names)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1 and len(err.splitlines()) == 1 and text in err, err
 
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 import pytest
 
+from tests.helpers.patience import PATIENCE
 from tests.helpers.server import BOUNDARY, Server, encoded, face, multipart
 
 pytestmark = pytest.mark.process  # of a server
@@ -63,7 +64,7 @@ def health(server):
 
 def until(condition):
     """Waits for what has to happen, a minute at most."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "it has not happened"
         time.sleep(0.02)
@@ -174,7 +175,7 @@ def test_sigterm_ends_it_whoever_hangs(hanging):
         if hanging in ("body", "work"):
             until(lambda: health(server)["working" if hanging == "work" else "requests"] == 1)
         server.process.send_signal(signal.SIGTERM)
-        _, err = server.process.communicate(timeout=60)
+        _, err = server.process.communicate(timeout=PATIENCE)
         assert server.process.returncode == 0 and err.splitlines()[-1] == "serve: stopped"
         assert "Traceback" not in err, err
     until(lambda: not any(is_there(worker) for worker in workers))
@@ -193,7 +194,7 @@ def test_workers_end_with_a_server_that_was_killed():
         workers = server.workers()
         assert workers and ask(server) == 200
         server.process.kill()
-        server.process.communicate(timeout=60)
+        server.process.communicate(timeout=PATIENCE)
     until(lambda: not any(is_there(worker) for worker in workers))
 
 

@@ -19,6 +19,7 @@ from deeplandmark.web.app import create_app
 from deeplandmark.web.limits import Limits, Refusal
 from deeplandmark.web.picture import check_boxes
 from deeplandmark.web.upload import parse_upload, read_body
+from tests.helpers.patience import PATIENCE
 from tests.helpers.server import BOUNDARY, ROOT, Server, encoded, face, multipart
 
 pytestmark = pytest.mark.process  # of a server
@@ -30,7 +31,7 @@ FORM = f"multipart/form-data; boundary={BOUNDARY}"
 def run(code):
     """(status, stdout, stderr) of some Python in a process of its own."""
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
-                          capture_output=True, timeout=60)
+                          capture_output=True, timeout=PATIENCE)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -69,7 +70,7 @@ def test_ctrl_c_is_one_line_and_the_answer_under_way_arrives():
         running.post(encoded(IMAGE), boxes=BOX)                   # queued behind it: so the first is at work for sure
         running.process.send_signal(signal.SIGINT)
         assert answer.result(30)[0] == 200
-    _, err = running.process.communicate(timeout=30)
+    _, err = running.process.communicate(timeout=PATIENCE)
     assert running.process.returncode == 0 and err == "serve: stopped\n"
 
 

@@ -1,11 +1,16 @@
 """Work spread over processes: the order, errors, and what the processes are told."""
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import pytest
 
 from deeplandmark.work.opencv import quiet_opencv, set_up_opencv
 from deeplandmark.work.processes import in_processes
+from tests.helpers.patience import PATIENCE
 
 
 def square(number):
@@ -57,3 +62,18 @@ def test_opencv_stays_as_the_user_wants_it(monkeypatch):
     finally:
         cv2.setNumThreads(threads)
         cv2.utils.logging.setLogLevel(level)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_run_says_nothing_of_semaphores(tmp_path, number):
+    (tmp_path / "run.py").write_text("import time\nfrom deeplandmark.work.processes import in_processes\n"
+                                     "if __name__ == '__main__':\n"
+                                     "    results = in_processes(abs, range(1000), 2)\n"
+                                     "    print(next(results), flush=True)\n    time.sleep(600)\n")
+    process = subprocess.Popen([sys.executable, "run.py"], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+    assert process.stdout.readline() == "0\n"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=PATIENCE)               # ends when the last of its processes has ended
+    assert err == ""
