@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplandmark.faces.box import BBox
+from deeplandmark.faces.box import BBox, usable
 from deeplandmark.faces.box_of_points import boxes_of_points, completed
 from deeplandmark.faces.datasets.annotation import Annotation, Problem, box_text
 from deeplandmark.faces.errors import ListError
 from deeplandmark.faces.points import FIVE_POINTS, SETS, Points
 
+_FARTHEST = 1e6         # pixels: what is farther off is a slip
 NOT_VISIBLE = -1.0      # both coordinates of such a point, in formats that have no word for it
 
 
@@ -94,9 +95,12 @@ def as_annotations(labels: Labels, points: Points, path: str | os.PathLike, boxe
         try:
             if not np.isfinite(label.points_px).all(axis=1).any():
                 raise ListError(f"{place}: no point is visible")
+            if (np.abs(label.points_px) > _FARTHEST).any():
+                raise ListError(f"{place}: a landmark lies more than a million pixels away")
             box = _box(label, labels, source, boxes)
-            if not box.has_area:
-                raise ListError(f"{place}: {box_text(box)} has no area")
+            if not usable(box.as_array())[0]:
+                far = "" if not box.has_area else ", as good as: less than a pixel, or a million pixels away"
+                raise ListError(f"{place}: {box_text(box)} has no area{far}")
             found.append(Annotation(label.path, box, asked(label.points_px), label.list_file, label.line))
         except ListError as error:
             labels.problems.append(Problem(label.line, str(error)))

@@ -243,6 +243,15 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path):
         format_to_write(tmp_path / "a.yaml")
 
 
+@pytest.mark.parametrize("row, text", [
+    ("a.jpg,1,2,30,40,1e300,5", "more than a million pixels away"), ("a.jpg,1,2,1e9,40,5,5", "has no area, as good as"),
+    ("a.jpg,1,2,1.01,40,5,5", "has no area, as good as")])
+def test_slips_of_many_digits_are_named(row, text, tmp_path):
+    (tmp_path / "a.csv").write_text(f"picture,left,top,right,bottom,x1,y1\n{row}\nb.jpg,1,2,30,40,5,5\n")
+    faces, (problem,) = read_faces(tmp_path / "a.csv", Points(("A",), (0,)))
+    assert len(faces) == 1 and text in str(problem)
+
+
 def test_written_csv_is_a_file_of_boxes(tmp_path):
     path = synthetic_list(tmp_path, 3)
     known, _ = read_faces(path)
