@@ -93,7 +93,8 @@ def as_annotations(labels: Labels, points: Points, path: str | os.PathLike, boxe
     for label in labels.faces:
         place = f"{label.list_file}:{label.line}"
         try:
-            if not np.isfinite(label.points_px).all(axis=1).any():
+            chosen = asked(label.points_px)
+            if not np.isfinite(chosen).all(axis=1).any():
                 raise ListError(f"{place}: no point is visible")
             if (np.abs(label.points_px) > _FARTHEST).any():
                 raise ListError(f"{place}: a landmark lies more than a million pixels away")
@@ -101,7 +102,7 @@ def as_annotations(labels: Labels, points: Points, path: str | os.PathLike, boxe
             if not usable(box.as_array())[0]:
                 far = "" if not box.has_area else ", as good as: less than a pixel, or a million pixels away"
                 raise ListError(f"{place}: {box_text(box)} has no area{far}")
-            found.append(Annotation(label.path, box, asked(label.points_px), label.list_file, label.line))
+            found.append(Annotation(label.path, box, chosen, label.list_file, label.line))
         except ListError as error:
             labels.problems.append(Problem(label.line, str(error)))
     return found

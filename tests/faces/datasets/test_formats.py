@@ -276,6 +276,18 @@ def test_five_of_every_set(tmp_path):
             np.testing.assert_allclose(found[i], px[list(part)].mean(axis=0), atol=1e-6)
 
 
+def test_a_face_without_any_point_that_is_asked_for_is_named(tmp_path):
+    """Sixty-eight points of which only the contour is visible are none of the five."""
+    px = np.full((68, 2), np.nan)
+    px[:17] = np.random.default_rng(4).uniform(20, 80, (17, 2))
+    whole = np.random.default_rng(5).uniform(20, 80, (68, 2))
+    faces_of_68 = [Annotation(tmp_path / "a.jpg", BBox(1, 2, 90, 99), each, "", 1) for each in (px, whole)]
+    format_to_write(tmp_path / "a.csv").write(tmp_path / "a.csv", faces_of_68, IBUG_68)
+    assert len(read_faces(tmp_path / "a.csv", IBUG_68)[0]) == 2
+    faces, (problem,) = read_faces(tmp_path / "a.csv")
+    assert len(faces) == 1 and "a.csv:2: no point is visible" in str(problem)
+
+
 @pytest.mark.parametrize("hidden", [(), (0,), (2, 4), (0, 1, 2)])
 def test_boxes_are_made_of_the_points_that_are_visible(hidden):
     """A common face is completed exactly, wherever it is, however large and turned."""
