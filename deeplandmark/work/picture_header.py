@@ -57,7 +57,7 @@ def read_header(data: bytes) -> Header | None:
         if re.match(beginning, data, re.DOTALL):
             try:
                 return read(data)
-            except (ValueError, LookupError, TypeError, AttributeError, struct.error):
+            except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, struct.error):
                 raise ValueError("the picture's header is damaged") from None
     return None
 

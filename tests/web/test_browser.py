@@ -32,7 +32,9 @@ POINT_PIXELS = """
     Math.round((x + 0.5) * scale), Math.round((y + 0.5) * scale), 1, 1).data].slice(0, 3));"""
 DROP = """
   const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0)), data = new DataTransfer();
-  data.items.add(new File([bytes], "face.png", { type: "image/png" }));
+  for (const name of ["face.png", "b.png", "c.png"].slice(0, arguments[2] ?? 1)) {
+    data.items.add(new File([bytes], name, { type: "image/png" }));
+  }
   dispatchEvent(arguments[1] === "drop" ? new DragEvent("drop", { dataTransfer: data, cancelable: true })
                                         : new ClipboardEvent("paste", { clipboardData: data }));"""
 
@@ -236,13 +238,33 @@ def test_dropped_and_pasted(page, way):
     says(page, "1 face found")
 
 
+def test_of_several_files_the_first_is_shown_and_that_is_said(page):
+    page.driver.execute_script(DROP, base64.b64encode(encoded(IMAGE)).decode(), "drop", 3)
+    says(page, "1 face found")
+    says(page, "It is the first of 3 files, face.png")
+
+
 def test_what_went_wrong_is_said(page, files):
-    for name, text in (("text.png", "known format"), ("large.png", "at most 2.0 MB")):
+    for name, text in (("text.png", "text.png: Not a picture in a known format"),
+                       ("large.png", "large.png: The file has 2.1 MB; at most 2.0 MB")):
         choose(page, files / name)
         wait(page, lambda text=text: text in one(page, "#error").text)
     choose(page, files / "face.png")
     says(page, "1 face found")
     assert one(page, "#error").text == ""
+
+
+def test_after_an_error_nothing_of_the_picture_before_is_left(page, files):
+    choose(page, files / "face.png")
+    says(page, "1 face found")
+    choose(page, files / "text.png")
+    wait(page, lambda: "text.png: " in one(page, "#error").text)
+    assert one(page, "#status").text == "No picture yet." and not one(page, "#panel").is_displayed()
+    assert one(page, "#empty").is_displayed()
+    assert page.driver.execute_script("return document.getElementById('canvas').width") == 0
+    choose(page, files / "face.png")
+    says(page, "1 face found")
+    assert one(page, "#panel").is_displayed()
 
 
 def test_webcam(page):

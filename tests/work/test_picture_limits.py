@@ -19,6 +19,9 @@ SUFFIXES = [".jpg", ".png", ".webp", ".bmp", ".gif", ".tiff", ".pgm", ".pbm", ".
             ".sr", *FLOATS]
 
 
+NO_SAMPLING = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\0\0\xff\xd9"     # a JPEG whose one component has none
+
+
 def encoded(image, suffix, *parameters):
     """The bytes of a picture's file; skips what this OpenCV does not write."""
     try:
@@ -167,7 +170,7 @@ def test_what_is_no_picture_or_has_none():
         with pytest.raises(ValueError, match="not a picture in a known format"):
             checked_header(data)
     for data in (b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"P5\n", b"P7\n", b"RIFFxxxxWEBPVP8 ",
-                 b"II*\0\xff\xff\xff\xff", b"#?RADIANCE\n", b"\xff\x4f\xff\x51", png(0, 10, b"")):
+                 NO_SAMPLING, b"II*\0\xff\xff\xff\xff", b"#?RADIANCE\n", b"\xff\x4f\xff\x51", png(0, 10, b"")):
         with pytest.raises(ValueError, match="header is damaged"):
             checked_header(data)
 

@@ -54,10 +54,13 @@ function makeLevels() {
 }
 
 // ------------------------------------------------------------------------------------------------ a picture comes in
-async function open(file, name) {
+async function open(file, name, files = 1) {
   stopCamera();
   Object.assign(now, { file, name });
   await find();
+  if (files > 1 && now.file === file) {
+    part("status").textContent += ` It is the first of ${files} files, ${file.name}; the page shows one at a time.`;
+  }
 }
 
 // Sends the picture; with `boxes`, the faces are these instead of those that are found.
@@ -77,13 +80,26 @@ async function find(boxes) {
     const picture = await decoding;
     if (now.request === request) show(answer, picture);
   } catch (error) {
-    if (error.name !== "AbortError" && now.request === request) showError(error);
+    if (error.name !== "AbortError" && now.request === request) {
+      if (!boxes) clear();                                        // what is shown is of another file
+      showError(new Error(file.name ? `${file.name}: ${error.message}` : error.message));
+    }
   }
   if (now.request === request) setBusy(false);
 }
 
 function decode(file) {
-  return createImageBitmap(file).catch(() => { throw new Error("This browser cannot show the file."); });
+  return createImageBitmap(file).catch(() => {
+    throw new Error("This browser cannot show the file; deeplandmark detect reads it.");
+  });
+}
+
+function clear() {
+  Object.assign(now, { answer: null, picture: null, selected: 0 });
+  part("canvas").setAttribute("aria-label", "No picture yet");
+  scene.clear();
+  part("empty").hidden = part("steps").hidden = false;
+  part("panel").hidden = true;
 }
 
 function show(answer, picture) {

@@ -15,6 +15,11 @@ export class Scene {
     this.fit();
   }
 
+  clear() {
+    Object.assign(this, { picture: null, answer: null, band: null });
+    this.canvas.width = this.canvas.height = 0;
+  }
+
   set(changes) {
     Object.assign(this.state, changes);
     this.draw();

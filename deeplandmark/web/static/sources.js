@@ -1,4 +1,5 @@
-// Where pictures come from: a chosen, dropped or pasted file, or the drawn faces that come with the page.
+// Where pictures come from: a chosen, dropped or pasted file, or the drawn faces that come with the page. Of several
+// files the first is taken; onFile is told how many there were.
 
 export function listen({ input, sample, stage }, onFile, onError) {
   input.addEventListener("change", () => {
@@ -28,7 +29,7 @@ export function listen({ input, sample, stage }, onFile, onError) {
 
   function take(files) {
     if (!files.length) return false;
-    onFile(files[0], files[0].name.replace(/\.[^.]*$/, "") || "picture");
+    onFile(files[0], files[0].name.replace(/\.[^.]*$/, "") || "picture", files.length);
     return true;
   }
 }
