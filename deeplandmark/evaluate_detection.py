@@ -16,7 +16,7 @@ import sys
 import cv2
 import numpy as np
 
-from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, fraction, whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, positive, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.faces import BBox, read_colour
@@ -161,7 +161,7 @@ def _parser():
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
     parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, a FaceDetectorYN model file, or a "
                         "folder of MTCNN's networks")
-    parser.add_argument("--min-face", type=fraction, metavar="F", help="as for detect")
+    parser.add_argument("--min-face", type=positive, metavar="F", help="as for detect")
     parser.add_argument("--sheet", metavar="FILE.png", help="draw the boxes that are not on the labelled face: "
                         "which of them are faces, only an eye can tell")
     add_python_layers(parser)

@@ -3,7 +3,7 @@
 import sys
 import warnings
 
-from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, fraction, whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, positive, whole_number
 from deeplandmark.detectors import GivenBoxes, parse_box, read_boxes
 from deeplandmark.detectors.given import doubtful_order
 from deeplandmark.faces.errors import FacesError
@@ -19,8 +19,8 @@ def add_finder_arguments(parser):
     add_looks_argument(parser, "auto")
     parser.add_argument("--detector", default="haar", metavar="KIND", help="haar (default), the .onnx model file of "
                         "OpenCV's FaceDetectorYN, or a folder of MTCNN's networks")
-    parser.add_argument("--min-face", type=fraction, metavar="F", help="smallest face to look for, fraction of the "
-                        "picture's shorter side (haar: 0.1; half of it takes four times as long)")
+    parser.add_argument("--min-face", type=positive, metavar="F", help="smallest face to look for, fraction of the "
+                        "picture's shorter side, or pixels above 1 (haar: 0.1; half of it takes four times as long)")
     parser.add_argument("--boxes", action="append", metavar="L,T,R,B", help="a face's box, left,top,right,bottom in "
                         "pixels, instead of searching; may be given several times")
     parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, JSON lines or CSV")

@@ -12,8 +12,8 @@ from deeplandmark.detectors import MtcnnDetector
 from deeplandmark.training.network_training import TrainingError
 
 # Of the networks before, when they say which windows the next one learns from: lower than when they look for faces, so
-# that it has seen more than it will be asked.
-THRESHOLDS, MIN_FACE = (0.5, 0.5, 0.5), 0.1
+# that it has seen more than it will be asked. R lets little through; what it is nearly sure of is hard enough for O.
+THRESHOLDS, MIN_FACE = (0.5, 0.1, 0.5), 0.1
 # Of each network's samples; R and O see fewer views, since the networks before take their time.
 SAMPLES = {"p": {"views": 3, "each": 3, "negatives": 6, "of_empty": 30},
            "r": {"views": 2, "each": 4, "negatives": 10, "of_empty": 40},

@@ -25,8 +25,8 @@ def load_detector(kind: str | PathLike = "haar", min_face: float | None = None,
     """The detector that a user names: "haar", the path of a FaceDetectorYN model (.onnx), or the folder of the networks
     of an MTCNN.
 
-    `min_face` is the smallest face to look for, its width as a fraction of the picture's shorter side; None means the
-    detector's own default. `convert` makes ONNX models of MTCNN's public Caffe models; `models.detectors.load_detector`
+    `min_face` is the smallest face to look for, its width as a fraction of the picture's shorter side or, above 1, in
+    pixels; None means the detector's own default. `convert` makes ONNX models of MTCNN's public Caffe models; `models.detectors.load_detector`
     gives it. Raises FacesError for a name that is none of these, and for a model that cannot be read.
     """
     options: dict[str, Any] = {} if min_face is None else {"min_face": min_face}

@@ -11,6 +11,7 @@ import numpy as np
 
 from deeplandmark.detectors.box_map import to_list_boxes
 from deeplandmark.detectors.detections import Detections, intersection_over_union, one_per_face
+from deeplandmark.detectors.min_face import smallest_share
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.picture_input import grey_picture
 
@@ -30,8 +31,8 @@ class HaarDetector:
     Parameters
     ----------
     min_face : float
-        Width of the smallest face, as the detector frames it, as a fraction of the picture's shorter side. Time grows
-        with 1 / min_face squared, and hardly depends on the picture's resolution.
+        Width of the smallest face, as the detector frames it, as a fraction of the picture's shorter side, or, above 1,
+        in pixels. Time grows with 1 / min_face squared, and hardly depends on the picture's resolution.
     """
     name = "haar"
 
@@ -48,8 +49,9 @@ class HaarDetector:
     def find(self, image: Any) -> Detections:
         """`Detections` as the cascades frame faces."""
         grey = grey_picture(image)
-        small = shrink_to(grey, SMALLEST_WINDOW / self.min_face, min)
-        smallest = max(1, round(self.min_face * min(small.shape)))
+        min_face = smallest_share(self.min_face, grey)
+        small = shrink_to(grey, SMALLEST_WINDOW / min_face, min)
+        smallest = max(1, round(min_face * min(small.shape)))
         found = zip(*self._search(SEARCHING, small, smallest))
         confirmed = [face for box, windows in found if (face := self._confirm(small, box, windows)) is not None]
         boxes = np.array([box for box, _ in confirmed]).reshape(-1, 4)

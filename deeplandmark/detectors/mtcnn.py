@@ -44,8 +44,8 @@ class MtcnnDetector:
         channels: 2 probabilities (no face, face), 4 offsets of the box's edges as fractions of the window, and of o 10
         numbers, x of the five points, then y, in the window 0..1. Or with the public Caffe models det1, det2, det3.
     min_face : float
-        Width of the smallest face, as the networks frame it, as a fraction of the picture's shorter side; at least 12
-        pixels. Half of it takes four times as long.
+        Width of the smallest face, as the networks frame it, as a fraction of the picture's shorter side, or, above 1,
+        in pixels; at least 12 pixels. Half of it takes four times as long.
     thresholds : 3 floats
         Least probability of a face for P, R and O.
     convert : callable (prototxt, caffemodel, any_size) -> bytes of an ONNX model, optional

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from deeplandmark.detectors.min_face import smallest_share
 from deeplandmark.faces.quick_cutting import WindowCutter
 
 WINDOW, STRIDE = 12, 2  # of the first network, pixels
@@ -72,7 +73,7 @@ def pyramid(cutter: WindowCutter, min_face: float) -> Iterator[tuple[np.ndarray,
     shorter side, 12 pixels wide; in the last the shorter side has at least 9. Yields (level, its size / the picture's,
     (2,) for x and y)."""
     sides = np.array(cutter.halved(0).shape[1::-1], np.float64)
-    scale = WINDOW / max(min_face * sides.min(), WINDOW)
+    scale = WINDOW / max(smallest_share(min_face, cutter.halved(0)) * sides.min(), WINDOW)
     level = cutter.halved(int(np.log2(1 / scale)))               # averaging a large picture over any areas takes long
     while sides.min() * scale >= LEAST:
         size = np.ceil(sides * scale).astype(int)

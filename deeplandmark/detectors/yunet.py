@@ -12,6 +12,7 @@ import numpy as np
 from deeplandmark.detectors.box_map import to_list_detections
 from deeplandmark.detectors.detections import Detections
 from deeplandmark.detectors.haar import shrink_to
+from deeplandmark.detectors.min_face import smallest_share
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.picture_input import colour_picture
 
@@ -25,8 +26,8 @@ class YuNetDetector:
     ----------
     model_file : path of the .onnx
     min_face : float
-        Width of the smallest face as a fraction of the picture's shorter side; larger pictures are shrunk until such a
-        face has 10 pixels.
+        Width of the smallest face as a fraction of the picture's shorter side, or, above 1, in pixels; larger pictures
+        are shrunk until such a face has 10 pixels.
 
     Raises
     ------
@@ -51,7 +52,7 @@ class YuNetDetector:
     def find(self, image: Any) -> Detections:
         """`Detections` as the network frames faces."""
         image = colour_picture(image)
-        small = shrink_to(image, SMALLEST_FACE / self.min_face, min)
+        small = shrink_to(image, SMALLEST_FACE / smallest_share(self.min_face, image), min)
         network = self._network()
         network.setInputSize(small.shape[1::-1])
         _, rows = network.detect(small)

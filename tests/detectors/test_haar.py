@@ -7,6 +7,7 @@ import pytest
 
 from deeplandmark.detectors import HaarDetector, intersection_over_union
 from deeplandmark.detectors.haar import shrink_to
+from deeplandmark.detectors.min_face import smallest_share
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.synthetic import draw_face
 
@@ -89,3 +90,9 @@ def test_a_picture_of_the_size_wanted_is_not_resampled():
     image = np.zeros((50, 80), np.uint8)
     assert shrink_to(image, 50, min) is image and shrink_to(image, 80, max) is image
     assert shrink_to(image, 49, min).shape == (49, 78)
+
+
+@pytest.mark.parametrize("min_face, shape, share", [(0.2, (50, 80), 0.2), (1, (50, 80), 1), (10, (50, 80, 3), 0.2),
+                                                    (60, (50, 80), 1)])
+def test_min_face_above_one_is_in_pixels(min_face, shape, share):
+    assert smallest_share(min_face, np.zeros(shape, np.uint8)) == share

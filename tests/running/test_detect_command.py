@@ -206,7 +206,7 @@ def test_align(faces):
     ([], "name pictures, folders or videos, or a --camera"), (["a", "--camera", "0"], "name pictures"),
     (["a", "--boxes", "1,2,3,4", "--boxes-file", "f"], "not both"), (["a", "--json", "-", "--csv", "-"], "only one"),
     (["a", "--resume"], "--resume needs"), (["a", "--json", "-", "--resume"], "--resume needs"),
-    (["a", "--min-face", "2"], "2 is above 1"), (["a", "--max-faces", "0"], "0 is not at least 1")])
+    (["a", "--min-face", "0"], "0 is not above 0"), (["a", "--max-faces", "0"], "0 is not at least 1")])
 def test_wrong_arguments(arguments, text, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
