@@ -80,6 +80,23 @@ def test_flags(checkout, arguments, status, message):
     assert (process.returncode != 0) == (status != 0) and message in out + err, err
 
 
+def test_a_detector_from_pictures_to_a_report(checkout):
+    (checkout / "empty").mkdir()
+    for path in sorted((checkout / "faces").rglob("*.jpg"))[:10]:
+        shutil.copy(path, checkout / "empty")
+    process = bootstrap(checkout, "--system", "mtcnn", "--data", "faces", "--negatives", "empty", "--effort", "0.0001",
+                        "--set", "batch=4", "--set", "test_batch_size=2")
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    assert "[8/11] train_o" in err and "[11/11] false boxes" in err
+    for name in "pro":
+        assert (checkout / "model-synthetic-mtcnn" / f"{name}.onnx").exists()
+        assert (checkout / "log-synthetic-mtcnn" / "curves" / f"{name}.png").exists()
+        assert (checkout / "train-synthetic-mtcnn" / name / "negative.png").exists()
+    assert "labelled face found" in out and "after p  " in out and "after r  " in out and "detection  " in out
+    assert not list((checkout / "prototxt").glob("*.prototxt"))
+
+
 OWN_ROW = """
 MINE = Family("mine", "cascade", lambda points: (
     Network(1, "small", "net", tuple(range(len(points))), (20, 24), window=(0, 1, 0, 1)),), "one small network",

@@ -26,8 +26,9 @@ def load_detector(kind: str | PathLike = "haar", min_face: float | None = None,
     of an MTCNN.
 
     `min_face` is the smallest face to look for, its width as a fraction of the picture's shorter side or, above 1, in
-    pixels; None means the detector's own default. `convert` makes ONNX models of MTCNN's public Caffe models; `models.detectors.load_detector`
-    gives it. Raises FacesError for a name that is none of these, and for a model that cannot be read.
+    pixels; None means the detector's own default. `convert` makes ONNX models of MTCNN's public Caffe models;
+    `models.detectors.load_detector` gives it. Raises FacesError for a name that is none of these, and for a model that
+    cannot be read.
     """
     options: dict[str, Any] = {} if min_face is None else {"min_face": min_face}
     if kind == "haar":

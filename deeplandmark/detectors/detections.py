@@ -102,12 +102,13 @@ def share_of_smaller(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
 
 def _sharedareas(boxes, others):
     """float64 (n, m)."""
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 1, 4)
-    others = np.asarray(others, np.float64).reshape(1, -1, 4)
-    sides = np.minimum(boxes[..., 2:], others[..., 2:]) - np.maximum(boxes[..., :2], others[..., :2])
-    return np.prod(np.maximum(sides, 0), axis=-1)
+    left, top, right, bottom = np.asarray(boxes, np.float64).reshape(-1, 4).T[..., None]
+    others = np.asarray(others, np.float64).reshape(-1, 4).T
+    width = np.minimum(right, others[2]) - np.maximum(left, others[0])
+    height = np.minimum(bottom, others[3]) - np.maximum(top, others[1])
+    return np.maximum(width, 0) * np.maximum(height, 0)
 
 
 def areas(boxes: np.ndarray) -> np.ndarray:
     """Areas (n,) of boxes (n, 4)."""
-    return np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
