@@ -39,7 +39,7 @@ def find(image: Any, *, detector: Any = "haar", model: Any = None, min_face: flo
         `detect(image)` -> Detections
     model : path of a model folder or .onnx, or what `deeplandmark.load` gave; the published weights by default
     min_face : float, optional
-        The smallest face to look for, a fraction of the shorter side or, above 1, pixels; by default the detector's own.
+        The smallest face to look for, a fraction of the shorter side or, above 1, pixels; by default the detector's.
     max_faces : int, optional
         Only the largest faces of a picture.
     jobs : int, optional
