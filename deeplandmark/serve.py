@@ -63,8 +63,16 @@ def _stop(number, frame):
     raise KeyboardInterrupt
 
 
+def limits_of(options):
+    """The Limits of a command line: larger pictures may take more time and memory."""
+    usual = Limits()
+    larger = max(1.0, options.max_pixels / usual.pixels)
+    return replace(usual, bytes=options.max_bytes, pixels=options.max_pixels, processor=usual.processor * larger,
+                   memory=round(usual.memory * larger), held=max(usual.held, 2 * options.max_bytes))
+
+
 def _serve(options):
-    limits = replace(Limits(), bytes=options.max_bytes, pixels=options.max_pixels)
+    limits = limits_of(options)
     import uvicorn  # late: --help needs no extra
 
     from deeplandmark.web.app import create_app

@@ -24,7 +24,7 @@ BLOCK = re.compile(r"^(?:<!-- not run: (.+?) -->\n)?```python\n(.*?)^```", re.S 
 FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 COMMAND = re.compile(r"\bdeeplandmark[ .]([a-z]\w*)([^\n|#;&]*)")
 # Flags of other programs: pip, twine, and a script of the tests.
-OTHERS = {"--index-url", "--strict", "--clients", "--seconds", "--bad", "--pid", "--no-deps"}
+OTHERS = {"--count", "--index-url", "--strict", "--clients", "--seconds", "--bad", "--pid", "--no-deps"}
 
 
 def python_blocks(text):

@@ -123,8 +123,8 @@ def _verdict(status, said, seconds, used):
         return f"status {code}: {' / '.join(lines[-3:])[:600]}"
     if code and not lines:
         return f"status {code} without a word"
-    if code and any(len(line) > 2000 for line in lines):
-        return f"a line of {max(map(len, lines))} characters"
+    if code and len(lines[-1]) > 2000:                           # a solver's log before it may quote the file
+        return f"a line of {len(lines[-1])} characters"
     if used.ru_maxrss * 1024 > MEMORY:
         return f"{used.ru_maxrss >> 10} MiB"
     return None

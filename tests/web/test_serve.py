@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from starlette.requests import Request
 
-from deeplandmark.serve import main
+from deeplandmark.serve import get_args_parser, limits_of, main
 from deeplandmark.web.app import create_app
 from deeplandmark.web.limits import Limits, Refusal
 from deeplandmark.web.picture import check_boxes
@@ -53,6 +54,14 @@ def test_wrong_values(flags, says, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(flags.split())
     assert stopped.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_larger_pictures_may_cost_more():
+    usual, parse = Limits(), get_args_parser().parse_args
+    assert limits_of(parse([])) == usual
+    assert limits_of(parse(["--max-pixels", "1000"])) == replace(usual, pixels=1000)
+    large = limits_of(parse(["--max-pixels", "200000000", "--max-bytes", "1000000000"]))
+    assert (large.processor, large.memory, large.held) == (4 * usual.processor, 4 * usual.memory, 2_000_000_000)
 
 
 def test_without_the_extra_it_says_what_to_install():
