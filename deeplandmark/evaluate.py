@@ -13,9 +13,10 @@ from deeplandmark.faces.datasets.archive import TEST_LIST
 from deeplandmark.faces.datasets.own_lists import measuring_list
 from deeplandmark.faces.datasets.read_faces import read_faces
 from deeplandmark.faces.errors import ListError
+from deeplandmark.measuring import report as usual_report
+from deeplandmark.measuring import report_robustness
 from deeplandmark.measuring.evaluation import evaluate, spread
-from deeplandmark.measuring.report import save_json, save_report
-from deeplandmark.measuring.report_table import table
+from deeplandmark.measuring.robustness import measure
 from deeplandmark.models import load
 
 DATA_VARIABLE, DATA_FOLDER = "DEEPLANDMARK_DATA", "dataset/train"
@@ -24,6 +25,7 @@ _EXAMPLES = """examples:
   deeplandmark evaluate --model model --data dataset/train --out result
   deeplandmark evaluate --images pictures --list pictures/faces.txt --json table.json --limit 200
   deeplandmark evaluate --list faces68/labels.xml
+  deeplandmark evaluate --robust --looks auto --out result --limit 500
 """
 
 
@@ -40,6 +42,8 @@ def get_args_parser():
     parser.add_argument("--json", metavar="FILE", help="write the table as JSON; errors are fractions of the box width")
     parser.add_argument("--out", metavar="DIR", help="write table, curves, histograms and drawn faces there")
     add_looks_argument(parser, 1)
+    parser.add_argument("--robust", action="store_true", help="measure instead how far the faces may be tilted, framed "
+                        "badly, dark, blurred, small, covered ...")
     add_python_layers(parser)
     add_max_pixels(parser)
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help="only N faces, spread evenly over the list")
@@ -61,15 +65,16 @@ def _run(options):
     list_path = Path(options.list) if options.list else _default_list(options)
     faces, problems = read_faces(list_path, cascade.settings.points, options.images)
     name_skipped("evaluate", problems)
-    result = evaluate(cascade, faces if options.limit is None else spread(faces, options.limit), problems,
+    measured, report = (measure, report_robustness) if options.robust else (evaluate, usual_report)
+    result = measured(cascade, faces if options.limit is None else spread(faces, options.limit), problems,
                       looks_of(options))
     name_skipped("evaluate", result.problems[len(problems):])
     title = f"model {model}, list {list_path.name}"
-    print(table(result, title), end="")
+    print(report.table(result, title), end="")
     if options.json:
-        save_json(result, options.json)
+        report.save_json(result, options.json)
     if options.out:
-        save_report(result, options.out, title)
+        report.save_report(result, options.out, title)
 
 
 def _make_folders(options):
