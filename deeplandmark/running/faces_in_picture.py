@@ -29,6 +29,10 @@ class Located:
     scores : float32 (n,), the detector's; NaN for a box that was given
     image : uint8 (h, w, 3), blue green red, upright
     problem : str or None
+    tracks : int (n,) or None
+        Of a frame of a video: numbers, from 1, of the faces that are followed.
+    time : float or None
+        Of a frame of a video, seconds.
     """
     path: str
     boxes: np.ndarray = None
@@ -37,6 +41,8 @@ class Located:
     scores: np.ndarray = None
     image: np.ndarray = None
     problem: str = None
+    tracks: np.ndarray = None
+    time: float = None
 
 
 class Seen(NamedTuple):
@@ -96,9 +102,11 @@ class FaceFinder:
                 named = isinstance(faces, FacesError)            # as an error of a file or a detector is
                 yield Located(seen.picture, problem=f"{faces}" if named else f"{seen.picture}: {faces}")
 
-    def locate(self, path, image, found):
-        """`Located` of a picture in memory, uint8 (h, w, 3), with these `Detections`."""
-        faces = self.faces_of(image, found)
+    def locate(self, path, image, found, angles):
+        """`Located` of a picture in memory, uint8 (h, w, 3), with these `Detections`, turned by `angles` (n,), degrees
+        as in `Frames`."""
+        options = {"angles": angles} if hasattr(self.system, "looks") else {}
+        faces = self.system.locate(image, found.boxes, **self._options, **options)
         return Located(path, found.boxes, faces.points, faces.confidence, found.scores, image)
 
     def faces_of(self, image, found):

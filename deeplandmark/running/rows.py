@@ -22,11 +22,12 @@ def json_rows(located, frame=None):
     """The faces of a Located as a str, one JSON object a line.
 
     `{"picture": path, "box": [left, top, right, bottom], "points": [[x, y], ...], "confidence": [...], "score": number
-    or null}`; a face of a video has `"frame": number` after `"picture"`. Pixels with two decimals.
+    or null}`; a face of a video has `"frame": number, "time": seconds, "track": number` after `"picture"`. Pixels with
+    two decimals, seconds with three.
     """
     lines = []
     for i in range(len(located.boxes)):
-        row = {"picture": located.path, **({} if frame is None else {"frame": frame}),
+        row = {"picture": located.path, **({} if frame is None else {"frame": frame}), **_in_video(located, i),
                "box": _rounded(located.boxes[i], 2), "points": _rounded(located.points[i], 2),
                "confidence": _rounded(located.confidence[i], 3), "score": _score(located.scores[i])}
         lines.append(json.dumps(row) + "\n")
@@ -42,19 +43,25 @@ def csv_rows(located, frame=None):
     writer = csv.writer(text, lineterminator="\n")
     for i in range(len(located.boxes)):
         writer.writerow([located.path, frame, *_rounded(located.boxes[i], 2), *_rounded(located.points[i].ravel(), 2),
-                         *_rounded(located.confidence[i], 3), _score(located.scores[i])])
+                         *_rounded(located.confidence[i], 3), _score(located.scores[i]),
+                         *(_in_video(located, i).get(name) for name in ("time", "track"))])
     return text.getvalue()
 
 
 def csv_header(points):
     """The first line (str): x and y of every one of `points` points in order, then their confidences.
 
-    `frame` is empty for pictures.
+    `frame`, `time` and `track` are empty for pictures.
     """
     places = [f"{axis}{i}" for i in range(1, points + 1) for axis in "xy"]
     columns = ["picture", "frame", "left", "top", "right", "bottom", *places,
-               *(f"confidence{i}" for i in range(1, points + 1)), "score"]
+               *(f"confidence{i}" for i in range(1, points + 1)), "score", "time", "track"]
     return ",".join(columns) + "\n"
+
+
+def _in_video(located, i):
+    """What the row of a face of a video says besides."""
+    return {} if located.tracks is None else {"time": round(float(located.time), 3), "track": int(located.tracks[i])}
 
 
 def _rounded(values, digits):

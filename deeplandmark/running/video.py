@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from time import monotonic
 
 import cv2
 
@@ -10,6 +11,7 @@ from deeplandmark.faces.errors import PictureError
 from deeplandmark.work.opencv import quiet_opencv
 from deeplandmark.work.whole_file import WholeFile
 
+HELD = 1000        # frames of a drawn video for which one may be held: more is a damaged time
 USUAL_RATE = 25.0  # frames a second, where a file or camera does not say
 
 
@@ -36,7 +38,7 @@ class VideoReader:
     """
 
     def __init__(self, source, every=1):
-        self.every = every
+        self.every, self._is_camera = every, isinstance(source, int)
         quiet_opencv()
         self._capture = cv2.VideoCapture(source)
         opened, self._first = self._capture.read() if self._capture.isOpened() else (False, None)
@@ -51,12 +53,20 @@ class VideoReader:
         self.count = -(-int(count) // every) if 0 < count < 1e9 else None  # as the file says; None for a camera
 
     def __iter__(self):
-        """Pairs (number of the frame in the video, uint8 (h, w, 3))."""
-        number, image = 0, self._first
+        """(number of the frame in the video, its time in seconds, uint8 (h, w, 3))."""
+        number, time, image = 0, 0.0, self._first
+        start = self._place()
         while image is not None:
-            yield number, image
+            yield number, time, image
             image = self._next()
             number += self.every
+            told = self._place() - start
+            # Some files tell no times, or the same ones again.
+            time = told if told > time else number / (self.rate * self.every)
+
+    def _place(self):
+        """Seconds, as the file or the clock tells of the last frame."""
+        return monotonic() if self._is_camera else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
 
     def _next(self):
         for _ in range(self.every - 1):
@@ -81,9 +91,13 @@ class VideoWriter:
 
     def __init__(self, path, rate):
         self.path, self._rate, self._frames, self._whole, self._writer = Path(path), rate, 0, None, None
+        self._last = None
 
-    def write(self, image):
+    def write(self, image, time=None):
         """The next frame, uint8 (h, w, 3) blue green red; all have the size of the first.
+
+        Where its `time` is told, in seconds from the first one, it is shown at that time: the frame before it is held
+        until then (as long as HELD frames), and one for which there is no time is left out.
 
         Raises
         ------
@@ -97,8 +111,12 @@ class VideoWriter:
                                            image.shape[1::-1])
             if not self._writer.isOpened():
                 raise OSError(f"{self.path}: this OpenCV cannot write a video there")
-        self._writer.write(image)
-        self._frames += 1
+        place = self._frames if time is None else round(time * self._rate)
+        held = image if self._last is None else self._last
+        for frame in [held] * min(place - self._frames, HELD) + [image] * (place >= self._frames):
+            self._writer.write(frame)
+            self._frames += 1
+        self._last = image
 
     def finish(self):
         """Ends the video; the file appears under its name, unless there was no frame. An OSError where it cannot, or

@@ -99,8 +99,8 @@ class VideoRun:
     def _located(self, path, reader, writer, window):
         """Every frame's `Located`, once it is written and shown."""
         tracker = FaceTracker(self.finder, reader.rate, self.steady)
-        for number, image in reader:
-            located = tracker.locate(path, image)
+        for number, time, image in reader:
+            located = tracker.locate(path, image, time)
             self._take(located, number, writer, window)
             yield located
             if window is not None and window.closed:
@@ -113,6 +113,6 @@ class VideoRun:
             return
         image = draw_faces(located.image, located.points, located.boxes, self.finder.system.points.lines)
         if writer is not None:
-            writer.write(image)
+            writer.write(image, located.time)
         if window is not None:
             window.show(image)

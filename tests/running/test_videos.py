@@ -7,15 +7,19 @@ import pytest
 from deeplandmark.detectors import Detections
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.points import FIVE_POINTS
+from deeplandmark.running import tracking
 from deeplandmark.running.faces_in_picture import FaceFinder
 from deeplandmark.running.one_euro import OneEuroFilter
 from deeplandmark.running.row_file import RowStream
 from deeplandmark.running.rows import JSON_LINES
-from deeplandmark.running.tracking import DETECT_EVERY, DETECT_EVERY_WITHOUT_FACE, FaceTracker
+from deeplandmark.running.tracking import FaceTracker
 from deeplandmark.running.video import VideoReader, VideoWriter, has_screen
 from deeplandmark.running.video_run import VideoRun
 from deeplandmark.work.progress import Progress
 
+RATE = 30.0
+DETECT_EVERY, DETECT_EVERY_WITHOUT_FACE = (round(RATE * seconds) for seconds in (
+    tracking.DETECT_EVERY, tracking.DETECT_EVERY_WITHOUT_FACE))  # frames
 MEAN_FACE = np.array([[27, 26], [74, 25], [50, 52], [31, 77], [71, 76]]) / 100  # in the list's box
 
 
@@ -117,7 +121,8 @@ def test_a_face_is_followed_up_to_the_edge_of_the_picture():
     right = Scene(lambda number: [[265, 20, 315, 70]])
     assert [len(located.boxes) for located in right.follow(12)] == [1] * 12
     sinking = Scene(lambda number: [[20, 150 + 12 * number, 60, 190 + 12 * number]])
-    assert [len(located.boxes) for located in sinking.follow(12)] == [1] * 8 + [0] * 4
+    # The nose, y = 150 + 0.52 * 40, is the third point to leave: in frame 6.
+    assert [len(located.boxes) for located in sinking.follow(12)] == [1] * 6 + [0] * 6
 
 
 def test_points_that_run_from_their_box_are_dropped():
@@ -185,6 +190,39 @@ def test_max_faces_and_two_tracks_of_one_face():
     assert len(merging.follow(40)[-1].boxes) == 1
 
 
+def test_a_ghost_ends_soon():
+    """A box that grows by 10 % a frame, or points that are not believed, between two detections."""
+    growing = Scene(lambda number: [[100, 60, 160, 120]] if number == 0 else [])
+    growing.locate = lambda image, boxes: Scene(lambda number: [
+        box + 0.06 * (box[2] - box[0]) * np.array([-1, -1, 1, 1]) for box in boxes]).locate(image, boxes)
+    counts = [len(located.boxes) for located in growing.follow(DETECT_EVERY)]
+    assert counts[:3] == [1, 1, 1] and counts[6:] == [0] * (DETECT_EVERY - 6)
+    doubtful = Scene(lambda number: [[100, 60, 160, 120]])
+    locate = doubtful.locate
+
+    def unsure(image, boxes):
+        faces = locate(image, boxes)
+        faces.confidence[:] = 0.2 if doubtful.number in (2, 3, 5, 6, 7) else 0.9
+        return faces
+    doubtful.locate = unsure
+    assert [len(located.boxes) for located in doubtful.follow(9)] == [1] * 7 + [0] * 2
+
+
+@pytest.mark.parametrize("every", [1, 5, 25])
+def test_the_detector_is_asked_by_time_however_many_frames_are_looked_at(every):
+    """A face that comes after 4 seconds of 25 frames each and stays for as long."""
+    scene = Scene(lambda number: [[50, 50, 120, 120]] if 100 <= number < 200 else [])
+    tracker = FaceTracker(FaceFinder(scene, scene), 25 / every, steady=False)
+    seen = []
+    for number in range(0, 300, every):
+        scene.number = number
+        located = tracker.locate("film", np.full((240, 320, 3), 100, np.uint8), number / 25)
+        assert located.time == number / 25
+        seen += [located.time] * len(located.boxes)
+    late = max(0.1, every / 25)
+    assert 4 <= seen[0] <= 4 + late and 8 - 2 * late <= seen[-1] <= 8 + 3 * max(1 / 3, every / 25)
+
+
 def film(path, frames=12, size=(64, 48)):
     writer = VideoWriter(path, 10.0)
     for number in range(frames):
@@ -197,11 +235,23 @@ def test_videos_in_and_out(tmp_path):
     path = film(tmp_path / "new" / "film.mp4")
     reader = VideoReader(path)
     assert (reader.rate, reader.count) == (10, 12)
-    for number, image in reader:
+    for number, time, image in reader:
+        assert time == pytest.approx(number / 10)
         assert image.shape == (48, 64, 3) and abs(int(image.mean()) - 20 * number) < 8
     assert number == 11
     third = VideoReader(path, every=3)
-    assert [number for number, _ in third] == [0, 3, 6, 9] and third.count == 4 and third.rate == pytest.approx(10 / 3)
+    assert [number for number, _, _ in third] == [0, 3, 6, 9]
+    assert third.count == 4 and third.rate == pytest.approx(10 / 3)
+
+
+def test_a_drawn_film_keeps_its_times(tmp_path):
+    """Frames come when they did, though the rate of an .mp4 is the same throughout."""
+    writer = VideoWriter(tmp_path / "film.mp4", 10.0)
+    for value, time in ((20, 0.0), (60, 0.1), (100, 0.5), (140, 0.53), (180, 0.61), (220, 0.7)):
+        writer.write(np.full((48, 64, 3), value, np.uint8), time)
+    writer.finish()
+    shown = [int(image.mean()) for _, _, image in VideoReader(str(tmp_path / "film.mp4"))]
+    np.testing.assert_allclose(shown, [20, 60, 60, 60, 60, 100, 180, 220], atol=8)
 
 
 def test_a_video_that_is_dropped_leaves_nothing(tmp_path):
