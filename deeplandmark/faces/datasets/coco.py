@@ -9,7 +9,6 @@ left out; the `line` of messages is the annotation's place in its list, from 1.
 from __future__ import annotations
 
 import json
-import math
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +22,7 @@ from deeplandmark.work.json_text import parse_json
 from deeplandmark.work.whole_file import write_text
 
 _NOT_LABELLED, _VISIBLE = 0, 2
+_LARGEST = 1e12
 
 
 def is_coco(path, beginning):
@@ -33,9 +33,9 @@ def is_coco(path, beginning):
 def read_coco(list_path, folder, wanted):
     """The Labels of a file; of several categories with points the one that most annotations are of."""
     content = _content(list_path)
-    images = {image["id"]: image for image in _dicts(content, "images", list_path) if "id" in image}
+    images = {_key(image.get("id")): image for image in _dicts(content, "images", list_path)}
     rows = [(place, row) for place, row in enumerate(_dicts(content, "annotations", list_path), 1) if _is_labelled(row)]
-    kinds = [row.get("category_id") for _, row in rows]
+    kinds = [_key(row.get("category_id")) for _, row in rows]
     kind = max(set(kinds), key=kinds.count) if kinds else None
     names = next((category.get("keypoints") for category in _dicts(content, "categories", list_path)
                   if category.get("id") == kind), None) if not any("face_kpts" in row for _, row in rows) else None
@@ -44,7 +44,7 @@ def read_coco(list_path, folder, wanted):
     count = len(names) if named else max(set(lengths), key=lengths.count, default=wanted or 0)
     faces, problems = [], []
     for place, row in rows:
-        if row.get("category_id") == kind:
+        if _key(row.get("category_id")) == kind:
             try:
                 faces.append(_label(row, images, folder, count, list_path.name, place))
             except ListError as error:
@@ -106,7 +106,7 @@ def _is_labelled(row):
 
 def _label(row, images, folder, count, list_file, line):
     place = f"{list_file}:{line}"
-    image = images.get(row.get("image_id")) if isinstance(row.get("image_id"), (int, str)) else None
+    image = images.get(_key(row.get("image_id")))
     if image is None or not isinstance(image.get("file_name"), str):
         raise ListError(f"{place}: its image_id {row.get('image_id')!r} is none of the images")
     values, box = _numbers(row), row.get("face_box", row.get("bbox"))
@@ -121,5 +121,11 @@ def _label(row, images, folder, count, list_file, line):
 
 
 def _are_numbers(values):
-    return all(isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # Whole numbers of any length are JSON; so are Infinity and NaN, as Python reads it.
+    return all(isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
                for value in values)
+
+
+def _key(value):
+    """What refers to an image or a category; None for what cannot."""
+    return value if isinstance(value, (int, str)) else None

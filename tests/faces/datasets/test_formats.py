@@ -134,6 +134,8 @@ def test_coco_wholebody(tmp_path):
 
 
 @pytest.mark.parametrize("change, text", [
+    ({"keypoints": [10 ** 400, 2, 2, 3, 4, 1, 5, 6, 2]}, "expected 3 points as x, y, v"),
+    ({"bbox": [1, 2, float("inf"), 4]}, "expected bbox as x, y, width, height"),
     ({"image_id": 9}, "a.json:1: its image_id 9 is none of the images"), ({"image_id": []}, "is none of the images"),
     ({"keypoints": [1, 2, 2]}, "expected 3 points as x, y, v, found 3 values"),
     ({"bbox": [1, 2, 3]}, "expected bbox as x, y, width, height"), ({"bbox": [1, 2, 0, 4]}, "has no area"),
@@ -149,7 +151,8 @@ def test_bad_annotations_are_named(change, text, tmp_path):
 
 @pytest.mark.parametrize("text, message", [
     ("{", "no JSON"), ("[1]", "expected {"), ('{"images": 3}', "images is no list of objects"),
-    ("[" * 10 ** 5, "no JSON"), ('{"images": [], "annotations": []}', "holds no faces")])
+    ("[" * 10 ** 5, "no JSON"), ('{"images": [], "annotations": []}', "holds no faces"),
+    ('{"images": [{"id": []}], "annotations": [{"category_id": {}, "keypoints": [1, 2, 2]}]}', "its image_id None is")])
 def test_json_of_another_kind(text, message, tmp_path):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ListError, match=message):
