@@ -68,5 +68,6 @@ def draw(found, title=""):
     for axis in axes[:, 0]:
         axis.set_ylabel(f"points above {100 * FAILURE:g} %, %")
     figure.suptitle(f"{title}: failures of {found.errors.shape[1]} faces, each changed in one way at a time; numbers: "
-                    f"mean error in % of the {BOX_WIDTH}; dashed: failures of the faces as they are", fontsize=11, wrap=True)
+                    f"mean error in % of the {BOX_WIDTH}; dashed: failures of the faces as they are", fontsize=11,
+                    wrap=True)
     return figure
