@@ -20,6 +20,7 @@ from deeplandmark.faces.datasets.held_back import held_back
 from deeplandmark.faces.datasets.own_lists import training_list
 from deeplandmark.faces.errors import ListError
 from deeplandmark.models import exporter_of, fitter_of, settings_class, system_of
+from deeplandmark.models.onnx_metadata import metadata_of
 from deeplandmark.work.whole_file import write_bytes
 
 
@@ -52,9 +53,9 @@ def _exporter(model):
     file = Path(model, f"{system_of(model)}.onnx")
     if not file.exists():
         return lambda: None
-    import onnx
+    import onnx  # noqa: F401 - what an export needs
 
-    metadata = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    metadata = metadata_of(file)
     options = {name: True for name in ("mirror", "half") if metadata.get(name) == "1"}
     return partial(exporter_of(model), model, file, **options)
 

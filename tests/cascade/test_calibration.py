@@ -193,6 +193,14 @@ def test_what_the_export_needs_is_missed_before_the_work(folder, monkeypatch, ca
     assert (folder / "model" / "cascade.json").read_bytes() == before
 
 
+def test_a_graph_that_is_damaged_is_made_anew(folder):
+    model = folder / "damaged"
+    shutil.copytree(default_model(), model)
+    os.truncate(model / "cascade.onnx", 100_000)
+    assert calibrate.main(["--model", str(model), "--data", str(folder), "--copies", "1"]) == 0
+    assert Cascade.load(model / "cascade.onnx").settings.confidence is not None
+
+
 def test_a_second_time_changes_nothing(folder):
     """What is measured is under the share of the first time."""
     model = folder / "again"
