@@ -7,9 +7,7 @@ import numpy as np
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.held_back import is_held_back
 from deeplandmark.faces.errors import ListError, PictureError
-from deeplandmark.faces.picture import read_colour
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
+from deeplandmark.faces.picture import pictures_below, read_colour
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def empty_pictures(folder):
     ListError
         When there are none.
     """
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = pictures_below(folder)
     if not paths:
         raise ListError(f"{folder}: no pictures in it")
     return [Picture(path, (), is_held_back(index)) for index, path in enumerate(paths)]

@@ -14,6 +14,14 @@ from deeplandmark.work.picture_header import Header, read_header, without_texts
 from deeplandmark.work.picture_limits import PictureLimits, checked_header
 from deeplandmark.work.whole_file import write_bytes
 
+PICTURE_SUFFIXES = frozenset(".jpg .jpeg .jpe .png .webp .bmp .dib .tif .tiff .pgm .ppm .pnm .pbm .pam .jp2 .gif .avif "
+                             ".sr .ras .hdr".split())
+
+
+def pictures_below(folder: str | os.PathLike) -> list[Path]:
+    """The files in a folder and below it that are pictures by their suffix, in the order of their names."""
+    return sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+
 
 def read_grey(path: str | os.PathLike) -> np.ndarray:
     """The picture as `cv2.imread(path, 0)` gives it, uint8 (h, w). Raises PictureError naming the file when it is

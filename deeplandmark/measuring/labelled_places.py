@@ -15,8 +15,8 @@ from deeplandmark.faces.box_of_points import boxes_of_points
 from deeplandmark.faces.datasets.archive import unpacked
 from deeplandmark.faces.datasets.read_faces import read_faces
 from deeplandmark.faces.errors import ListError
+from deeplandmark.faces.picture import PICTURE_SUFFIXES, pictures_below
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".tif", ".tiff")
 EDGES = ("left", "top", "right", "bottom")
 # How a list may name the five points; a mouth's middle and others beside them are left out.
 FIVE = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
@@ -75,7 +75,7 @@ def read_places(path, pictures=None):
 
 
 def _without_faces(folder):
-    found = [Places(path) for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    found = [Places(path) for path in pictures_below(folder)]
     if not found:
         raise ListError(f"{folder}: no pictures in it")
     return found
@@ -108,7 +108,7 @@ def _of_csv(path, lines, folder):
         by_path.setdefault(place, Places(place)).boxes.append(box)
     for beside in sorted({place.parent for place in by_path}):
         for other in sorted(beside.iterdir()):
-            if other.suffix.lower() in SUFFIXES:
+            if other.suffix.lower() in PICTURE_SUFFIXES:
                 by_path.setdefault(other, Places(other))
     return list(by_path.values())
 
@@ -125,7 +125,7 @@ def _of_ellipses(path, lines, folder):
             raise ListError(f"{path}:{place + 1}: expected a picture, a number, and so many lines of radius radius "
                             "angle x y") from None
         name = lines[place].strip()
-        picture = folder / (name if Path(name).suffix.lower() in SUFFIXES else f"{name}.jpg")
+        picture = folder / (name if Path(name).suffix.lower() in PICTURE_SUFFIXES else f"{name}.jpg")
         found.append(Places(picture, list(boxes_of_ellipses(ellipses))))
         place += 2 + count
     return found

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-PICTURE_SUFFIXES = frozenset(".jpg .jpeg .jpe .png .webp .bmp .dib .tif .tiff .pgm .ppm .pnm .pbm .pam .jp2 .gif .avif "
-                             ".sr .ras .hdr".split())
+from deeplandmark.faces.picture import PICTURE_SUFFIXES
+
 VIDEO_SUFFIXES = frozenset(".mp4 .m4v .avi .mov .mkv .webm .mpg .mpeg .wmv .flv .ogv .3gp .ts .mts .m2ts".split())
 # Pictures of kinds that OpenCV does not read.
 _OTHER_SUFFIXES = frozenset(".heic .heif .jxl .psd .svg .raw .dng .cr2 .cr3 .nef .arw .orf .raf .rw2".split())
