@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 usage() {
   cat <<'EOF'
 usage: ./bootstrap.sh [options]          train the whole cascade and report how good it is
-       ./bootstrap.sh --system mtcnn ... train a detector of faces instead
+       ./bootstrap.sh --system NAME ...  train a detector of faces instead
        ./bootstrap.sh --test [PYTEST...] check the code and run the tests; with arguments of pytest only those tests
 
   --data PATH         zip or folder of the paper's pictures (default: DEEPLANDMARK_DATA, dataset/train, the download),
@@ -18,7 +18,7 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --recipe NAME       fast (default) or full: the training plan
   --set NAME=VALUE    a variable of the templates, such as rotation=20 (see deeplandmark generate --help); may be repeated
   --levels 1,2,3      levels to train (default: all)
-  --system NAME       a detector: mtcnn; with it --negatives and --more
+  --system NAME       a detector: single_shot or mtcnn; with it --negatives and --more
   --negatives PATH    folder or zip of pictures that show no face
   --more LIST         a further list of faces, or a zip with one in it; may be repeated
   --jobs N            processes that train at a time (default: one a core; 1 on a GPU)
@@ -40,7 +40,7 @@ examples:
   ./bootstrap.sh --levels 2,3 --jobs 2 --seed 7
   ./bootstrap.sh --data pictures --points mouth.json
   ./bootstrap.sh --data labels.xml --points 68 --variant face112
-  ./bootstrap.sh --system mtcnn --data train.zip --negatives noface.zip --more faces68-train.zip
+  ./bootstrap.sh --system single_shot --data train.zip --negatives noface.zip --more faces68-train.zip
 EOF
 }
 

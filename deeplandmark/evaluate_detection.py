@@ -16,8 +16,9 @@ import sys
 import cv2
 import numpy as np
 
-from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, positive, whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, whole_number
 from deeplandmark.commandline.command import command
+from deeplandmark.commandline.detector_arguments import add_search_arguments, detector_of
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.faces import BBox, read_colour
 from deeplandmark.faces.datasets.held_back import held_back
@@ -37,7 +38,6 @@ from deeplandmark.measuring.report_detection import (
     read_others,
     stage_lines,
 )
-from deeplandmark.models.detectors import load_detector
 from deeplandmark.work.opencv import set_up_opencv
 
 SHOWN = 200            # boxes of a sheet
@@ -52,7 +52,7 @@ def main(arguments=None):
 
 
 def _run(options):
-    detector = load_detector(options.detector, options.min_face)
+    detector = detector_of(options)
     set_up_opencv()
     if options.list:
         _on_places(detector, options)
@@ -159,9 +159,7 @@ def _parser():
                         "settings, instead of the validation list; every tenth picture of --list")
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help="only N pictures, spread over the list")
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
-    parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, a FaceDetectorYN model file, or a "
-                        "folder of MTCNN's networks")
-    parser.add_argument("--min-face", type=positive, metavar="F", help="as for detect")
+    add_search_arguments(parser)
     parser.add_argument("--sheet", metavar="FILE.png", help="draw the boxes that are not on the labelled face: "
                         "which of them are faces, only an eye can tell")
     add_python_layers(parser)

@@ -4,7 +4,7 @@ examples:
   deeplandmark plan
   deeplandmark plan --variant wide --recipe full --data dataset/train
   deeplandmark plan --levels 2,3 --set rotation=20
-  deeplandmark plan --system mtcnn --data dataset/train --negatives noface.zip
+  deeplandmark plan --system single_shot --data dataset/train --negatives noface.zip
 """
 import argparse
 import re
@@ -87,7 +87,8 @@ def _parser():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="dataset/train", metavar="FOLDER", help="of the pictures' lists")
     add_variant_argument(parser)
-    parser.add_argument("--system", metavar="NAME", help="a detector instead of a family: mtcnn")
+    parser.add_argument("--system", metavar="NAME", help="a detector instead of a family: single_shot, "
+                        "mtcnn")
     add_detector_data_arguments(parser)
     parser.add_argument("--points", metavar="FILE", help="set of points (68, 88) or a points file")
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from deeplandmark.commandline.arguments import add_python_layers, whole_number
 from deeplandmark.commandline.command import command, explanation
+from deeplandmark.commandline.detector_arguments import add_detector_argument
 from deeplandmark.commandline.finder_arguments import add_looks_argument, looks_of
 from deeplandmark.web.limits import Limits
 from deeplandmark.work.cores import cores
@@ -28,9 +29,7 @@ def get_args_parser():
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "
                         "else model/")
     add_python_layers(parser)
-    parser.add_argument("--detector", metavar="KIND", default="haar", help="what finds faces: haar (default; "
-                        "comes with OpenCV), the path of a FaceDetectorYN model (.onnx), or a folder of MTCNN's "
-                        "networks")
+    add_detector_argument(parser)
     add_looks_argument(parser, "auto")
     parser.add_argument("--threads", type=whole_number(1), metavar="N",
                         help="pictures worked on at a time (default: one a core)")

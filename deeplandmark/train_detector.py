@@ -4,7 +4,7 @@ Each stage goes on where it was when it is run again, and is passed over when it
 run, one after the other.
 
 examples:
-  deeplandmark train_detector mtcnn --data dataset/train --negatives noface.zip
+  deeplandmark train_detector single_shot --data dataset/train --negatives noface.zip
   deeplandmark train_detector mtcnn samples_p --data dataset/train --more faces68-train.zip
   deeplandmark train_detector mtcnn train_p --data dataset/train --set base_lr=0.003
 """
@@ -50,7 +50,7 @@ def main(arguments=None):
 def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark train_detector", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("system", metavar="SYSTEM", help="mtcnn")
+    parser.add_argument("system", metavar="SYSTEM", help="single_shot or mtcnn")
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="as `deeplandmark plan --system NAME` lists them")
     parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",
                         help="folder or zip with trainImageList.txt (default: DEEPLANDMARK_DATA)")

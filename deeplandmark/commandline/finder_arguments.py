@@ -3,11 +3,11 @@
 import sys
 import warnings
 
-from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, positive, whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, whole_number
+from deeplandmark.commandline.detector_arguments import add_search_arguments, detector_of
 from deeplandmark.detectors import GivenBoxes, parse_box, read_boxes
 from deeplandmark.detectors.given import doubtful_order
 from deeplandmark.faces.errors import FacesError
-from deeplandmark.models.detectors import load_detector
 from deeplandmark.running.faces_in_picture import FaceFinder
 from deeplandmark.work.cores import cores
 from deeplandmark.work.opencv import set_up_opencv
@@ -17,10 +17,7 @@ def add_finder_arguments(parser):
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
     parser.add_argument("--level", type=int, choices=(1, 2, 3), help="last level of a cascade (default 3)")
     add_looks_argument(parser, "auto")
-    parser.add_argument("--detector", default="haar", metavar="KIND", help="haar (default), the .onnx model file of "
-                        "OpenCV's FaceDetectorYN, or a folder of MTCNN's networks")
-    parser.add_argument("--min-face", type=positive, metavar="F", help="smallest face to look for, fraction of the "
-                        "picture's shorter side, or pixels above 1 (haar: 0.1; half of it takes four times as long)")
+    add_search_arguments(parser)
     parser.add_argument("--boxes", action="append", metavar="L,T,R,B", help="a face's box, left,top,right,bottom in "
                         "pixels, instead of searching; may be given several times")
     parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, JSON lines or CSV")
@@ -63,7 +60,7 @@ def load_finder(options):
         given = [parse_box(text) for text in options.boxes]
         detector = GivenBoxes(given)
     else:
-        detector = load_detector(options.detector, options.min_face)
+        detector = detector_of(options)
     remark = doubtful_order(given)
     if remark is not None:
         warnings.warn(remark, stacklevel=2)

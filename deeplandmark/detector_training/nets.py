@@ -30,6 +30,11 @@ class CascadeNet:
     deploys_points: bool = False
 
     @property
+    def any_size(self):
+        """Whether it takes pictures of any size."""
+        return self.name == "p"
+
+    @property
     def full_name(self):
         """What training/network_training.py calls it and its files."""
         return self.name

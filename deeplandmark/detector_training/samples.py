@@ -18,7 +18,7 @@ from deeplandmark.detector_training.nets import KINDS, CascadeNet
 from deeplandmark.detector_training.pictures import picture_or_problem
 from deeplandmark.detector_training.views import Changes, View, draw_view
 from deeplandmark.detector_training.windows import clear_of, draw_anywhere, draw_near, framed, kinds_of, sample
-from deeplandmark.detectors.mtcnn import brightened
+from deeplandmark.detectors.brightened import brightened
 from deeplandmark.faces.datasets.annotation import Problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.draw import contact_sheet

@@ -3,9 +3,10 @@
 A further one is a file beside mtcnn.py, with its stages, and its row here.
 """
 from deeplandmark.detector_training.mtcnn import MTCNN
+from deeplandmark.detector_training.single_shot_stages import SINGLE_SHOT
 from deeplandmark.training.steps import Step
 
-SYSTEMS = {system.name: system for system in (MTCNN,)}
+SYSTEMS = {system.name: system for system in (MTCNN, SINGLE_SHOT)}
 
 
 def steps(system, options, folders):

@@ -5,7 +5,6 @@ from deeplandmark.caffe import to_onnx
 from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.onnx.any_size import for_any_size
 from deeplandmark.caffe.solvers import Monitor, get_solver
-from deeplandmark.detector_training.nets import P_NET
 from deeplandmark.training.network_training import Folders, NetworkTraining, TrainingError
 from deeplandmark.training.samples_mark import prepared
 from deeplandmark.work.progress import Progress
@@ -54,10 +53,11 @@ def train_net(net, folders=Folders(), device="cpu"):
 
 
 def export_net(net, model="model"):
-    """The ONNX model of a trained network in its folder; P's takes pictures of any size. Returns its Path."""
+    """The ONNX model of a trained network in its folder; in any size where the row says so. Returns its Path."""
     stem = Path(model, net.name)
     found = to_onnx(f"{stem}.prototxt", f"{stem}.caffemodel")
-    write_bytes(f"{stem}.onnx", (for_any_size(found) if net is P_NET else found).SerializeToString(deterministic=True))
+    found = for_any_size(found) if net.any_size else found
+    write_bytes(f"{stem}.onnx", found.SerializeToString(deterministic=True))
     return Path(f"{stem}.onnx")
 
 

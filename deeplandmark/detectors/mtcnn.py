@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from deeplandmark.detectors.box_map import to_list_detections
+from deeplandmark.detectors.brightened import brightened
 from deeplandmark.detectors.detections import Detections, suppressed
 from deeplandmark.detectors.pyramid import STRIDE, WINDOW, sheets
 from deeplandmark.faces.box import usable
@@ -30,7 +30,6 @@ THRESHOLDS = (0.6, 0.7, 0.7)
 SAME_IN_LEVEL, SAME = 0.5, 0.7         # overlap of boxes that are one face: in a level of the pyramid, and later
 BATCH = 256            # windows of R and O at a time
 MEAN, DEVIATION = 127.5, 128.0
-BRIGHT, MOST_GAIN = 160, 20.0          # what the brightest hundredth of a picture is brought to, and how far at most
 EXPECTED = "expected p.onnx, r.onnx and o.onnx, or det1, det2, det3 with .prototxt and .caffemodel"
 
 
@@ -125,15 +124,6 @@ class MtcnnDetector:
             points = np.zeros((len(part), 10)) if points is None else points
             parts.append((part[kept], probability[kept, 1], offsets[kept], points[kept]))
         return [np.concatenate(each) for each in zip(*parts)]
-
-
-def brightened(image: np.ndarray) -> np.ndarray:
-    """A dark picture multiplied by what brings its brightest hundredth up to BRIGHT; others as they are."""
-    step = max(1, min(image.shape[:2]) // 64)
-    brightest = np.percentile(image[::step, ::step], 99)
-    if brightest >= BRIGHT:
-        return image
-    return cv2.convertScaleAbs(image, alpha=min(BRIGHT / max(brightest, 1), MOST_GAIN))
 
 
 def moved(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:

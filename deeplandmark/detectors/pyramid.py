@@ -72,9 +72,9 @@ def pyramid(cutter: WindowCutter, min_face: float) -> Iterator[tuple[np.ndarray,
     """Levels of a picture (h, w, 3), each 0.709 times as large: the first shows the smallest face, `min_face` of the
     shorter side, 12 pixels wide; in the last the shorter side has at least 9. Yields (level, its size / the picture's,
     (2,) for x and y)."""
-    sides = np.array(cutter.halved(0).shape[1::-1], np.float64)
-    scale = WINDOW / max(smallest_share(min_face, cutter.halved(0)) * sides.min(), WINDOW)
-    level = cutter.halved(int(np.log2(1 / scale)))               # averaging a large picture over any areas takes long
+    sides = np.array(cutter.image.shape[1::-1], np.float64)
+    scale = WINDOW / max(smallest_share(min_face, cutter.image) * sides.min(), WINDOW)
+    level, _ = cutter.halved(int(np.log2(1 / scale)))            # averaging a large picture over any areas takes long
     while sides.min() * scale >= LEAST:
         size = np.ceil(sides * scale).astype(int)
         level = cv2.resize(level, size, interpolation=cv2.INTER_AREA)

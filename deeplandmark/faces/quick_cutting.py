@@ -9,44 +9,25 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-_MOST = 32000          # pixels of a side that OpenCV's remap takes, and rows that it makes
+from deeplandmark.faces.halves import Halves
+
+_MOST = 32000          # rows that OpenCV's remap makes
 
 
-class WindowCutter:
-    """Cuts windows out of one picture; its halves are made when they are needed, and kept.
-
-    Parameters
-    ----------
-    image : uint8 (h, w) or (h, w, 3)
-    """
-
-    def __init__(self, image: np.ndarray) -> None:
-        self._halves = [image]
+class WindowCutter(Halves):
+    """Cuts windows out of one picture, uint8 (h, w) or (h, w, 3)."""
 
     def cut(self, windows: np.ndarray, size: int) -> np.ndarray:
         """Windows (n, 4) - left, top, right, bottom, pixels, with an area - as uint8 (n, size, size[, 3])."""
         windows = np.array(windows, np.float64).reshape(-1, 4)
-        found = np.empty((len(windows), size, size, *self._halves[0].shape[2:]), np.uint8)
+        found = np.empty((len(windows), size, size, *self.image.shape[2:]), np.uint8)
         sides = (windows[:, 2:] - windows[:, :2]).min(axis=1)
         wanted = np.floor(np.log2(np.maximum(sides / size, 1))).astype(int)
         for times in np.unique(wanted):
-            chosen, image = np.flatnonzero(wanted == times), self.halved(times)
-            ratio = 2.0 ** next(i for i, each in enumerate(self._halves) if each is image)
+            chosen, (image, halvings) = np.flatnonzero(wanted == times), self.halved(times)
             for part in np.array_split(chosen, -(-len(chosen) * size // _MOST)):
-                found[part] = _remapped(image, (windows[part] + 0.5) / ratio - 0.5, size)
+                found[part] = _remapped(image, (windows[part] + 0.5) / 2 ** halvings - 0.5, size)
         return found
-
-    def halved(self, times: int) -> np.ndarray:
-        """The picture halved so many times, or as often as it can be; and oftener where it is too large for OpenCV."""
-        while len(self._halves) <= times or max(self._halves[-1].shape[:2]) > _MOST:
-            image = self._halves[-1]
-            height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
-            if not (height and width):
-                break
-            self._halves.append(cv2.resize(image[:height, :width], (width // 2, height // 2),
-                                           interpolation=cv2.INTER_AREA))
-        return next(image for image in self._halves[min(times, len(self._halves) - 1):]
-                    if max(image.shape[:2]) <= _MOST)
 
 
 def _remapped(image, windows, size):

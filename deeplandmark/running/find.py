@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
-from deeplandmark.detectors import largest
+from deeplandmark.detectors import NAMES, largest
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.many_pictures import group_size, raised_or, share_of_group
 from deeplandmark.faces.picture_input import uint8_picture
@@ -22,8 +22,8 @@ from deeplandmark.work.in_order import in_chunks, in_order
 _KEPT = 4    # models and detectors that later calls find ready
 
 
-def find(image: Any, *, detector: Any = "haar", model: Any = None, min_face: float | None = None,
-         max_faces: int | None = None, jobs: int | None = None, errors: str = "raise",
+def find(image: Any, *, detector: Any = None, model: Any = None, min_face: float | None = None,
+         thorough: bool = False, max_faces: int | None = None, jobs: int | None = None, errors: str = "raise",
          looks: int | str = "auto") -> Any:
     """Finds the faces of a picture and their points.
 
@@ -35,17 +35,16 @@ def find(image: Any, *, detector: Any = "haar", model: Any = None, min_face: flo
         a picture: a path, a uint8 array (h, w) or (h, w, 3) blue green red as cv2.imread gives it, a float array, a
         Pillow picture or a torch tensor (see `faces.picture_input.uint8_picture`);
         many: a folder, a glob such as "photos/**/*.jpg", or a list, tuple or iterator of pictures.
-    detector : "haar", the path of a FaceDetectorYN model (.onnx), the folder of an MTCNN, or any object with
-        `detect(image)` -> Detections
+    detector : what `detectors.load_detector` takes, or any object with `detect(image)` -> Detections
     model : path of a model folder or .onnx, or what `deeplandmark.load` gave; the published weights by default
-    min_face : float, optional
-        The smallest face to look for, a fraction of the shorter side or, above 1, pixels; by default the detector's.
+    min_face, thorough
+        As `detectors.load_detector` takes them.
     max_faces : int, optional
         Only the largest faces of a picture.
     jobs : int, optional
-        Threads for many pictures; by default as many as there are cores.
+        Threads for many pictures; by default one a core.
     errors : "raise" or "yield"
-        What happens to one of many pictures that cannot be read or used: its error is raised, or yielded as its Faces.
+        What becomes of the error of one of many pictures: it is raised, or yielded as its Faces.
     looks : 1, 2 or "auto", how often a face is looked at: see `Cascade.locate`
 
     Returns
@@ -66,7 +65,7 @@ def find(image: Any, *, detector: Any = "haar", model: Any = None, min_face: flo
     """
     if errors not in ("raise", "yield"):
         raise ValueError(f"errors is 'raise' or 'yield', found {errors!r}")
-    finder = FaceFinder(_system(model), _detector(detector, min_face), max_faces, looks=looks)
+    finder = FaceFinder(_system(model), _detector(detector, min_face, thorough), max_faces, looks=looks)
     if (many := _many(image)) is not None:
         return _find_many(finder, many, jobs or cores(), errors)
     picture = uint8_picture(image)
@@ -106,11 +105,11 @@ def _system(model: Any) -> System:
     return _loaded_system(_key(model)) if model is None or isinstance(model, (str, os.PathLike)) else model
 
 
-def _detector(detector, min_face):
-    if isinstance(detector, (str, os.PathLike)):
-        return _loaded_detector("haar" if detector == "haar" else _key(detector), min_face)
-    if min_face is not None:
-        raise ValueError("min_face is for a detector that is named; one that is given has its own")
+def _detector(detector, min_face, thorough):
+    if detector is None or isinstance(detector, (str, os.PathLike)):
+        return _loaded_detector(detector if detector in NAMES else _key(detector), min_face, thorough)
+    if min_face is not None or thorough:
+        raise ValueError("min_face and thorough are for a detector that is named; one that is given has its own")
     return detector
 
 
@@ -125,5 +124,5 @@ def _loaded_system(path):
 
 
 @lru_cache(_KEPT)
-def _loaded_detector(kind, min_face):
-    return load_detector(kind, min_face)
+def _loaded_detector(kind, min_face, thorough):
+    return load_detector(kind, min_face, thorough=thorough)

@@ -6,7 +6,8 @@ import os
 def set_up_opencv():
     """For who works on many pictures at a time: one thread a call, and no lines of its own."""
     import cv2
-    cv2.setNumThreads(1)                                         # the pictures are what runs in parallel
+    if cv2.getNumThreads() != 1:                                 # in a forked process, OpenCV would wait for threads
+        cv2.setNumThreads(1)                                     # the pictures are what runs in parallel
     quiet_opencv()
 
 

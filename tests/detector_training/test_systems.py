@@ -3,13 +3,14 @@ import shlex
 import zipfile
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
 from deeplandmark import plan, train_detector
 from deeplandmark.detector_training.job import Job
 from deeplandmark.detector_training.systems import SYSTEMS
-from deeplandmark.detectors import MtcnnDetector
+from deeplandmark.detectors import MtcnnDetector, SingleShotDetector
 from deeplandmark.faces.errors import ArchiveError, ListError
 from deeplandmark.faces.synthetic.generate import generate
 
@@ -60,7 +61,8 @@ def test_the_plan(data, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ("--system nonsense", "--system nonsense: there are mtcnn"), ("--system mtcnn --levels 1", "--levels is for"),
+    ("--system nonsense", "--system nonsense: there are mtcnn, single_shot"),
+    ("--system mtcnn --levels 1", "--levels is for"),
     ("--system mtcnn --set rotation=3", "no template has a variable rotation"),
     ("--negatives folder", "--negatives is for detectors")])
 def test_what_a_plan_refuses(arguments, message, capsys):
@@ -68,7 +70,8 @@ def test_what_a_plan_refuses(arguments, message, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ("nonsense", "no detector nonsense is trained here (known: mtcnn"), ("mtcnn train_q", "mtcnn has no stage train_q"),
+    ("nonsense", "no detector nonsense is trained here (known: mtcnn, single_shot"),
+    ("mtcnn train_q", "mtcnn has no stage train_q"),
     ("mtcnn samples_p", "suspects.json is missing; run `deeplandmark train_detector mtcnn suspects`")])
 def test_what_the_command_refuses(data, arguments, message, capsys):
     assert train_detector.main([*arguments.split(), "--data", "faces"]) == 1 and message in capsys.readouterr().err
@@ -93,3 +96,37 @@ def test_all_stages_one_after_another(data, capsys):
     assert train_detector.main(["mtcnn", "generate", "train_p", *arguments[1:], "--seed", "2"]) == 0
     assert train_detector.main(["mtcnn", "samples_r", *arguments[1:]]) == 0
     assert (data / "train-mtcnn" / "r" / "positive.h5").stat().st_mtime_ns > before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("negatives", [["--negatives", "empty.zip"], []])
+def test_all_stages_of_the_single_shot_detector(data, negatives, capsys):
+    arguments = ["single_shot", "--data", "faces", *negatives, "--jobs", "1", "--effort", "0.0001", "--set", "batch=4",
+                 "--set", "test_batch_size=2"]
+    assert train_detector.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "9 prototxt files are in prototxt/single_shot/" in out and "v is trained: model-single_shot/v.onnx" in out
+    for net in ("first", "s", "v"):
+        assert (data / "train-single_shot" / net / "samples.png").stat().st_size > 1000
+        assert "loss_points" in (data / "log-single_shot" / f"{net}.log").read_text()
+    assert "Finetuning from model-single_shot/first.caffemodel" in (data / "log-single_shot/s.log").read_text()
+    found = SingleShotDetector("model-single_shot", least_score=0).detect(np.zeros((50, 70, 3), np.uint8))
+    assert found.points.shape[1:] == (5, 2)
+    assert train_detector.main(arguments) == 0                   # all is done
+    assert "the scenes of s in train-single_shot/s/ are up to date" in capsys.readouterr().out
+    # A file that is missing alone is made again, and is the same.
+    path = next((data / "train-single_shot/s").glob("train-000-*.h5"))
+    before, others = h5py.File(path)["pixels"][:], next((data / "train-single_shot/s").glob("test-000-*.h5"))
+    made = others.stat().st_mtime_ns
+    path.unlink()
+    (data / "train-single_shot/prepared_s.json").unlink()
+    assert train_detector.main(["single_shot", "scenes_s", *arguments[1:]]) == 0
+    np.testing.assert_array_equal(h5py.File(path)["pixels"][:], before)
+    assert others.stat().st_mtime_ns == made
+
+
+def test_a_stage_of_the_single_shot_detector_names_what_it_needs(data, capsys):
+    for stage, message in (("scenes_first", "suspects.json is missing"), ("suspects_again", "suspects.json is missing"),
+                           ("scenes_s", "suspects_again.json is missing")):
+        assert train_detector.main(["single_shot", stage, "--data", "faces"]) == 1
+        assert message in capsys.readouterr().err

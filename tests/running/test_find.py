@@ -62,7 +62,9 @@ def test_pictures_of_every_kind(folder):
                   torch.from_numpy(rgb).permute(2, 0, 1), np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])):
         assert np.allclose(find(given).points, expected, rtol=0, atol=1e-3), type(given)
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    assert np.allclose(find(grey).points, expected, rtol=0, atol=1e-3)
+    # The detector sees colours: of a grey picture it finds the same face a little elsewhere.
+    assert np.allclose(find(grey).points, find(np.dstack([grey] * 3)).points, rtol=0, atol=1e-3)
+    assert np.allclose(find(grey).points, expected, rtol=0, atol=4)
 
 
 def test_a_folder_and_a_glob(folder, monkeypatch):
@@ -126,7 +128,7 @@ def test_options(folder):
         assert np.allclose(find(image, model=model).points, find(image).points, rtol=0, atol=1e-3)
     with pytest.raises(FacesError, match="no such detector"):
         find(image, detector="har")
-    with pytest.raises(ValueError, match="min_face is for a detector that is named"):
+    with pytest.raises(ValueError, match="min_face and thorough are for a detector that is named"):
         find(image, detector=HaarDetector(), min_face=0.2)
     with pytest.raises(ValueError, match="neither a model folder"):
         find(image, model=folder / "none")

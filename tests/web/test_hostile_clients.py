@@ -135,10 +135,10 @@ def test_work_that_costs_too_much_ends_and_the_server_goes_on():
     with serving(processor=0.02) as server:
         status, answer = server.post(large)
         assert status == 422 and "more than 0.02 s of processor time" in answer["error"]
-    with serving(memory=8 << 20) as server:
+    with serving(memory=16 << 20) as server:
         before = server.workers()
         status, answer = server.post(large)
-        assert status == 422 and "8 MiB of memory" in answer["error"]
+        assert status == 422 and "16 MiB of memory" in answer["error"]
         assert ask(server) == 200 and not server.workers() & before      # by a process of its own
 
 

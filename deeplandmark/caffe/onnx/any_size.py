@@ -3,13 +3,14 @@ import onnx
 
 from deeplandmark.caffe.errors import NetError
 
-_ANY_SIZE = {"Conv", "Identity", "MaxPool", "PRelu", "Relu", "LeakyRelu", "Sigmoid", "Tanh", "Softmax", "Add", "Mul"}
+_ANY_SIZE = {"Conv", "Identity", "MaxPool", "PRelu", "Relu", "LeakyRelu", "Sigmoid", "Tanh", "Softmax", "Add", "Mul",
+             "Resize"}
 
 
 def for_any_size(model):
     """A copy of a model that `to_onnx` wrote whose inputs and outputs (N, C, H, W) have no fixed H and W.
 
-    Convolutions and maximum pooling (rounded up) alone may know where the picture ends.
+    Convolutions, maximum pooling (rounded up) and cells that are repeated alone may know where the picture ends.
 
     Parameters
     ----------
