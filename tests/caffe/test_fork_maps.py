@@ -19,6 +19,8 @@ def maps(seed=0, shape=MAPS):
 
 def opencv(definition, arrays, tmp_path):
     """What OpenCV's importer computes from the same layer."""
+    if not hasattr(cv2.dnn, "readNetFromCaffe"):
+        pytest.skip("OpenCV 5 reads no Caffe nets")
     path = tmp_path / "cv.prototxt"
     path.write_text(net_text(definition, *(a.shape for a in arrays)))
     net = cv2.dnn.readNetFromCaffe(str(path))
