@@ -95,7 +95,8 @@ def test_the_table_is_that_of_setup_cfg():
     for extra, lines in config["options.extras_require"].items():
         names = {re.match(r"[\w-]+", line)[0] for line in lines.split()}
         assert extra == "dev" or names == {DISTRIBUTIONS.get(m, m) for m, its in MODULES.items() if its == extra}, extra
-        assert "<" not in lines and "==" not in lines, extra
+        # Of OpenCV 4 the importer of Caffe nets is what ours is compared with.
+        assert "<" not in lines.replace("opencv-python<5", "" if extra == "dev" else "<") and "==" not in lines, extra
 
 
 def test_another_import_error_is_not_explained_away(monkeypatch):

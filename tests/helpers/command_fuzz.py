@@ -23,8 +23,7 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
-from deeplandmark.work.opencv import set_up_opencv  # noqa: E402 - the libraries read those when they are loaded
-from tests.helpers import command_seeds  # noqa: E402
+from tests.helpers import command_seeds  # noqa: E402 - the libraries read those when they are loaded
 
 SECONDS, MEMORY = 10, 1 << 30
 _WORDS = [b"nan", b"inf", b"-1", b"1e999", b"9" * 400, b"0", b"\0", b"\xff\xfe", b"[" * 3000, b'{"a":' * 3000, b"]",
@@ -163,7 +162,6 @@ def main():
     parser.add_argument("--only", help="cases whose command has this text")
     parser.add_argument("--keep", help="the last case's folder is copied there")
     options = parser.parse_args()
-    set_up_opencv()                                              # threads of OpenCV's do not live on in forked children
     start, bad = time.monotonic(), 0
     for number, command, wrong in fuzz(options.count, options.seed, options.first, options.keep, options.only):
         bad += 1

@@ -18,6 +18,7 @@ from deeplandmark.caffe.tools.command_line import main as caffe_main
 from deeplandmark.cascade.default_model import default_model
 from deeplandmark.cascade.onnx.export import export_cascade
 from deeplandmark.faces.synthetic import draw_face
+from deeplandmark.work.opencv import set_up_opencv
 from tests.helpers.onnx_cascades import random_model
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,8 @@ class Seed(NamedTuple):
 
 
 def make():
-    """All Seeds, their files written."""
+    """All Seeds, their files written. From here on OpenCV has one thread: a forked child would wait for others."""
+    set_up_opencv()
     _small_model()
     return [*_pictures(), *_boxes_and_rows(), *_models(), *_texts(), *_caffe()]
 
@@ -82,8 +84,9 @@ def _boxes_and_rows():
            "score": None}
     Path("rows.jsonl").write_text(3 * (json.dumps(row) + "\n"))
     points = ",".join(f"{axis}{i}" for i in range(1, 6) for axis in "xy")
-    head = f"picture,frame,left,top,right,bottom,{points},{','.join(f'confidence{i}' for i in range(1, 6))},score\n"
-    Path("rows.csv").write_text(head + 3 * f"a.png,,20,20,90,90,{','.join(['30'] * 10)},{','.join(['0.5'] * 5)},\n")
+    confidences = ",".join(f"confidence{i}" for i in range(1, 6))
+    head = f"picture,frame,left,top,right,bottom,{points},{confidences},score,time,track\n"
+    Path("rows.csv").write_text(head + 3 * f"a.png,,20,20,90,90,{','.join(['30'] * 10)},{','.join(['0.5'] * 5)},,,\n")
     for name in ("rows.jsonl", "rows.csv"):
         text = Path(name).read_text()
         Path(f"part.{name[5:]}.part").write_text(text)
