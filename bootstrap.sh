@@ -81,7 +81,7 @@ install_torch() {
   local pip=(.venv/bin/pip install --quiet --disable-pip-version-check)
   if [ "$1" = cpu ]; then
     echo "environment: torch for processors, 200 MB to download (--device cuda: the one for NVIDIA GPUs)" >&2
-    "${pip[@]}" --index-url https://download.pytorch.org/whl/cpu torch==2.13.0 && return
+    "${pip[@]}" --retries 1 --index-url https://download.pytorch.org/whl/cpu torch==2.13.0 && return
     echo "environment: not to be had from download.pytorch.org; the usual one instead, with CUDA some 3 GB" >&2
   elif [ "$1" = cuda ]; then
     echo "environment: torch for NVIDIA GPUs, some 3 GB to download (--device cpu: 200 MB)" >&2
