@@ -47,7 +47,7 @@ def test_beside_loops(height, width, left, top, side, size):
     inside = np.array([1, 1, min(width, height) - 3, min(width, height) - 3.0])
     if inside[2] > 3:
         difference = WindowCutter(image).cut(inside, size)[0] - read(image, inside, size)
-        assert np.abs(difference).mean() < 1
+        assert np.abs(difference).mean() < 3
 
 
 def test_many_windows_of_many_sizes_are_those_cut_alone():
