@@ -5,8 +5,9 @@ from pathlib import Path
 
 from deeplandmark.detector_training.nets import NETS, SYSTEM, generate
 from deeplandmark.detector_training.samples import SamplePlan, prepare_samples, show_samples
+from deeplandmark.detector_training.shared_stages import suspect, write_prototxt
 from deeplandmark.detector_training.stage import DetectorSystem, Stage
-from deeplandmark.detector_training.suspects import Suspects, find_suspects
+from deeplandmark.detector_training.suspects import Suspects
 from deeplandmark.detector_training.train import train_net
 from deeplandmark.detectors import MtcnnDetector
 from deeplandmark.training.network_training import TrainingError
@@ -18,19 +19,6 @@ THRESHOLDS, MIN_FACE = (0.5, 0.1, 0.5), 0.1
 SAMPLES = {"p": {"views": 3, "each": 3, "negatives": 6, "of_empty": 30},
            "r": {"views": 2, "each": 4, "negatives": 10, "of_empty": 40},
            "o": {"views": 2, "each": 4, "negatives": 10, "of_empty": 40}}
-
-
-def write_prototxt(job):
-    """Training, deploy and solver prototxt of P, R and O."""
-    paths = generate(job.folders.prototxt, recipe=job.recipe, effort=job.effort, seed=job.seed,
-                     variables=dict(job.variables), train=job.folders.train, model=job.folders.model)
-    return f"{len(paths)} prototxt files are in {job.folders.prototxt}/"
-
-
-def suspect(job):
-    """Where faces may be that nobody labelled."""
-    suspects = find_suspects(job.pictures()[0], job.suspects_file, job.jobs)
-    return f"{suspects.count} places where a face may be, found by {suspects.found_by}, are in {job.suspects_file}"
 
 
 def make_samples(net, job):
@@ -68,7 +56,7 @@ def _fingerprint(folder, name):
 
 
 MTCNN = DetectorSystem(SYSTEM, "three networks, each of which looks more closely at what the one before lets through", (
-    Stage("generate", 1, write_prototxt),
+    Stage("generate", 1, write_prototxt, generate),
     Stage("suspects", 3, suspect),
     *(Stage(f"{verb}_{net.name}", minutes, function, net)
       for net, both in zip(NETS, ((2, 8), (4, 12), (6, 20)))

@@ -9,10 +9,11 @@ import numpy as np
 
 from deeplandmark.detector_training.pictures import picture_or_problem
 from deeplandmark.detector_training.scene_files import SceneFiles, make_files
+from deeplandmark.detector_training.shared_stages import suspect, write_prototxt
 from deeplandmark.detector_training.show_scenes import show_files
 from deeplandmark.detector_training.single_shot import FIRST_NET, S_NET, SYSTEM, V_NET, generate
 from deeplandmark.detector_training.stage import DetectorSystem, Stage
-from deeplandmark.detector_training.suspects import Suspects, find_suspects
+from deeplandmark.detector_training.suspects import Suspects
 from deeplandmark.detector_training.train import train_net
 from deeplandmark.detectors.single_shot import SMALLEST, SingleShotDetector
 from deeplandmark.faces.datasets.annotation import Problem
@@ -23,19 +24,6 @@ from deeplandmark.work.progress import Progress
 SCENES = {"first": 24_000, "s": 48_000, "v": 20_000}     # of an effort of 1 or more; with less, at least FEWEST
 FEWEST = 40
 OWN_SCORE, OWN_SMALLEST = 0.35, (1 / 16, 1 / 32)     # of the first network, when it says where faces may be
-
-
-def write_prototxt(job):
-    """Training, deploy and solver prototxt of the networks."""
-    paths = generate(job.folders.prototxt, recipe=job.recipe, effort=job.effort, seed=job.seed,
-                     variables=dict(job.variables), train=job.folders.train, model=job.folders.model)
-    return f"{len(paths)} prototxt files are in {job.folders.prototxt}/"
-
-
-def suspect(job):
-    """Where faces may be that nobody labelled."""
-    suspects = find_suspects(job.pictures()[0], job.suspects_file, job.jobs)
-    return f"{suspects.count} places where a face may be, found by {suspects.found_by}, are in {job.suspects_file}"
 
 
 def suspect_again(job):
@@ -108,7 +96,7 @@ def _seen(detectors, picture):
 
 
 SINGLE_SHOT = DetectorSystem(SYSTEM, "one network that looks at the whole picture, one that verifies what it finds", (
-    Stage("generate", 1, write_prototxt),
+    Stage("generate", 1, write_prototxt, generate),
     Stage("suspects", 3, suspect),
     Stage("scenes_first", 3, make_scenes, FIRST_NET),
     Stage("train_first", 24, train, FIRST_NET),
