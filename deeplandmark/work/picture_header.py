@@ -14,9 +14,9 @@ _JPEG_MARKER = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd8])")
 _JPEG_END, _JPEG_SCAN = 0xd9, 0xda
 _JPEG_FRAMES = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}     # tables lie between them
 _SPACE = rb"(?:\s|#[^\n]*\n)+"                                   # of a PNM, comments among it
-_PNM = re.compile(rb"P[1-6Ff]" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)")
-_PAM = re.compile(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)\s+(\d+)", re.MULTILINE)
-_RADIANCE = re.compile(rb"^([-+][XY]) +(\d+) +([-+][XY]) +(\d+)", re.MULTILINE)
+_PNM = re.compile(rb"P[1-6Ff]" + _SPACE + rb"(\d{1,10})" + _SPACE + rb"(\d{1,10})")
+_PAM = re.compile(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)\s+(\d{1,10})", re.MULTILINE)
+_RADIANCE = re.compile(rb"^([-+][XY]) +(\d{1,10}) +([-+][XY]) +(\d{1,10})", re.MULTILINE)
 _PNG, _PNG_TEXTS = b"\x89PNG\r\n\x1a\n", (b"zTXt", b"iTXt", b"tEXt", b"iCCP")
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}                   # by colour type
 
@@ -111,7 +111,7 @@ def _jpeg(data):
 
 
 def _png(data):
-    width, height, depth, colours = struct.unpack_from(">IIBB", data, 16)
+    width, height, depth, colours, _, _, _ = struct.unpack_from(">IIBBBBB", data, 16)    # all of it, or none
     channels = _PNG_CHANNELS[colours]
     return Header("PNG", width, height, max(3, channels * max(1, depth // 8)), ended=b"IEND" in data)
 
