@@ -121,9 +121,25 @@ browser() {
   echo "bootstrap.sh: SKIPPED: the tests in a browser; they need chromium (apt install chromium chromium-driver)" >&2
 }
 
+# The page that needs no server is also tested with ONNX Runtime's wasm where npm can fetch it.
+wasm() {
+  local kept=$PWD/.venv/onnxruntime-web-1.30.0.tgz
+  [ -z "${DEEPLANDMARK_ONNXRUNTIME_WEB:-}" ] || return 0
+  if [ ! -e "$kept" ] && command -v npm >/dev/null; then
+    mkdir -p .venv
+    (cd .venv && timeout 120 npm pack --silent onnxruntime-web@1.30.0 </dev/null) &>/dev/null || rm -f "$kept"
+  fi
+  if [ -e "$kept" ]; then
+    export DEEPLANDMARK_ONNXRUNTIME_WEB=$kept
+  else
+    echo "bootstrap.sh: SKIPPED: a test with ONNX Runtime's wasm; it needs npm, and that its registry is reached" >&2
+  fi
+}
+
 if [ -n "$testing" ]; then
   environment train,web,dev
   browser
+  wasm
   if [ $# -eq 0 ]; then                                          # all of them: on every core, one thread each
     python -m ruff check .
     python -m mypy

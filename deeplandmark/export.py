@@ -1,12 +1,15 @@
-"""Write a whole model, a cascade or another system's, as one ONNX model: picture and boxes in, points out.
+"""Write a whole model, a cascade or another system's, as one ONNX model: picture and boxes in, points out. Or a page
+that finds faces and their points in the browser alone.
 
 examples:
   deeplandmark export cascade.onnx
   deeplandmark export cascade.onnx --half
   deeplandmark export --model model cascade.onnx --mirror
   deeplandmark export --model model model/cascade.onnx    # where load("model") finds it
+  deeplandmark export --web page                          # then any host, or: python -m http.server -d page
 
-The model needs ONNX Runtime and nothing else; load("cascade.onnx") of Python reads it.
+The model needs ONNX Runtime and nothing else; load("cascade.onnx") of Python reads it. The page brings ONNX Runtime's
+wasm with it, from the npm package onnxruntime-web.
 """
 import argparse
 import sys
@@ -22,9 +25,27 @@ from deeplandmark.models import exporter_of, system_of
 @command(strangers_models=True)
 def main(arguments=None):
     """Returns the exit status."""
-    args = _parser().parse_args(arguments)
-    folder = Path(args.model or default_model())
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if (args.file is None) == (args.web is None):
+        parser.error("either the .onnx to write, or --web FOLDER")
+    if args.runtime and not args.web:
+        parser.error("--runtime belongs to --web")
     options = {name: True for name in ("mirror", "half") if getattr(args, name)}
+    return _write_page(args, options) if args.web else _write_model(args, options)
+
+
+def _write_page(args, options):
+    from deeplandmark.web.browser_page import write_page
+    with when_interrupted(f"{args.web} is not whole"):
+        size = write_page(args.web, args.model, args.runtime, **options)
+    print(f"{args.web}: a page of {size / 1e6:.1f} MB that needs no server of its own; "
+          f"`python -m http.server -d {args.web}` shows it on http://localhost:8000")
+    return 0
+
+
+def _write_model(args, options):
+    folder = Path(args.model or default_model())
     export, system = exporter_of(folder), system_of(folder)
     for name in options:
         if name not in signature(export).parameters:
@@ -41,7 +62,10 @@ def main(arguments=None):
 def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark export", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", help="the model to write, by custom *.onnx")
+    parser.add_argument("file", nargs="?", help="the model to write, by custom *.onnx")
+    parser.add_argument("--web", metavar="FOLDER", help="write a page instead that needs no server of its own")
+    parser.add_argument("--runtime", metavar="PATH", help="of --web: the npm package onnxruntime-web, a .tgz or a "
+                        "folder; by default npm fetches it")
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "
                         "else model/")
     add_python_layers(parser)

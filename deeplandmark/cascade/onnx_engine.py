@@ -12,9 +12,9 @@ from deeplandmark.work.onnx_session import open_session
 FORMAT = 2                  # of the exported models this version reads
 _OUTPUTS = ("levels", "spread", "confidence", "first")
 # Faces of a call run in parts of this many: they stay in the processor's cache, and memory stays flat.
-_FACES = 64
-_LARGE = 500_000            # pixels of a picture from which on only what is near the faces is looked at
-_PIXELS = 4_000_000         # of all crops of a part, so that a few large faces do not fill the memory
+FACES = 64
+LARGE = 500_000             # pixels of a picture from which on only what is near the faces is looked at
+PIXELS = 4_000_000          # of all crops of a part, so that a few large faces do not fill the memory
 
 
 class OnnxEngine:
@@ -59,7 +59,7 @@ class OnnxEngine:
         if not len(boxes):
             return self._nothing(level)
         part, corner = image, np.zeros(2)
-        if image.size > _LARGE:
+        if image.size > LARGE:
             part, corner = around(image, boxes, self._reach)
         levels, spread, confidence, first = self._answers(part, boxes - np.tile(corner, 2), level)
         return levels + corner, spread, confidence, first + corner
@@ -125,7 +125,7 @@ def _restored(array, order):
 
 def _parts(boxes, threads):
     """The order of faces by size, and that order in parts: a part's crops are as large as those of its largest face."""
-    most = min(_FACES, -(-len(boxes) // threads))
+    most = min(FACES, -(-len(boxes) // threads))
     longest = (boxes[:, 2:] - boxes[:, :2]).max(1)
     order = np.argsort(longest, kind="stable")
     if len(order) < 2:
@@ -133,7 +133,7 @@ def _parts(boxes, threads):
     parts, start = [], 0
     while start < len(order):
         stop = min(start + most, len(order))
-        while stop > start + 1 and (stop - start) * longest[order[stop - 1]] ** 2 > _PIXELS:
+        while stop > start + 1 and (stop - start) * longest[order[stop - 1]] ** 2 > PIXELS:
             stop -= max(1, (stop - start) // 2)
         parts.append(order[start:stop])
         start = stop

@@ -1,10 +1,10 @@
 """Headers that keep the page to itself: it loads nothing from elsewhere, and nobody else may embed it."""
 from starlette.datastructures import MutableHeaders
 
-_OWN = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; " \
-       "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+from deeplandmark.web.policy import OF_SERVER
+
 HEADERS = {
-    "Content-Security-Policy": _OWN,
+    "Content-Security-Policy": OF_SERVER,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",

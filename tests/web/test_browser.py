@@ -1,7 +1,6 @@
 """The page in a real browser: headless Chromium, from Debian's packages chromium and chromium-driver."""
 import base64
 import json
-import shutil
 import time
 from types import SimpleNamespace
 
@@ -9,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.helpers.browser import NEEDS_CHROMIUM, complaints, open_browser, requested
 from tests.helpers.server import encoded, face
 
 selenium = pytest.importorskip("selenium", reason="the browser test needs the extra [dev]")
@@ -17,15 +17,10 @@ from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.browser, pytest.mark.process, pytest.mark.slow,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no browser: apt install chromium chromium-driver")]
+pytestmark = NEEDS_CHROMIUM
 
 IMAGE, _, BOX = face()
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-         "--disable-background-networking", "--force-prefers-reduced-motion", "--use-fake-ui-for-media-stream",
-         "--use-fake-device-for-media-stream")
+FAKE_CAMERA = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
 POINT_PIXELS = """
   const canvas = document.getElementById("canvas"), scale = canvas.width / arguments[1];
   return arguments[0].map(([x, y]) => [...canvas.getContext("2d").getImageData(
@@ -54,13 +49,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(files):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--use-file-for-fake-video-capture={files / 'camera.mjpeg'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # The path of the driver is given, so selenium has none to look for, let alone to download.
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver = open_browser(*FAKE_CAMERA, f"--use-file-for-fake-video-capture={files / 'camera.mjpeg'}")
     driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(files)})
     yield driver
     driver.quit()
@@ -74,12 +63,11 @@ def page(browser, server):
     part = SimpleNamespace(driver=browser, server=server)
     wait(part, lambda: len(all_of(part, "#levels input")) == 3)
     yield part
-    sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    urls = [event["params"]["request"]["url"] for event in sent if event["method"] == "Network.requestWillBeSent"]
+    urls = requested(browser)
     assert urls and all(url.startswith((server.url, f"blob:{server.url}")) for url in urls), urls
     refused = ("413", "422")                                      # which Chromium logs, too
-    complaints = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-    assert not [text for text in complaints if not any(f"status of {status}" in text for status in refused)], complaints
+    told = complaints(browser)
+    assert not [text for text in told if not any(f"status of {status}" in text for status in refused)], told
 
 
 def resize(driver, width, height):
