@@ -12,6 +12,7 @@ import pytest
 
 import deeplandmark
 import deeplandmark.caffe as caffe
+import deeplandmark.faces as faces
 from deeplandmark.__main__ import main
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +49,9 @@ def test_editors_see_the_names_that_are_imported_late():
     """Those that `__getattr__` brings, from the same places."""
     assert seen_by_editors(deeplandmark) == deeplandmark._PLACES and (ROOT / "deeplandmark" / "py.typed").exists()
     assert {*deeplandmark._PLACES, "__version__"} == set(deeplandmark.__all__)
+    late = {name: f"deeplandmark.faces.{place}" for name, place in faces._PLACES.items()}
+    assert seen_by_editors(faces) == late and set(late) == set(faces.__all__)
+    assert all(getattr(faces, name) is not None for name in faces.__all__)
     late = {name: f"deeplandmark.caffe.{place}" for name, place in caffe._LAZY.items()}
     late.update(dict.fromkeys(caffe._SUBMODULES, "deeplandmark.caffe"))
     assert seen_by_editors(caffe) == late and set(late) < set(caffe.__all__)
@@ -58,6 +62,17 @@ def test_importing_the_package_loads_no_library():
     code = "import sys, deeplandmark; dir(deeplandmark); print(sorted({'numpy', 'cv2', 'torch'} & set(sys.modules)))"
     process = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True,
                              env={"PYTHONPATH": str(ROOT), "PATH": ""})
+    assert process.stdout == "[]\n"
+
+
+@pytest.mark.process
+def test_finding_faces_waits_for_no_network_library():
+    """Nor for what only lists of faces need."""
+    code = ("import sys, deeplandmark.detect, deeplandmark.models, deeplandmark.detectors; "
+            "names = {'http.client', 'ssl', 'email', 'xml.sax', 'torch', 'deeplandmark.faces.datasets.formats'}; "
+            "print(sorted(names & set(sys.modules)))")
+    process = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True,
+                             env={"PYTHONPATH": f"{ROOT}", "PATH": ""})
     assert process.stdout == "[]\n"
 
 

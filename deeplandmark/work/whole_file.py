@@ -16,7 +16,6 @@ wrong path is an OSError before any work is done.
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import stat
 import sys
@@ -154,7 +153,7 @@ def put_in_place(temporary, target, durable=True):
 def _new_file(folder, suffix):
     """The name of an empty file of our own; its mode is what the umask leaves."""
     while True:
-        name = os.path.join(folder, f".{secrets.token_hex(4)}{suffix}")
+        name = os.path.join(folder, f".{os.urandom(4).hex()}{suffix}")
         with contextlib.suppress(FileExistsError):
             os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return name
