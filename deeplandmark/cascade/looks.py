@@ -23,6 +23,7 @@ import numpy as np
 from deeplandmark.cascade.confidence.confidence import face_confidence
 from deeplandmark.cascade.mosaic import around
 from deeplandmark.faces.augment import apply
+from deeplandmark.faces.blank import blank
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.faces.upright import (
     BOX,
@@ -218,10 +219,17 @@ class _Faces:
 
     def _run(self, pictures):
         """Answers of the faces of some (picture, boxes), one after another."""
-        if len(pictures) == 1:
-            return Answers(*self._engine.run(*pictures[0], self._level)[:4])
-        found = self._engine.run_many(pictures, self._level)
-        return Answers(*(np.concatenate(arrays) for arrays in zip(*(each[:4] for each in found))))
+        found = [self._engine.run(*pictures[0], self._level)] if len(pictures) == 1 else \
+            self._engine.run_many(pictures, self._level)
+        found = [_sure_where_there_is_something(Answers(*each[:4]), *picture)
+                 for each, picture in zip(found, pictures)]
+        return found[0] if len(found) == 1 else Answers(*(np.concatenate(arrays) for arrays in zip(*found)))
+
+
+def _sure_where_there_is_something(answers, image, boxes):
+    """Answers for boxes (n, 4) with a confidence of 0 where the picture is of one colour."""
+    nothing = blank(image, answers.levels[:, -1], boxes[:, 2] - boxes[:, 0])
+    return answers._replace(confidence=np.where(nothing, 0, answers.confidence)) if nothing.any() else answers
 
 
 def _stops(pictures):

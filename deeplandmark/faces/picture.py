@@ -10,12 +10,15 @@ import cv2
 import numpy as np
 
 from deeplandmark.faces.errors import PictureError
+from deeplandmark.faces.whole_jpeg import all_scans_begun, decoded_whole, with_end
 from deeplandmark.work.picture_header import Header, read_header, without_texts
 from deeplandmark.work.picture_limits import PictureLimits, checked_header
 from deeplandmark.work.whole_file import write_bytes
 
 PICTURE_SUFFIXES = frozenset(".jpg .jpeg .jpe .png .webp .bmp .dib .tif .tiff .pgm .ppm .pnm .pbm .pam .jp2 .gif .avif "
                              ".sr .ras .hdr".split())
+
+_CUT_SHORT = "the picture is cut short after {} bytes"
 
 
 def pictures_below(folder: str | os.PathLike) -> list[Path]:
@@ -54,7 +57,8 @@ def decode_upright(data: bytes, limits: PictureLimits | None = None) -> np.ndarr
 
 
 def checked(data: bytes, limits: PictureLimits | None = None) -> tuple[bytes, Header]:
-    """The bytes of a picture's file, ready for OpenCV: without texts, which it would unpack all the same.
+    """The bytes of a picture's file, ready for OpenCV: without texts, which it would unpack all the same; a JPEG that
+    lacks nothing but its end marker has one.
 
     Raises
     ------
@@ -65,9 +69,11 @@ def checked(data: bytes, limits: PictureLimits | None = None) -> tuple[bytes, He
         header = checked_header(data, limits)
     except ValueError as error:
         raise PictureError(str(error)) from None
-    if not header.ended:
-        raise PictureError(f"the picture is cut short after {len(data)} bytes")
-    return without_texts(data), header
+    if header.ended:
+        return without_texts(data), header
+    if header.kind == "JPEG" and all_scans_begun(data):          # its pixels are counted when they are there
+        return with_end(data), header
+    raise PictureError(_CUT_SHORT.format(len(data)))
 
 
 def write_picture(path: str | os.PathLike, image: np.ndarray) -> None:
@@ -117,9 +123,12 @@ def _read(path, decode):
 
 def _decode(data, header, flag):
     try:
-        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flag)
+        image = decoded_whole(data, flag, header.ended) if header.kind == "JPEG" else \
+            cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flag)
     except cv2.error:
         image = None
+    if image is None and not header.ended:
+        raise PictureError(_CUT_SHORT.format(len(data) - 2))
     if image is None:
         raise PictureError(f"not a picture that OpenCV can read, or a damaged one ({len(data)} bytes)")
     if sorted(image.shape[:2]) != sorted((header.height, header.width)):

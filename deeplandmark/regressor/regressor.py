@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deeplandmark.faces.blank import blank
 from deeplandmark.faces.box import LIST_KIND, face_boxes
 from deeplandmark.faces.many_pictures import locate_in_order, usable_together
 from deeplandmark.faces.picture_input import colour_picture, grey_picture
@@ -92,8 +93,8 @@ class Regressor:
         PictureError
             For a path of what is no picture.
         """
-        boxes = face_boxes(boxes)
-        return self._faces(self._engine.run(self._picture(image), boxes), boxes)
+        boxes, picture = face_boxes(boxes), self._picture(image)
+        return self._faces(self._engine.run(picture, boxes), boxes, picture)
 
     def predict(self, image: Any, boxes: ArrayLike) -> np.ndarray:
         """The points alone: float32 (n, k, 2), pixels, x then y."""
@@ -109,7 +110,7 @@ class Regressor:
         return usable_together(lambda usable: [self.locate(*item) for item in usable], pictures,
                                lambda item: (self._picture(item[0]), face_boxes(item[1])))
 
-    def _faces(self, points, boxes):
-        confidence = self.settings.confidence or (UNKNOWN,) * len(self.points)
-        confidence = np.tile(np.array(confidence, np.float32), (len(boxes), 1))
+    def _faces(self, points, boxes, picture):
+        confidence = np.array(self.settings.confidence or (UNKNOWN,) * len(self.points), np.float32)
+        confidence = np.where(blank(picture, points, boxes[:, 2] - boxes[:, 0]), np.float32(0), confidence)
         return Faces(points.astype(np.float32), confidence, boxes.astype(np.float32))

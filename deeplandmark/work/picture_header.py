@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 # A JPEG marker that a length follows, or the end. Others, such as restarts, stand alone; 0 after 255 is a scan's 255.
 _JPEG_MARKER = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd8])")
-_JPEG_END, _JPEG_SCAN = 0xd9, 0xda
-_JPEG_FRAMES = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}     # tables lie between them
+JPEG_END, JPEG_SCAN = 0xd9, 0xda
+JPEG_FRAMES = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}     # tables lie between them
 _SPACE = rb"(?:\s|#[^\n]*\n)+"                                   # of a PNM, comments among it
 _PNM = re.compile(rb"P[1-6Ff]" + _SPACE + rb"(\d{1,10})" + _SPACE + rb"(\d{1,10})")
 _PAM = re.compile(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)\s+(\d{1,10})", re.MULTILINE)
@@ -68,7 +68,7 @@ def jpeg_markers(data: bytes):
     place = 2
     while found := _JPEG_MARKER.search(data, place):
         yield found[1][0], found.end()
-        if found[1][0] == _JPEG_END:
+        if found[1][0] == JPEG_END:
             return
         place = found.end() + int.from_bytes(data[found.end():found.end() + 2], "big")
 
@@ -97,11 +97,11 @@ def without_texts(data: bytes) -> bytes:
 def _jpeg(data):
     frame, scans, ended = None, 0, False
     for marker, place in jpeg_markers(data):
-        if marker in _JPEG_FRAMES and frame is None:
+        if marker in JPEG_FRAMES and frame is None:
             frame = marker, *struct.unpack_from(">HHB", data, place + 3)
             sampling = [data[place + 9 + 3 * i] for i in range(frame[3])]
-        scans += marker == _JPEG_SCAN
-        ended = marker == _JPEG_END
+        scans += marker == JPEG_SCAN
+        ended = marker == JPEG_END
     kind, height, width, components = frame
     across, down = max(each >> 4 for each in sampling), max(each & 15 for each in sampling)
     stored = sum((each >> 4) * (each & 15) for each in sampling) / (across * down)

@@ -73,6 +73,23 @@ def test_a_patch_of_one_colour_is_near_zeros(by_onnx, colour):
     assert np.allclose(in_box, in_box[0], atol=0.005)
 
 
+@pytest.mark.parametrize("looks", [1, "auto"])
+def test_where_there_is_nothing_to_see_nothing_is_sure(looks):
+    image, _, box = draw_face(np.random.default_rng(7))
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    there = box.as_array()
+    half = np.full((image.shape[0], 2 * image.shape[1]), 90, np.uint8)
+    half[:, :image.shape[1]] = image                             # and nothing beside the face
+    beside = there + [image.shape[1], 0, image.shape[1], 0]
+    for backend in ("onnx", "torch"):
+        cascade = Cascade.load(default_model(), backend)
+        for colour in (0, 127, 255):
+            nothing = cascade.locate(np.full_like(image, colour), [there], looks=looks)
+            assert (nothing.confidence == 0).all()
+        both = cascade.locate(half, [there, beside], looks=looks)
+        assert (both.confidence[0] > 0.5).all() and (both.confidence[1] == 0).all()
+
+
 def test_large_windows_strip_by_strip(by_torch, by_onnx):
     image = cv2.resize(picture(), (1500, 1300), interpolation=cv2.INTER_CUBIC)
     boxes = [[100, 60, 1350, 1200], [700, 300, 1300, 930], [40, 50, 90, 99]]

@@ -9,7 +9,7 @@ import pytest
 
 from deeplandmark.faces import PictureError
 from deeplandmark.faces.draw import draw_faces
-from deeplandmark.faces.picture import is_truncated, read_upright, write_picture
+from deeplandmark.faces.picture import decode_upright, is_truncated, read_upright, write_picture
 
 
 def corner_picture():
@@ -84,6 +84,51 @@ def test_jpegs_cut_anywhere_and_whole_ones_with_more_behind(parameters):
         assert not is_truncated(whole)
         for trailer in (bytes(9), b"\xff\xda and a film", whole[:500], *map(rng.bytes, (1, 70, 5000))):
             assert not is_truncated(whole + trailer)
+
+
+def decoded(data):
+    """The picture, or None where it is refused."""
+    try:
+        return decode_upright(data).astype(int)
+    except PictureError as error:
+        assert "cut short" in str(error) or "damaged" in str(error)
+        return None
+
+
+@pytest.mark.parametrize("parameters", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 1)],
+                         ids=["baseline", "progressive", "restarts"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_whole(parameters, channels):
+    """And no other that is cut: what is taken has every pixel, to a grey level."""
+    image = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (60, 75, channels), np.uint8), (0, 0), 2)
+    data = jpeg(image, *parameters)
+    whole, taken = decoded(data), []
+    for length in range(2, len(data)):
+        found = decoded(data[:length])
+        if found is not None:
+            assert np.abs(found - whole).max() <= 1
+            taken.append(len(data) - length)
+    assert {1, 2} <= set(taken) and len(taken) <= 5
+
+
+@pytest.mark.parametrize("parameters", [(cv2.IMWRITE_JPEG_QUALITY, 75), (cv2.IMWRITE_JPEG_QUALITY, 90)])
+def test_a_jpeg_damaged_in_the_middle_is_refused(parameters):
+    """Where its data end too early for that: of a sector of zeros nearly always."""
+    rng, refused = np.random.default_rng(2), 0
+    data = jpeg(cv2.GaussianBlur(rng.integers(0, 256, (300, 300, 3), np.uint8), (0, 0), 5), *parameters)
+    begin = data.rindex(b"\xff\xda") + 14
+    for place in rng.integers(begin, len(data) - 600, 20):
+        refused += decoded(data[:place] + bytes(512) + data[place + 512:]) is None
+    assert refused >= 16
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, -1), (-1, 0), (-1, -1)])
+def test_a_grey_corner_alone_is_no_damage(corner):
+    image = np.full((64, 64, 3), 200, np.uint8)
+    image[:32, :32] = 128
+    image = np.ascontiguousarray(image[::-1 if corner[0] else 1, ::-1 if corner[1] else 1])
+    assert decoded(jpeg(image)) is not None and decoded(jpeg(np.full((64, 64), 128, np.uint8))) is not None
+    assert decoded(jpeg(np.full((1, 1), 128, np.uint8))) is not None
 
 
 def test_writing_leaves_nothing_half_done(tmp_path):

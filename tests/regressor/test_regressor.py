@@ -123,6 +123,7 @@ def test_what_the_folder_says(here):
     confidence = regressor.locate(faces("test")[0].path, [[20, 20, 120, 120]]).confidence
     assert confidence.shape == (1, 68) and (0 < confidence).all() and (confidence < 1).all()
     assert np.allclose(confidence, confidence[:, list(IBUG_68.mirror)])
+    assert (regressor.locate(np.full((90, 90, 3), 9, np.uint8), [[9, 9, 80, 80]]).confidence == 0).all()
 
 
 @pytest.mark.parametrize("box", [(30, 40, 90, 100), (-20, -30, 70, 60), (60.5, 31.25, 300, 290), (5, 5, 11, 12)])

@@ -1,0 +1,35 @@
+"""Where a picture has nothing to see: around a point it is of one colour."""
+import cv2
+import numpy as np
+
+REACH = 0.15            # of the box width, to each side of a point: what networks see that look at one point
+
+
+def blank(image, points_px, box_width):
+    """Which points have nothing around them but one colour; networks say something of these, too, and agree about it.
+
+    Parameters
+    ----------
+    image : uint8 (h, w) or (h, w, 3)
+    points_px : (n, k, 2), pixels, x then y; those beside the picture see its border
+    box_width : (n,), pixels
+
+    Returns
+    -------
+    bool (n, k)
+    """
+    height, width = image.shape[:2]
+    reach = REACH * np.asarray(box_width, np.float64)[:, None, None]
+    with np.errstate(invalid="ignore"):                          # of networks that answer nonsense
+        edges = np.concatenate([points_px - reach, points_px + reach], axis=-1)
+    edges = np.rint(np.clip(np.nan_to_num(edges), 0, [width - 1, height - 1] * 2)).astype(int)
+    found = [[_is_one_colour(image[top:bottom + 1, left:right + 1]) for left, top, right, bottom in face]
+             for face in edges.tolist()]
+    return np.array(found, bool).reshape(edges.shape[:2])
+
+
+def _is_one_colour(part):
+    if part.ndim == 3:
+        return bool((part == part[0, 0]).all())
+    least, most, _, _ = cv2.minMaxLoc(part)
+    return least == most
