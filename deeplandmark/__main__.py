@@ -29,6 +29,8 @@ VERBS = {
         "view_loss": "draw the losses of a training, point out unusual networks",
         "ablate": "train the paper's variants of F and compare them",
         "benchmark": "measure how fast training and prediction are"},
+    "Your shell": {
+        "completion": "print what makes a shell complete verbs and flags"},
     "Caffe": {
         "caffe": "the `caffe` program for any net: train, test, time, and its tools"},
 }

@@ -2,6 +2,7 @@
 import configparser
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ USES = {"generate": (), "prepare": ("1", "--data", "faces", "--jobs", "1"), "tra
         "benchmark": (), "ablate": ("recipe", "--data", "faces"), "caffe": ("time", "--model", "net.prototxt"),
         "calibrate": ("--data", "faces", "--model", "old"), "evaluate": ("--data", "faces", "--model", "old"),
         "detect": ("faces/synthetic", "--model", "old"), "align": ("faces/synthetic", "--model", "old", "--out", "out"),
-        "export": ("--model", "old", "cascade.onnx"), "serve": ("--port", "0")}
+        "export": ("--model", "old", "cascade.onnx"), "serve": ("--port", "0"), "completion": ("bash",)}
 
 
 @pytest.mark.process
@@ -45,7 +46,7 @@ def test_every_use_without_its_extra_is_one_line(tmp_path):
             (tmp_path / "old" / path.name).symlink_to(path)
     verbs = [verb for verb in NAMES if verb in USES]
     for verb, (status, _, err) in zip(verbs, without_extras([[verb, *USES[verb]] for verb in verbs], tmp_path)):
-        extra = "web" if verb == "serve" else "train"
+        extra = {"serve": "web", "completion": "completion"}.get(verb, "train")
         assert status == 1 and err.count("\n") == 1 and err.startswith(f"{verb}: "), (verb, err)
         assert f'pip install ".[{extra}]"' in err, (verb, err)
 
@@ -97,6 +98,44 @@ def test_the_table_is_that_of_setup_cfg():
         assert extra == "dev" or names == {DISTRIBUTIONS.get(m, m) for m, its in MODULES.items() if its == extra}, extra
         # Of OpenCV 4 the importer of Caffe nets is what ours is compared with.
         assert "<" not in lines.replace("opencv-python<5", "" if extra == "dev" else "<") and "==" not in lines, extra
+
+
+ORIGINS = {
+    None: "pip install \"deeplandmark[web,train]\"",              # pip writes nothing down of what an index gave
+    '{"url": "file:///home/me/clone", "dir_info": {}}': 'pip install ".[web,train]" in the clone of deeplandmark',
+    '{"url": "https://example.org/d.whl", "archive_info": {}}':
+        'pip install "deeplandmark[web,train] @ https://example.org/d.whl"',
+    '{"url": "https://example.org/d", "vcs_info": {"vcs": "git", "commit_id": "1"}}':
+        'pip install "deeplandmark[web,train] @ git+https://example.org/d"'}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_what_to_install_goes_by_where_the_package_came_from(origin, tmp_path):
+    (tmp_path / "deeplandmark" / "work").mkdir(parents=True)
+    shutil.copy(ROOT / "deeplandmark" / "work" / "extras.py", tmp_path / "deeplandmark" / "work")
+    written = tmp_path / "deeplandmark-1.dist-info"
+    written.mkdir()
+    (written / "METADATA").write_text("Metadata-Version: 2.1\nName: deeplandmark\nVersion: 1\n")
+    (written / "INSTALLER").write_text("pip\n")
+    if origin:
+        (written / "direct_url.json").write_text(origin)
+    process = subprocess.run(
+        [sys.executable, "-S", "-c", "from deeplandmark.work.extras import install; print(install('web', 'train'))"],
+        cwd=tmp_path, text=True, capture_output=True, check=True, env={"PYTHONPATH": str(tmp_path), "PATH": ""})
+    assert process.stdout.strip() == ORIGINS[origin]
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+def test_bash_completes_verbs_and_flags(capsys):
+    pytest.importorskip("shtab", reason="needs the extra [completion]")
+    assert main(["completion", "bash"]) == 0
+    ask = capsys.readouterr().out + """
+ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _shtab_deeplandmark; echo "${COMPREPLY[@]}"; }
+ask deeplandmark det; ask deeplandmark detect --looks ''; ask deeplandmark serve --allow; ask deeplandmark caf"""
+    process = subprocess.run(["bash"], input=ask, text=True, capture_output=True, check=True)
+    assert process.stdout.splitlines() == ["detect", "1 2 auto", "--allow-python-layers --allow-host", "caffe"]
 
 
 def test_another_import_error_is_not_explained_away(monkeypatch):

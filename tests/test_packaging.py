@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.process, pytest.mark.slow]  # wheels are built
 
 ROOT = Path(__file__).parents[1]
 FILES = ("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap.sh",
-         ".pre-commit-config.yaml", ".ci/run", "dataset/README.md")
+         ".pre-commit-config.yaml", ".ci/run", ".github/workflows/ci.yml", "dataset/README.md")
 FOLDERS = ("deeplandmark", "prototxt", "docs", "tests")
 
 
@@ -31,7 +31,7 @@ def checkout(tmp_path_factory):
         pytest.skip("needs setuptools to build without the network")
     folder = tmp_path_factory.mktemp("checkout")
     for name in FILES:
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
         shutil.copy(ROOT / name, folder / name)
     left_out = {"prototxt": "*.prototxt"}
     for name in FOLDERS:
@@ -91,7 +91,7 @@ def test_the_wheel_names_its_command_and_its_extras(wheel):
     assert "deeplandmark = deeplandmark.__main__:main" in texts["entry_points.txt"]
     metadata = texts["METADATA"].splitlines()
     assert {"Author: The deeplandmark authors", "Classifier: Typing :: Typed"} <= set(metadata)
-    assert {f"Provides-Extra: {extra}" for extra in ("train", "web", "video", "dev")} <= set(metadata)
+    assert {f"Provides-Extra: {extra}" for extra in ("train", "web", "video", "completion", "dev")} <= set(metadata)
     needed = [line for line in metadata if line.startswith("Requires-Dist: ") and "extra ==" not in line]
     names = sorted(line.split()[1].split(">")[0].split("<")[0] for line in needed)
     assert names == ["numpy", "onnxruntime", "opencv-python"]
