@@ -11,6 +11,7 @@ from deeplandmark.caffe.errors import (
     FileFormatError,
     ForkFieldWarning,
     NetError,
+    NotFiniteWarning,
     PrototxtError,
     SolverError,
 )
@@ -32,12 +33,11 @@ set_random_seed = _MODE.set_random_seed
 __all__ = [
     "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "CaffeError", "Classifier", "Detector", "FileFormatError",
     "ForkFieldWarning", "Layer", "Monitor", "NCCL", "NesterovSolver", "Net", "NetError", "NetModule", "NetSpec",
-    "PrototxtError", "RMSPropSolver", "SGDSolver", "SolverError", "TEST", "TRAIN", "Timer", "classifier",
-    "coord_map", "detector", "draw", "get_solver",
-    "has_nccl", "init_log", "io", "latest_snapshot", "layer_type_list", "layers", "log", "net_spec", "params",
-    "proto", "pycaffe", "register_layer", "set_device", "set_mode_cpu", "set_mode_gpu", "set_multiprocess",
-    "set_random_seed", "set_solver_count", "set_solver_rank", "solver_count", "solver_rank", "to_onnx", "to_proto",
-    "to_torch"]
+    "NotFiniteWarning", "PrototxtError", "RMSPropSolver", "SGDSolver", "SolverError", "TEST", "TRAIN", "Timer",
+    "classifier", "coord_map", "detector", "draw", "get_solver", "has_nccl", "init_log", "io", "latest_snapshot",
+    "layer_type_list", "layers", "log", "net_spec", "params", "proto", "pycaffe", "register_layer", "set_device",
+    "set_mode_cpu", "set_mode_gpu", "set_multiprocess", "set_random_seed", "set_solver_count", "set_solver_rank",
+    "solver_count", "solver_rank", "to_onnx", "to_proto", "to_torch"]
 
 # Names that cost time to import come from their files on first use: name -> module.
 _LAZY = {

@@ -189,3 +189,10 @@ def make_blobs(shapes, device, before_access):
     """The Blobs of a net, unless all of them together do not fit into memory: then a NetError."""
     check_bytes(4 * sum(map(math.prod, shapes)), "the blobs of this net together")
     return [Blob(shape, device, before_access) for shape in shapes]
+
+
+def untouched_zeros(like):
+    """Zeros of a tensor's shape and device; on a CPU they take memory only where somebody writes or looks."""
+    if like.device.type != "cpu":
+        return torch.zeros_like(like)
+    return torch.from_numpy(np.zeros(like.shape, np.float32))

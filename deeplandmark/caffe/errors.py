@@ -24,6 +24,10 @@ class ForkFieldWarning(UserWarning):
     """Fields of a fork of Caffe that change no float32 result were left out of a definition; `strict` refuses them."""
 
 
+class NotFiniteWarning(UserWarning):
+    """Weights that hold NaN or infinity were taken as Caffe takes them; `strict` refuses them."""
+
+
 class NetError(CaffeError):
     """A net that cannot be built or run.
 

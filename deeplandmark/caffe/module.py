@@ -192,7 +192,8 @@ def to_torch(model_file: Definition, weights_file: Weights | None = None, phase:
         .caffemodel or .caffemodel.h5; fillers are kept where it is silent.
     phase : TRAIN or TEST
     strict : bool
-        Refuse fields of forks that change no result, as BVLC's Caffe does; by default they are left out with a warning.
+        Refuse fields of forks that change no result, as BVLC's Caffe does, and weights that are not finite; by default
+        there is a warning.
 
     Returns
     -------
@@ -206,7 +207,7 @@ def to_torch(model_file: Definition, weights_file: Weights | None = None, phase:
     """
     module = build_module(read_source(model_file, strict), phase, new_context())
     if weights_file is not None:
-        copy_weights(module.graph, *read_weights(weights_file))
+        copy_weights(module.graph, *read_weights(weights_file), strict=strict)
     return module
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from deeplandmark.caffe.blob import Blob, ParamBlob, make_blobs
+from deeplandmark.caffe.blob import Blob, ParamBlob, make_blobs, untouched_zeros
 from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.files.model_file import Weights
 from deeplandmark.caffe.files.prototxt import Definition, NetSource, read_source
@@ -54,8 +54,8 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
     device : str or torch.device, optional
         By default the one chosen by set_mode_cpu or set_mode_gpu.
     strict : bool
-        Refuse, as BVLC's Caffe does, the fields of forks that change no float32 result; by default they are left out
-        with a ForkFieldWarning.
+        Refuse, as BVLC's Caffe does, the fields of forks that change no float32 result, and weights that are not
+        finite; by default there is a ForkFieldWarning or a NotFiniteWarning.
 
     Attributes
     ----------
@@ -88,14 +88,14 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
         self.params_lr, self.params_weight_decay = graph.params.lr_mult, graph.params.decay_mult
         for parameter in self.learnable_params:
             # One buffer for good: views of it stay valid, and gradients accumulate over several backwards.
-            parameter.grad = torch.zeros_like(parameter)
+            parameter.grad = untouched_zeros(parameter)
         self.watchers = Watchers()
         self._make_names()
         self._make_blobs()
         self.set_debug_info(source.message.debug_info)
         self._pending = None                                     # values of the last whole-graph run
         if weights is not None:
-            self.copy_from(weights)
+            self.copy_from(weights, strict)
 
     def _make_names(self):
         graph, names = self.graph, self.graph.blob_names
@@ -186,7 +186,7 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
         Raises
         ------
         NetError
-            For a name or a shape that does not fit, or where no forward went before.
+            For a name or a shape that does not fit.
         """
         first = len(self.graph.nodes) - 1 if start is None else self._layer_index(start)
         last = 0 if end is None else self._layer_index(end)

@@ -35,10 +35,12 @@ class BlobRunner:
     def backward(self, start, end):
         """Runs layers start down to end, both included; parameter diffs accumulate, blob diffs are replaced.
 
+        A layer whose forward has not run goes by what its bottoms hold, as in Caffe.
+
         Raises
         ------
         NetError
-            For a layer whose forward has not run, or a label that would need a gradient.
+            For a label that would need a gradient.
         """
         for index in range(start, end - 1, -1):
             node = self.graph.nodes[index]
@@ -94,6 +96,20 @@ class BlobRunner:
                     target.diff_tensor.fill_(weight)
         return loss
 
+    def _record_only(self, index):
+        """The record of a forward that changes nothing: no top, and no parameter that forward itself would change."""
+        node = self.graph.nodes[index]
+        self.check_shapes(index)
+        leaves = [self._leaf(node, position) for position in range(len(node.bottoms))]
+        kept = [(p, p.detach().clone()) for p in node.layer._parameters.values() if not p.requires_grad]
+        with torch.enable_grad():
+            tops = tuple(node.layer(*leaves))
+        for parameter, values in kept:
+            parameter.data.copy_(values)
+        for blob, top in zip(node.tops, tops):
+            self.blobs[blob].resize(tuple(top.shape))
+        return leaves, tops
+
     def _leaf(self, node, position):
         """A bottom as the start of a new autograd graph; a copy where the layer is about to overwrite it."""
         blob = node.bottoms[position]
@@ -109,9 +125,7 @@ class BlobRunner:
 
     def _backward_layer(self, index):
         node = self.graph.nodes[index]
-        if self._records[index] is None:
-            raise NetError("backward before forward", layer=node.name, file=self.graph.file, line=node.line)
-        leaves, tops = self._records[index]
+        leaves, tops = self._records[index] or self._record_only(index)
         parameters = [p for p in node.layer._parameters.values() if p.requires_grad]
         wanted = [leaf for leaf in leaves if leaf.requires_grad] + parameters
         grads = dict(zip(map(id, wanted), self._gradients(node, tops, wanted)))

@@ -120,9 +120,9 @@ class Function:
     """
 
     def __init__(self, type_name, inputs, params):
-        for top in inputs:
-            if not isinstance(top, Top):
-                raise TypeError(f"{type_name}: a bottom must be a Top of another layer, found {type(top).__name__}")
+        for index, top in enumerate(inputs):
+            if not isinstance(top, Top):                         # pycaffe's words, which its scripts may look for
+                raise TypeError(f"{type_name} input {index} is not a Top (type is {type(top)})")
         self.type_name, self.inputs, self.params = type_name, inputs, dict(params)
         self.ntop = self.params.pop("ntop", 1)
         self.in_place = self.params.pop("in_place", False)

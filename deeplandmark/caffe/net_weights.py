@@ -6,28 +6,24 @@ import os
 from google.protobuf.message import Message
 
 from deeplandmark.caffe.errors import NetError
-from deeplandmark.caffe.files.model_file import (
-    Weights,
-    copy_weights,
-    graph_to_proto,
-    read_weights,
-    write_hdf5,
-    write_message,
-)
+from deeplandmark.caffe.files.model_file import Weights, copy_weights, read_weights
+from deeplandmark.caffe.files.write_weights import graph_to_proto, write_caffemodel, write_hdf5
 
 
 class WeightMethods:
     """The methods of a Net that read, share and write weights (net.cpp, CopyTrainedLayersFrom, ToProto, ToHDF5)."""
 
-    def copy_from(self, weights: Weights) -> None:
+    def copy_from(self, weights: Weights, strict: bool = False) -> None:
         """Copies weights by layer name from a .caffemodel, a .caffemodel.h5 or a NetParameter; see `copy_weights`.
+
+        Values that are not finite are taken with a NotFiniteWarning, or with `strict` refused.
 
         Raises
         ------
         FileFormatError
             For a file that cannot be read, or blobs of other shapes; nothing is copied then.
         """
-        copy_weights(self.graph, *read_weights(weights))
+        copy_weights(self.graph, *read_weights(weights), strict=strict)
 
     load_hdf5 = copy_from
 
@@ -56,8 +52,12 @@ class WeightMethods:
         return graph_to_proto(self.graph, write_diff)
 
     def save(self, path: str | os.PathLike[str], write_diff: bool = False) -> None:
-        """Writes a .caffemodel, whole or not at all; an OSError where that cannot be."""
-        write_message(path, self.to_proto(write_diff))
+        """Writes a .caffemodel, whole or not at all; an OSError where that cannot be.
+
+        A net of more than 2 GiB is written as HDF5 under this name, with a warning.
+        """
+        self._sync()
+        write_caffemodel(path, self.graph, write_diff)
 
     def save_hdf5(self, path: str | os.PathLike[str], write_diff: bool = False) -> None:
         """Writes a .caffemodel.h5, whole or not at all; an OSError where that cannot be."""

@@ -80,6 +80,13 @@ def test_margin_inner_product(kind, m):
     assert net.blobs["share"].data == pytest.approx([max(3 * (1 + 0.5 * 3) ** -2, 0.1)])
 
 
+def test_a_share_beyond_all_numbers_is_infinite():
+    x = RNG(0).standard_normal((5, 3)).astype(F4)
+    net = one_layer('type: "MarginInnerProduct" margin_inner_product_param { num_output: 4 type: DOUBLE base: 3 '
+                    'gamma: 1 power: -1e18 weight_filler { type: "xavier" } }', [x, LABELS], tops="y share")
+    assert net.forward()["share"] == np.inf
+
+
 def test_wrong_labels_are_refused():
     net = one_layer('type: "CenterLoss" center_loss_param { num_output: 3 }', [np.zeros((5, 2), F4), LABELS])
     with pytest.raises(caffe.NetError, match="layer 'op': takes 5 labels of 0 to 2"):

@@ -288,6 +288,7 @@ def test_interp(settings, size, cut, tmp_path):
     ('type: "Upsample"', [MAPS, (2, 4, 6, 5)], "shape of bottom 0"),
     ('type: "Axpy"', [(2, 3), MAPS, MAPS], "takes"), ('type: "Normalize"', [(3,)], "at least 2 axes"),
     ('type: "BN" bn_param { axis: 2 }', [MAPS], "axis 2 is not covered"),
+    ('type: "BN" bn_param { moving_average: true var_eps: -1 }', [MAPS], "eps must not be negative, found -1"),
     ('type: "Interp"', [MAPS], "needs height"),
     ('type: "Interp" interp_param { zoom_factor: 0 }', [MAPS], "at least 1"),
     ('type: "Interp" interp_param { zoom_factor: 2 pad_beg: -9 }', [MAPS], "nothing is left"),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.caffe.files.model_file import read_binaryproto, read_message, read_weights, write_message
+from deeplandmark.caffe.files.model_file import read_binaryproto, read_message, read_weights
+from deeplandmark.caffe.files.write_weights import write_message
 from deeplandmark.caffe.proto import caffe_pb2
 
 SOLVERS = Path(__file__).parents[1] / "data" / "caffe" / "solvers"

@@ -75,6 +75,7 @@ def test_lrn(shape, within, size):
     ('type: "Log" top: "out" log_param { base: 1 }', [(3,)], "base 1"),
     ('type: "LRN" top: "out" lrn_param { local_size: 4 }', [(1, 2, 3, 3)], "odd, found 4"),
     ('type: "LRN" top: "out"', [(1, 2, 3)], "4 axes"),
+    ('type: "BatchNorm" top: "out" batch_norm_param { eps: nan }', [(1, 2)], "eps must not be negative, found nan"),
     ('type: "Reduction" top: "out" reduction_param { axis: 2 }', [(3, 4)], "axis 2 is out of range"),
     ('type: "ArgMax" top: "out" argmax_param { top_k: 7 }', [(2, 3, 2)], "top_k 7 must lie between 1 and 6"),
     ('type: "ArgMax" top: "out" argmax_param { axis: 1 top_k: 0 }', [(2, 3)], "top_k 0"),

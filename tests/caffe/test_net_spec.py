@@ -94,7 +94,7 @@ def test_refused(make, reason):
 
 
 def test_a_bottom_that_is_no_top():
-    with pytest.raises(TypeError, match="ReLU: a bottom must be a Top"):
+    with pytest.raises(TypeError, match=r"^ReLU input 0 is not a Top \(type is <class 'str'>\)$"):
         L.ReLU("data")
 
 

@@ -1,9 +1,11 @@
 """BlobProto, Caffe's blob on disk, to and from NumPy arrays."""
 import math
+import warnings
 
 import numpy as np
 
-from deeplandmark.caffe.errors import FileFormatError
+from deeplandmark.caffe.errors import FileFormatError, NotFiniteWarning
+from deeplandmark.caffe.files.wire import varint
 from deeplandmark.caffe.limits import MAX_AXES
 from deeplandmark.caffe.proto import caffe_pb2
 
@@ -48,9 +50,17 @@ def blob_to_array(blob, what="blob", diff=False):
 
 def check_finite(array, what):
     """Refuses values that are not finite; `what` names them in the FileFormatError."""
-    wrong = array.size - np.count_nonzero(np.isfinite(array))
-    if wrong:
-        raise FileFormatError(f"{what}: {wrong} of {array.size} values are not finite")
+    report_not_finite(array.size - np.count_nonzero(np.isfinite(array)), array.size, what, strict=True)
+
+
+def report_not_finite(wrong, count, what, strict):
+    """Warns (NotFiniteWarning) of `wrong` values of `count` that are not finite, or refuses them: a FileFormatError."""
+    if not wrong:
+        return
+    reason = f"{what}: {wrong} of {count} values are not finite"
+    if strict:
+        raise FileFormatError(reason)
+    warnings.warn(f"{reason}: taken as Caffe takes them (strict=True refuses them)", NotFiniteWarning, stacklevel=2)
 
 
 def array_to_blob(array, diff=None):
@@ -74,14 +84,8 @@ def _append(blob, name, array):
 
 
 def _header(field, size):
-    """What stands in front of a packed list of `size` bytes: its tag and the size, as varints (bytes)."""
-    header = bytearray()
-    for number in (field.number << 3 | 2, size):
-        while number > 127:
-            header.append(number & 127 | 128)
-            number >>= 7
-        header.append(number)
-    return bytes(header)
+    """What stands in front of a packed list of `size` bytes: its tag and the size (bytes)."""
+    return varint(field.number << 3 | 2) + varint(size)
 
 
 def _listed_values(blob, diff, double):

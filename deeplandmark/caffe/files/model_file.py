@@ -1,24 +1,21 @@
 """Weights on disk: .caffemodel, .caffemodel.h5 and .binaryproto, and copying them into a net by layer name."""
-import contextlib
-import mmap
 import os
 from collections import OrderedDict
-from dataclasses import dataclass
 
-import torch
 from google.protobuf.message import DecodeError, Message
 
 from deeplandmark.caffe.errors import FileFormatError, PrototxtError
 from deeplandmark.caffe.files import hdf5
-from deeplandmark.caffe.files.blob_proto import array_to_blob, blob_shape, blob_to_array, check_finite, fits, shape_text
-from deeplandmark.caffe.files.plain import mistaken, open_plain
+from deeplandmark.caffe.files.blob_proto import blob_to_array, report_not_finite, shape_text
+from deeplandmark.caffe.files.large_message import read_large
+from deeplandmark.caffe.files.mapped import mapped, no_message
+from deeplandmark.caffe.files.plain import open_plain
+from deeplandmark.caffe.files.stored_blobs import ProtoBlob, StoredArray, copy_values, not_finite
 from deeplandmark.caffe.files.upgrade import upgrade_net
 from deeplandmark.caffe.files.wire import MalformedMessage, check_message
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.work.whole_file import write_bytes
 
 Weights = str | os.PathLike[str] | Message                       # a path, or a NetParameter
-_LARGEST = (1 << 31) - 1         # bytes of a binary message, as protobuf has it
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -28,7 +25,7 @@ def read_weights(weights):
     Returns
     -------
     (dict, str or None)
-        Layer name -> list of BlobProto, or for HDF5 of StoredArray (None where a blob is not stored); the file name.
+        Layer name -> list of stored blobs (stored_blobs.py; None where one is not stored); the file name.
 
     Raises
     ------
@@ -36,17 +33,22 @@ def read_weights(weights):
         For a file that is missing or of neither format.
     """
     if isinstance(weights, caffe_pb2.NetParameter):
-        return blobs_by_layer(weights), None
-    file = os.fspath(weights)
+        return _blobs_by_layer(weights, ProtoBlob), None
+    file, net = os.fspath(weights), caffe_pb2.NetParameter()
     if _first_bytes(file, len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE:
         return _read_hdf5(file), file
-    return blobs_by_layer(read_caffemodel(file)), file
+    stored = read_large(file, net)
+    return _blobs_by_layer(_upgraded(net, file), stored), file
 
 
 def read_caffemodel(path):
     """The upgraded NetParameter of a binary .caffemodel; a FileFormatError for a file that cannot be read."""
+    return _upgraded(read_message(path, caffe_pb2.NetParameter()), path)
+
+
+def _upgraded(net, path):
     try:
-        return upgrade_net(read_message(path, caffe_pb2.NetParameter()))
+        return upgrade_net(net)
     except PrototxtError as error:
         raise FileFormatError(f"{os.fspath(path)}: {error}") from None
 
@@ -59,45 +61,13 @@ def read_message(path, message):
     FileFormatError
         Naming the file: missing, no plain file, cut off, or holding more than a message of Caffe's can.
     """
-    with _mapped(path) as data:
+    with mapped(path) as data:
         try:
             check_message(data, message.DESCRIPTOR)
             message.ParseFromString(data[:])
         except (DecodeError, MalformedMessage) as error:
-            reason = f": {error}" if isinstance(error, MalformedMessage) else ""
-            known = f"not a binary {message.DESCRIPTOR.name}, {_as_text(data[:512]) or f'or cut off{reason}'}"
-            raise FileFormatError(f"{os.fspath(path)}: {mistaken(data[:512]) or known}") from None
+            raise no_message(path, data, message, error) from None
     return message
-
-
-def _as_text(start):
-    """What to say of a text file where a binary one belongs; '' for bytes that are not text."""
-    words = (b"layer", b"input", b"name", b"net:", b"base_lr")
-    if any(byte < 32 and byte not in b"\t\n\r\f" for byte in start) or not any(word in start for word in words):
-        return ""
-    return "but text, a definition as it seems: the definition comes first, the weights second"
-
-
-@contextlib.contextmanager
-def _mapped(path):
-    """The bytes of a file without reading those that nobody looks at."""
-    path = os.fspath(path)
-    try:
-        with open_plain(path) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size > _LARGEST:
-                raise FileFormatError(f"{path}: {size} bytes; a binary message has at most 2 GiB")
-            if not size:
-                raise FileFormatError(f"{path}: is empty")       # a message without fields, which Caffe would take
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                yield data
-    except OSError as error:
-        raise FileFormatError(f"{path}: {error.strerror or error}") from None
-
-
-def write_message(path, message):
-    """Writes a message as a binary file, whole or not at all; an OSError where that cannot be."""
-    write_bytes(path, message.SerializeToString())
 
 
 def read_binaryproto(path):
@@ -105,24 +75,24 @@ def read_binaryproto(path):
     return blob_to_array(read_message(path, caffe_pb2.BlobProto()), os.fspath(path))
 
 
-def blobs_by_layer(net):
-    """Layer name -> list of BlobProto of a NetParameter; the first layer of a name counts."""
+def _blobs_by_layer(net, stored):
+    """Layer name -> list of stored blobs of a NetParameter; the first layer of a name counts."""
     layers = OrderedDict()
     for layer in net.layer:
-        layers.setdefault(layer.name, list(layer.blobs))
+        layers.setdefault(layer.name, list(map(stored, layer.blobs)))
     return layers
 
 
-def copy_weights(graph, layers, file=None):
+def copy_weights(graph, layers, file=None, strict=False):
     """Copies stored blobs into the layers of the same name (net.cpp, CopyTrainedLayersFrom).
 
-    Layers without stored blobs keep what they have; stored layers that the net lacks are ignored.
+    Layers without stored blobs keep what they have; stored layers that the net lacks are ignored. Values that are not
+    finite are copied with a NotFiniteWarning, or with `strict` refused.
 
     Raises
     ------
     FileFormatError
         When a layer has another number of blobs, or a blob another shape: both are named, and nothing is copied.
-        Likewise for values that are not finite, which Caffe would take: no net computes anything with them.
     """
     place = f"{file}: " if file else ""
     copies, seen = [], set()
@@ -133,89 +103,31 @@ def copy_weights(graph, layers, file=None):
         stored, targets = layers[node.name], node.layer.blobs
         borrowed = [(index, i) not in graph.params.owned for i in range(len(targets))]
         copies += _match(stored, targets, borrowed, f"{place}layer {node.name!r}")
-    for target, array in copies:
-        target.data.copy_(torch.from_numpy(array).reshape(target.shape))
+    for blob, target, what in copies:                            # once through everything before the first is copied
+        report_not_finite(not_finite(blob, what), target.numel(), what, strict)
+    for blob, target, what in copies:
+        copy_values(blob, target, what)
 
 
 def _match(stored, targets, borrowed, place):
-    """(tensor, array) pairs of one layer; HDF5 files leave out blobs that are borrowed."""
-    if len(stored) < len(targets) and all(borrowed[len(stored):]) and not any(map(_is_proto, stored)):
+    """(stored blob, tensor, name for messages) of one layer; HDF5 files leave out blobs that are borrowed."""
+    in_hdf5 = not any(isinstance(blob, ProtoBlob) for blob in stored)
+    if len(stored) < len(targets) and all(borrowed[len(stored):]) and in_hdf5:
         stored = stored + [None] * (len(targets) - len(stored))
     if len(stored) != len(targets):
         raise FileFormatError(f"{place}: {len(stored)} blobs in the file, {len(targets)} in the net")
-    pairs = []
+    found = []
     for i, (blob, target) in enumerate(zip(stored, targets)):
-        shape = tuple(target.shape)
+        shape, what = tuple(target.shape), f"{place}: blob {i}"
         if blob is None:
             if not borrowed[i]:
-                raise FileFormatError(f"{place}: blob {i} is not in the file")
+                raise FileFormatError(f"{what} is not in the file")
             continue
-        found = blob_shape(blob) if _is_proto(blob) else blob.shape
-        if not (fits(blob, shape) if _is_proto(blob) else found == shape):
-            raise FileFormatError(f"{place}: blob {i} has shape {shape_text(found)} in the file, {shape_text(shape)} "
+        if not blob.fits(shape):
+            raise FileFormatError(f"{what} has shape {shape_text(blob.shape)} in the file, {shape_text(shape)} "
                                   "in the net; rename the layer to learn it from scratch")
-        array = blob_to_array(blob, f"{place}: blob {i}") if _is_proto(blob) else blob.read()
-        check_finite(array, f"{place}: blob {i}")
-        pairs.append((target, array))
-    return pairs
-
-
-def _is_proto(blob):
-    return isinstance(blob, caffe_pb2.BlobProto)
-
-
-def graph_to_proto(graph, write_diff=False):
-    """The NetParameter Caffe would snapshot (net.cpp, ToProto): the filtered layers with Split layers and blobs.
-
-    write_diff (bool) adds their diffs.
-    """
-    net = caffe_pb2.NetParameter()
-    if graph.name:
-        net.name = graph.name
-    for node in graph.nodes:
-        layer = net.layer.add()
-        layer.CopyFrom(node.layer.param)
-        layer.ClearField("blobs")
-        for data, diff in _arrays(node, write_diff):
-            layer.blobs.append(array_to_blob(data, diff))
-    return net
-
-
-def write_hdf5(path, graph, write_diff=False):
-    """Writes `data/<layer>/<index>` (and `diff/...`), blobs of their owners only (net.cpp, ToHDF5)."""
-    with hdf5.written(path) as file:
-        groups = [file.create_group("data")] + ([file.create_group("diff")] if write_diff else [])
-        for index, node in enumerate(graph.nodes):
-            # A name with slashes makes nested groups, and may be met twice.
-            layers = [group.require_group(node.name) for group in groups]
-            for i, arrays in enumerate(_arrays(node, write_diff)):
-                if (index, i) in graph.params.owned:
-                    for layer, array in zip(layers, arrays):
-                        layer.create_dataset(str(i), data=array)
-
-
-def _arrays(node, with_diff):
-    """(data, diff or None) of every blob of a layer, as arrays on the host."""
-    parameters = list(node.layer._parameters.values())
-    for blob, parameter in zip(node.layer.blobs, parameters):
-        diff = None
-        if with_diff:
-            diff = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            diff = diff.detach().reshape(blob.shape).cpu().numpy()
-        yield blob.detach().cpu().numpy(), diff
-
-
-@dataclass
-class StoredArray:
-    """A blob in an HDF5 file, read only when it fits the net: its file, the dataset's name, its shape (tuple)."""
-    path: str
-    name: str
-    shape: tuple
-
-    def read(self):
-        """The float32 array."""
-        with hdf5.opened(self.path) as file:
-            return hdf5.read_array(file[self.name]).astype("float32")
+        found.append((blob, target, what))
+    return found
 
 
 def _read_hdf5(path):

@@ -61,6 +61,32 @@ def check_message(data, descriptor):
             raise MalformedMessage("cut off")
 
 
+def records(data, place, end):
+    """(number, start, start of the content, end) of every field between two places of a message that was checked."""
+    while place < end:
+        start = place
+        tag, place = _varint(data, place, end)
+        kind, body = tag & 7, place
+        if kind == _SIZED:
+            size, body = _varint(data, place, end)
+            place = body + size
+        elif kind == _VARINT:
+            place = _varint(data, place, end)[1]
+        else:
+            place += 4 if kind == _FOUR else 8
+        yield tag >> 3, start, body, place
+
+
+def varint(number):
+    """A whole number, not below 0, as the bytes that stand in a message."""
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
 def _check_content(data, place, size, field):
     if field.type == field.TYPE_STRING:
         try:

@@ -81,8 +81,8 @@ class InfogainLoss(NormalisedLoss):
     """-sum(H[label] * log(softmax(x))) / normaliser: a softmax loss whose mistakes are weighted by the matrix H (K, K).
 
     Scores (.., K, ..) along infogain_loss_param axis, a label for every other place; H comes from the binaryproto
-    `source` or as a third bottom, any shape of K * K values. An optional second top is the softmax. loss_param:
-    ignore_label, normalization (infogain_loss_layer.cpp).
+    `source` or as a third bottom, any shape of K * K values. An optional second top is the softmax; no gradient reaches
+    the scores from it. loss_param: ignore_label, normalization (infogain_loss_layer.cpp).
     """
     exact_bottoms = exact_tops = None
     min_bottoms, max_bottoms = 2, 3
@@ -126,7 +126,7 @@ class InfogainLoss(NormalisedLoss):
         gains = matrix[torch.where(counts, labels, 0)] * counts[:, None]
         batch = math.prod(scores.shape[:self.dim])
         loss = -(gains * rows).sum() / self.normaliser(len(rows), batch, counts.sum())
-        return (loss, torch.softmax(scores, self.dim))[:self.num_tops]
+        return (loss, torch.softmax(scores.detach(), self.dim))[:self.num_tops]
 
 
 @layer("SigmoidCrossEntropyLoss")

@@ -1,6 +1,7 @@
 """Layers that face nets of forks train with: CenterLoss (caffe-face), MarginInnerProduct (SphereFace)."""
 import math
 
+import numpy as np
 import torch
 
 from deeplandmark.caffe.layers.base import Layer, LossLayer
@@ -98,7 +99,8 @@ class MarginInnerProduct(ClassLabels, Layer):
     def forward(self, x, label):
         p, weight = self.settings, self.blobs[0]
         self.iteration += 1
-        share = max(p.base * (1 + p.gamma * self.iteration) ** -p.power, p.lambda_min)
+        with np.errstate(all="ignore"):                          # C's power: infinite where it is too large
+            share = max(p.base * float(np.power(np.float64(1 + p.gamma * self.iteration), -p.power)), p.lambda_min)
         with torch.no_grad():
             weight.div_(weight.norm(dim=1, keepdim=True))
         rows = x.reshape(-1, self.length)

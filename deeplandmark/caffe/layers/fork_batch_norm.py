@@ -40,6 +40,8 @@ class BN(Layer):
         self._check_counts(len(bottom_shapes))
         self.share = p.decay if is_pspnet else 1 - p.momentum    # of the batch in the moving statistics
         self.eps = _SEGNET_EPS if not self.keeps_statistics else p.var_eps if is_pspnet else p.eps
+        if not self.eps >= 0:
+            self.fail(f"eps must not be negative, found {self.eps:g}")
         self.uses_stored = self.keeps_statistics and (
             p.frozen or self.phase != 0 and (p.moving_average or not is_pspnet))
         self.frozen = p.frozen

@@ -72,6 +72,8 @@ class BatchNorm(Layer):
         p, shape = self.param.batch_norm_param, bottom_shapes[0]
         self.global_stats = p.use_global_stats if p.HasField("use_global_stats") else self.phase == 1
         self.fraction, self.eps = p.moving_average_fraction, p.eps
+        if not self.eps >= 0:
+            self.fail(f"eps must not be negative, found {self.eps:g}")
         self.channels = shape[1] if len(shape) > 1 else 1
         for blob_shape in ((self.channels,), (self.channels,), (1,)):
             self.add_blob(blob_shape, constant(0.0))

@@ -13,8 +13,8 @@ import numpy as np
 
 from deeplandmark.caffe.errors import FileFormatError, SolverError
 from deeplandmark.caffe.files import hdf5
-from deeplandmark.caffe.files.blob_proto import array_to_blob, blob_to_array
-from deeplandmark.caffe.files.model_file import read_message, write_message
+from deeplandmark.caffe.files.large_message import read_large
+from deeplandmark.caffe.files.write_weights import write_state_message
 from deeplandmark.caffe.proto import caffe_pb2
 
 _STATE_NAME = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")
@@ -53,7 +53,8 @@ def write_state(path, state):
     if path.endswith(".h5"):
         _write_hdf5(path, state)
     else:
-        write_message(path, _to_message(state))
+        message = caffe_pb2.SolverState(iter=state.iter, learned_net=state.learned_net, current_step=state.current_step)
+        write_state_message(path, message, state.history)
 
 
 def read_state(path):
@@ -101,19 +102,13 @@ def _is_complete(path):
         return False
 
 
-def _to_message(state):
-    message = caffe_pb2.SolverState(iter=state.iter, learned_net=state.learned_net, current_step=state.current_step)
-    message.history.extend(array_to_blob(np.asarray(array, np.float32)) for array in state.history)
-    return message
-
-
 def _read_binary(path):
-    message = read_message(path, caffe_pb2.SolverState())
+    message = caffe_pb2.SolverState()
+    stored = read_large(path, message)
     if not message.HasField("iter"):
         raise FileFormatError(f"{path}: not a solverstate (no iter)")
     return SolverSnapshot(message.iter, message.learned_net, message.current_step,
-                          [blob_to_array(blob, f"{path}: history blob {i}")
-                           for i, blob in enumerate(message.history)])
+                          [stored(blob).read(f"{path}: history blob {i}") for i, blob in enumerate(message.history)])
 
 
 def _write_hdf5(path, state):

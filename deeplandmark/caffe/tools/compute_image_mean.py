@@ -15,7 +15,7 @@ def compute_image_mean(parser):
     parser.add_argument("output", metavar="OUTPUT_FILE", nargs="?", help=".binaryproto; without it, only print")
 
     def run(options):
-        from deeplandmark.caffe.files.model_file import write_message
+        from deeplandmark.caffe.files.write_weights import write_message
         mean = _mean_of_database(options.database)
         if options.output:
             blob = caffe_pb2.BlobProto(num=1, data=mean.ravel().tolist())
