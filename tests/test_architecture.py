@@ -39,7 +39,10 @@ ARROWS = {
 # The same inside caffe, between its folders; the files directly in caffe/ stand between them and may be used by all
 # that they do not use themselves (no circle, below).
 CAFFE_ARROWS = {
-    "tools": {"checking", "solvers", "stacked", "onnx", "graph", "layers", "logs", "drawing", "files", "proto"},
+    "tools": {"benchmark", "checking", "solvers", "stacked", "onnx", "graph", "layers", "logs", "drawing", "files",
+              "proto"},
+    "benchmark": {"engines", "onnx", "graph", "layers", "files", "proto"},
+    "engines": {"onnx", "graph", "layers", "files", "proto"},
     "checking": {"solvers", "stacked", "onnx", "graph", "layers", "logs", "files", "proto"},
     "solvers": {"stacked", "graph", "layers", "logs", "files", "proto"},
     "stacked": {"graph", "layers", "files", "proto"},

@@ -28,6 +28,7 @@ __version__ = "1.0.0"                                            # of the Caffe 
 set_mode_cpu = _MODE.set_cpu
 set_mode_gpu = _MODE.set_gpu
 set_device = _MODE.set_device
+set_engine = _MODE.set_engine
 set_random_seed = _MODE.set_random_seed
 
 __all__ = [
@@ -36,8 +37,8 @@ __all__ = [
     "NotFiniteWarning", "PrototxtError", "RMSPropSolver", "SGDSolver", "SolverError", "TEST", "TRAIN", "Timer",
     "classifier", "coord_map", "detector", "draw", "get_solver", "has_nccl", "init_log", "io", "latest_snapshot",
     "layer_type_list", "layers", "log", "net_spec", "params", "proto", "pycaffe", "register_layer", "set_device",
-    "set_mode_cpu", "set_mode_gpu", "set_multiprocess", "set_random_seed", "set_solver_count", "set_solver_rank",
-    "solver_count", "solver_rank", "to_onnx", "to_proto", "to_torch"]
+    "set_engine", "set_mode_cpu", "set_mode_gpu", "set_multiprocess", "set_random_seed", "set_solver_count",
+    "set_solver_rank", "solver_count", "solver_rank", "to_onnx", "to_proto", "to_torch"]
 
 # Names that cost time to import come from their files on first use: name -> module.
 _LAZY = {

@@ -1,6 +1,7 @@
 """pycaffe's Blob: NumPy views of values and differences that share memory with the net."""
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -152,9 +153,13 @@ class ParamBlob(Blob):
     """
 
     def __init__(self, parameter, view=None):
-        super().__init__()
+        super().__init__(before_access=self._note_look)
         self.parameter = parameter
+        self.was_looked_at = False                               # somebody may hold a view, and write into it unseen
         self._shape = tuple(view or parameter.shape)
+
+    def _note_look(self):
+        self.was_looked_at = True
 
     @property
     def tensor(self):
@@ -186,9 +191,12 @@ class ParamBlob(Blob):
 
 
 def make_blobs(shapes, device, before_access):
-    """The Blobs of a net, unless all of them together do not fit into memory: then a NetError."""
+    """The Blobs of a net, unless all of them together do not fit into memory: then a NetError.
+
+    before_access(position) is called before the values of a blob are looked at.
+    """
     check_bytes(4 * sum(map(math.prod, shapes)), "the blobs of this net together")
-    return [Blob(shape, device, before_access) for shape in shapes]
+    return [Blob(shape, device, partial(before_access, i)) for i, shape in enumerate(shapes)]
 
 
 def untouched_zeros(like):

@@ -10,6 +10,7 @@ class Mode:
     def __init__(self):
         self.device_id = 0
         self.gpu = False
+        self.engine = "torch"
         self.solver_count, self.solver_rank, self.multiprocess = 1, 0, False     # kept for pycaffe's scripts alone
         self.generator = torch.Generator()
         self.generator.seed()
@@ -32,6 +33,10 @@ class Mode:
     def set_device(self, device_id: int) -> None:
         """pycaffe's set_device: the number (int) of the GPU of nets that are built from now on."""
         self.device_id = int(device_id)
+
+    def set_engine(self, engine: str) -> None:
+        """What runs `forward` in TEST of nets that are built from now on: "torch" or "onnxruntime"."""
+        self.engine = engine
 
     def set_random_seed(self, seed: int) -> None:
         """pycaffe's set_random_seed: after the same int, nets built draw the same fillers, masks and orders."""

@@ -1,7 +1,7 @@
 """A Caffe net as an ordinary torch module."""
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import torch
@@ -93,7 +93,8 @@ class NetModule(nn.Module):
             values[sources[name]] = value
         return values
 
-    def run(self, values: list, training: bool = False, release: bool = False) -> torch.Tensor | float:
+    def run(self, values: list, training: bool = False, release: bool = False,
+            kept: Collection[int] = ()) -> torch.Tensor | float:
         """Runs every layer on a list of values that holds the inputs, and fills in the others.
 
         Parameters
@@ -103,7 +104,7 @@ class NetModule(nn.Module):
         training : bool
             Cut the gradient as Caffe does: layers that no loss sees get none.
         release : bool
-            Forget a blob after its last use; outputs stay.
+            Forget a blob after its last use; outputs stay, and the blobs `kept` (positions).
 
         Returns
         -------
@@ -134,7 +135,8 @@ class NetModule(nn.Module):
                 total = total + weight * (loss if loss.dim() == 0 else loss.sum())
             if release:
                 for i in last_use:
-                    values[i] = None
+                    if i not in kept:
+                        values[i] = None
         return total
 
     def _check_present(self, layer, bottoms, values):

@@ -101,7 +101,8 @@ class BlobRunner:
         node = self.graph.nodes[index]
         self.check_shapes(index)
         leaves = [self._leaf(node, position) for position in range(len(node.bottoms))]
-        kept = [(p, p.detach().clone()) for p in node.layer._parameters.values() if not p.requires_grad]
+        changed = node.layer._parameters.values() if node.layer.forward_changes_blobs else ()
+        kept = [(p, p.detach().clone()) for p in changed]
         with torch.enable_grad():
             tops = tuple(node.layer(*leaves))
         for parameter, values in kept:

@@ -52,11 +52,18 @@ class TrainingMethods:
 
     def _input_values(self):
         self._pending = None                                     # worth nothing once the next run starts
+        self._fast.forget()
         self._sync()
         values = [None] * len(self._blobs)
         for i in self.graph.inputs:
             values[i] = self._blobs[i].tensor
         return values
+
+    def _note_access(self, blob):
+        """Before the values of a blob (its position) are looked at: they are made, where they are not there."""
+        self._take_pending()
+        if self._fast is not None:
+            self._fast.note_access(blob)
 
     def _take_pending(self):
         """Copies what the last whole-graph run computed into the blobs, once somebody looks."""

@@ -42,6 +42,8 @@ class WeightMethods:
                                f"{[tuple(p.shape) for p in theirs]} there", layer=node.name, file=self.graph.file)
             for parameter, source in zip(mine, theirs):
                 parameter.data = source.data
+        for blob in (blob for net in (self, other) for blobs in net.params.values() for blob in blobs):
+            blob.was_looked_at = True                            # each may change what the other has
 
     def to_proto(self, write_diff: bool = False) -> Message:
         """The net with its weights as a NetParameter, with Split layers, as Caffe snapshots it.

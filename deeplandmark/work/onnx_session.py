@@ -81,10 +81,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def open_session(model: str | os.PathLike | bytes, place: str | os.PathLike | None = None,
-                 error: type[Exception] = ValueError) -> Session:
+                 error: type[Exception] = ValueError, threads: int = 1) -> Session:
     """The Session of an .onnx file, or of its bytes.
 
-    One thread: inside the small networks here there is too little work to divide, and pictures run in parallel.
+    One thread by default: inside small networks there is too little work to divide, and pictures run in parallel.
 
     Parameters
     ----------
@@ -93,6 +93,8 @@ def open_session(model: str | os.PathLike | bytes, place: str | os.PathLike | No
         What errors name; by default the path.
     error : type of Exception
         What is raised.
+    threads : int
+        That share the work of a node.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def open_session(model: str | os.PathLike | bytes, place: str | os.PathLike | No
     import onnxruntime  # late: Haar and given boxes need none
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4                             # errors are raised; they and warnings would go to stderr
     place = place or (model if not isinstance(model, bytes) else "the model")
     try:

@@ -62,7 +62,8 @@ def test_infogain_takes_no_gradient_from_its_probabilities():
           shape { dim: 4 dim: 3 } shape { dim: 4 } shape { dim: 1 dim: 1 dim: 3 dim: 3 } } }
         layer { name: "scale" type: "Scale" bottom: "x" top: "s" scale_param { filler { value: 1 } } }
         layer { name: "loss" type: "InfogainLoss" bottom: "s" bottom: "label" bottom: "H" top: "loss" top: "prob"
-          propagate_down: true propagate_down: false propagate_down: false }""", caffe.TRAIN)
+          loss_weight: 1 loss_weight: 0 propagate_down: true propagate_down: false propagate_down: false }""",
+                    caffe.TRAIN)
     rng = np.random.default_rng(3)
     net.blobs["x"].data, net.blobs["H"].data = rng.standard_normal((4, 3)), rng.random((1, 1, 3, 3))
     net.blobs["label"].data = [0, 2, 1, 2]

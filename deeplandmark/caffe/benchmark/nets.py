@@ -1,7 +1,7 @@
-"""Nets of the literature as their deploy definitions have them, with filler weights: NETS, name -> function of the batch.
+"""Nets of the literature as their deploy definitions have them, with filler weights: NETS, name -> function.
 
-Each function takes the batch (int) and gives a NetParameter whose input is `data` and whose outputs are the last blobs.
-`width` divides the number of maps where a test wants a small net of the same shape.
+Each function takes the batch (int) and gives a NetParameter. `width` divides the number of maps, for small nets of the
+same shape.
 """
 from deeplandmark.caffe.benchmark.blocks import (
     conv,

@@ -97,9 +97,10 @@ def not_finite(blob, what):
 
 def copy_values(blob, target, what):
     """Copies a stored blob into a tensor of as many values, piece by piece, on any device."""
-    flat, place = target.data.contiguous().view(-1), 0           # the tensor itself, unless it is a view across others
+    values = target.detach()                                     # not .data: whoever watches the tensor sees the change
+    flat, place = values.contiguous().view(-1), 0                # the tensor itself, unless it is a view across others
     for piece in blob.chunks(what):
         flat[place:place + len(piece)].copy_(torch.from_numpy(piece))
         place += len(piece)
     if not target.is_contiguous():
-        target.data.copy_(flat.view(target.shape))
+        values.copy_(flat.view(target.shape))

@@ -56,6 +56,7 @@ class Layer(nn.Module):
     exact_tops = min_tops = max_tops = None
     equal_bottoms_and_tops = False
     runs_user_code = False       # whose errors pass unchanged, with their traceback
+    forward_changes_blobs = False    # running statistics and the like
     auto_tops = False            # missing tops are added without a name (losses)
     default_loss_weight = None   # of the first top, when the definition gives none
     no_gradient_bottoms = ()     # labels and indices: force_backward leaves them alone, asking for more is an error

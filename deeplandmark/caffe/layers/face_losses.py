@@ -77,6 +77,7 @@ class MarginInnerProduct(ClassLabels, Layer):
     x, are scaled together to length 1. margin_inner_product_param: num_output, type, weight_filler, axis, base, gamma,
     power, iteration, lambda_min.
     """
+    forward_changes_blobs = True
     exact_bottoms = 2
     min_tops, max_tops = 1, 2
     no_gradient_bottoms = (1,)

@@ -22,6 +22,7 @@ class BN(Layer):
     momentum, eps, frozen) have two more blobs, mean and biased variance, neither of them learned: in TRAIN the batch's
     statistics are used and mixed into them; in TEST (PSPNet: with moving_average) or with frozen they are used.
     """
+    forward_changes_blobs = True
     exact_bottoms = 1
     min_tops, max_tops = 1, 3
 

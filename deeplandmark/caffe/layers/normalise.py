@@ -66,6 +66,7 @@ class BatchNorm(Layer):
     statistics. batch_norm_param: use_global_stats (by default only in TEST), moving_average_fraction, eps. A gain and
     bias are a Scale layer behind it.
     """
+    forward_changes_blobs = True
     exact_bottoms = exact_tops = 1
 
     def create(self, bottom_shapes):

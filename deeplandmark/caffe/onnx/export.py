@@ -1,5 +1,6 @@
 """to_onnx: a net definition with its weights as one checked ONNX model."""
 import os
+from typing import NamedTuple
 
 import onnx
 from google.protobuf.message import EncodeError
@@ -54,33 +55,50 @@ def to_onnx(model_file: Definition, weights_file: Weights | None = None,
     graph = to_torch(model_file, weights_file).graph
     axes = find_batch_axes(graph) if batch_axes is None else dict(batch_axes)
     try:
-        model = _build(graph, axes)
+        exported = export_graph(graph, axes)
     except NetError as error:
         raise error.at(file=graph.file) from None
     try:
-        data = model.SerializeToString()
-    except (EncodeError, ValueError):
-        raise FileFormatError(f"{graph.file or 'the net'}: the model is larger than the 2 GiB of an ONNX file") \
-            from None
+        data = exported.serialized()
+    except FileFormatError as error:
+        raise FileFormatError(f"{graph.file or 'the net'}: {error}") from None
     onnx.checker.check_model(data, full_check=True)
     if onnx_file is not None:
         write_bytes(onnx_file, data)
-    return model
+    return exported.model
 
 
-def _build(graph, batch_axes):
-    """The ModelProto of a Graph whose inputs have the given batch axes."""
+class ExportedGraph(NamedTuple):
+    """A ModelProto, and the names of its inputs and outputs by the positions of their blobs (dicts of int to str)."""
+    model: onnx.ModelProto
+    inputs: dict
+    outputs: dict
+
+    def serialized(self):
+        """Its bytes; a FileFormatError for a model of more than 2 GiB."""
+        try:
+            return self.model.SerializeToString()
+        except (EncodeError, ValueError):
+            raise FileFormatError("the model is larger than the 2 GiB of an ONNX file") from None
+
+
+def export_graph(graph, batch_axes, wanted=None):
+    """The ExportedGraph of a Graph whose inputs have the given batch axes.
+
+    Its outputs are the blobs `wanted` (positions), none of them an input; by default those that no layer takes.
+    """
     inputs = [name for node in graph.nodes if is_source(node) for name in node.layer.param.top]
     unknown = sorted(set(batch_axes) - set(inputs))
     if unknown:
         raise NetError(f"is not an input (inputs: {', '.join(inputs) or 'none'})", blob=unknown[0])
     exported = _Export(graph, trace(graph, batch_axes), batch_axes)
-    outputs = exported.outputs()
+    outputs = exported.outputs(graph.outputs if wanted is None else sorted(wanted))
     b = exported.builder
     nodes = fold_into_convolutions(b.nodes, b.constants, {output.name for output in outputs})
     proto = helper.make_graph(nodes, graph.name or "net", exported.inputs, outputs, list(b.constants.values()))
-    return helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION,
-                             producer_name="deeplandmark.caffe")
+    model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION,
+                              producer_name="deeplandmark.caffe")
+    return ExportedGraph(model, exported.input_names, exported.output_names)
 
 
 class _Export:
@@ -89,6 +107,7 @@ class _Export:
     def __init__(self, graph, shapes, batch_axes):
         self.graph, self.batch_axes = graph, batch_axes
         self.builder, self.inputs = GraphBuilder(), []
+        self.input_names, self.output_names = {}, {}             # by the positions of their blobs
         self.values = [None] * len(graph.blob_names)
         self.batch = _batch_size(graph, batch_axes)
         self.rows_vary = any(node.type in CHOOSES_ROWS for node in graph.nodes)
@@ -108,7 +127,7 @@ class _Export:
             if blob not in taken and not getattr(node.layer, "is_input", False):
                 continue
             name = self.builder.reserve(self.graph.blob_names[blob])
-            self.values[blob] = Value(name, shape)
+            self.values[blob], self.input_names[blob] = Value(name, shape), name
             self.inputs.append(self._describe(name, blob, shape))
 
     def _reserve_final(self, blob):
@@ -136,10 +155,10 @@ class _Export:
                 name = final
             self.values[blob] = Value(name, shape)
 
-    def outputs(self):
-        """The outputs' descriptions; an output that no node makes under its name is made by an Identity."""
+    def outputs(self, wanted):
+        """Descriptions of the blobs `wanted`; one that no node makes under its name is made by an Identity."""
         described = []
-        for blob in self.graph.outputs:
+        for blob in wanted:
             value = self.values[blob]
             if value is None:
                 continue                                         # of a data layer that nothing takes
@@ -148,6 +167,7 @@ class _Export:
                 first = len(self.builder.nodes)
                 self.builder.begin_layer(self.graph.blob_names[blob], [])
                 self.builder.rename(self.builder.node("Identity", value), final, first)
+            self.output_names[blob] = final
             described.append(self._describe(final, blob, value.shape))
         if not described:
             raise NetError("has no outputs to export")

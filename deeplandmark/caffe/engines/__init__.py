@@ -1,0 +1,1 @@
+"""How a whole net in TEST runs when nobody looks between its layers."""
