@@ -209,7 +209,8 @@ def to_torch(model_file: Definition, weights_file: Weights | None = None, phase:
     """
     module = build_module(read_source(model_file, strict), phase, new_context())
     if weights_file is not None:
-        copy_weights(module.graph, *read_weights(weights_file), strict=strict)
+        layers, file = read_weights(weights_file)
+        copy_weights(module.graph, layers, file, strict)
     return module
 
 

@@ -23,7 +23,8 @@ class WeightMethods:
         FileFormatError
             For a file that cannot be read, or blobs of other shapes; nothing is copied then.
         """
-        copy_weights(self.graph, *read_weights(weights), strict=strict)
+        layers, file = read_weights(weights)
+        copy_weights(self.graph, layers, file, strict)
 
     load_hdf5 = copy_from
 
