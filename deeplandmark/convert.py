@@ -9,6 +9,7 @@ examples:
   deeplandmark convert WFLW/list_98pt_rect_attr_train.txt five.csv --points 5 --images WFLW/WFLW_images
   deeplandmark convert faces.csv list_landmarks_celeba.txt --to celeba --boxes points
   deeplandmark convert 300W train.xml --boxes boxes.csv
+  deeplandmark convert people.xml frames.xml 300W all.csv --points 68
 """
 import argparse
 import sys
@@ -33,16 +34,22 @@ def main(arguments=None):
     """Returns the exit status."""
     args = _parser().parse_args(arguments)
     target = format_to_write(Path(args.output), args.to)
-    points = args.own.points if args.own else read_labels(args.input, None, args.images).points
-    known = args.boxes in ("", *_KINDS)
-    faces, problems = read_faces(args.input, points, args.images, args.boxes if known else "")
-    name_skipped("convert", problems)
-    if not known:
-        faces = _with_boxes(faces, args.boxes)
-    _warn(faces, points, args.input)
+    points = args.own.points if args.own else read_labels(args.inputs[0], None, args.images).points
+    faces = [face for path in args.inputs for face in _faces(path, points, args)]
     target.write(Path(args.output), faces, points)
     print(f"{args.output}: {len(faces)} faces of {len(points)} points ({target.text})")
     return 0
+
+
+def _faces(path, points, args):
+    """Those of one of the lists."""
+    known = args.boxes in ("", *_KINDS)
+    faces, problems = read_faces(path, points, args.images, args.boxes if known else "")
+    name_skipped("convert", problems)
+    if not known:
+        faces = _with_boxes(faces, args.boxes)
+    _warn(faces, points, path)
+    return faces
 
 
 def _with_boxes(faces, boxes_file):
@@ -71,7 +78,8 @@ def _warn(faces, points, path):
 def _parser():
     parser = argparse.ArgumentParser(prog="deeplandmark convert", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("input", metavar="IN", help="list of faces, or folder of .pts files")
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="list of faces, or folder of .pts files; of several, "
+                        "one after another, the points of the first unless --points says which")
     parser.add_argument("output", metavar="OUT", help="what is written; pictures stay where they are")
     parser.add_argument("--to", choices=[row.name for row in FORMATS], metavar="FORMAT",
                         help="; ".join(f"{row.name}: {row.text}" for row in FORMATS))

@@ -63,6 +63,15 @@ def test_boxes_of_a_file(here, capsys):
     assert main(["convert", "pictures/faces.txt", "a.csv", "--boxes", "boxes.csv"]) == 1
 
 
+def test_several_lists_become_one(here, capsys):
+    """Their faces, one list after another."""
+    run("convert", "pictures/faces.txt", "pictures/faces.txt", "both.csv")
+    assert "both.csv: 60 faces of 5 points" in capsys.readouterr().out
+    both, given = (read_faces(path)[0] for path in ("both.csv", "pictures/faces.txt"))
+    assert [face.path.resolve() for face in both] == [face.path.resolve() for face in given * 2]
+    np.testing.assert_allclose(both[35].landmark_px, given[5].landmark_px, atol=0.01)
+
+
 def test_what_it_says(here, capsys):
     run("convert", "pictures/faces.txt", "a.csv")
     rows = [line.split(",") for line in Path("a.csv").read_text().splitlines()]

@@ -88,6 +88,14 @@ def test_mobilenetv2_block8():
         assert net.blobs["fc2"].data.shape == (1, 136)
 
 
+def test_compact():
+    """At most 2 MB as ONNX, for either set of points."""
+    for points, weights in ((IBUG_68, 414032), (FACE_88, 419192)):
+        net, network = net_of("compact", points)
+        assert counts(net)[0] == weights and round(multiply_adds(net) / 1e6) == 22
+        assert network.size == (96, 96) and network.channels == 1
+
+
 def test_vggface_transfer():
     """VGG-16's convolutions under their names, none of them learnt; the mean colour of VGG-Face is taken out."""
     net, _ = net_of("vggface_transfer", FACE_88)
