@@ -94,10 +94,12 @@ def test_the_table_is_that_of_setup_cfg():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     for extra, lines in config["options.extras_require"].items():
-        names = {re.match(r"[\w-]+", line)[0] for line in lines.split()}
+        lines = [line.partition(";")[0] for line in lines.splitlines() if line]     # behind it: for which systems
+        names = {re.match(r"[\w-]+", line)[0] for line in lines}
         assert extra == "dev" or names == {DISTRIBUTIONS.get(m, m) for m, its in MODULES.items() if its == extra}, extra
         # Of OpenCV 4 the importer of Caffe nets is what ours is compared with.
-        assert "<" not in lines.replace("opencv-python<5", "" if extra == "dev" else "<") and "==" not in lines, extra
+        lines = " ".join(lines).replace("opencv-python<5", "" if extra == "dev" else "<")
+        assert "<" not in lines and "==" not in lines, extra
 
 
 ORIGINS = {

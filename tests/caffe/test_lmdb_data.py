@@ -79,7 +79,7 @@ def test_transform(tmp_path):
 
 
 @pytest.mark.parametrize("datums, settings, reason", [
-    ([datum(np.zeros((1, 2, 2), np.uint8))], "batch_size: 3", "LEVELDB databases are not read"),
+    ([datum(np.zeros((1, 2, 2), np.uint8))], "batch_size: 3", "a data_param without backend means LEVELDB"),
     ([datum(np.zeros((1, 2, 2), np.uint8))], "backend: LMDB", "needs batch_size"),
     ([], "batch_size: 3 backend: LMDB", "is empty"),
     (None, "batch_size: 3 backend: LMDB", "no such folder"),

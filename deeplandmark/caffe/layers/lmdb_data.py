@@ -1,11 +1,12 @@
-"""Data: batches from an LMDB database of Datum messages (data_layer.cpp, db_lmdb.cpp)."""
+"""Data: batches from a database of Datum messages (data_layer.cpp, db_lmdb.cpp, db_leveldb.cpp)."""
 import os
 
 import numpy as np
 import torch
 from google.protobuf.message import DecodeError
 
-from deeplandmark.caffe.files.lmdb_file import LmdbFile
+from deeplandmark.caffe.errors import CaffeError
+from deeplandmark.caffe.files.database import open_database
 from deeplandmark.caffe.files.pictures import decode_picture
 from deeplandmark.caffe.layers.data import DataLayer
 from deeplandmark.caffe.layers.data_transformer import DataTransformer, stack_items
@@ -14,8 +15,9 @@ from deeplandmark.caffe.proto import caffe_pb2
 
 
 class Cursor:
-    """Goes through a database in the order of its keys, for ever: the present entry is (`key`, `value`), bytes, one of
-    `entries` (int).
+    """Goes through a database in the order of its keys, for ever: the present entry is (`key`, `value`), bytes.
+
+    backend is lmdb or leveldb.
 
     Raises
     ------
@@ -23,13 +25,17 @@ class Cursor:
         When there is no database, or an empty one, or it cannot be read; also later, where it is damaged.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, backend="lmdb"):
         if not os.path.isdir(path) and not os.path.isfile(path):
             raise OSError("no such folder or file")
-        self._file = LmdbFile(path)
-        self.entries = self._file.entries
+        self._file = open_database(path, backend)
         self._coming = iter(self._file)
         self.next()
+
+    @property
+    def entries(self):
+        """How many there are, an int."""
+        return self._file.entries
 
     def next(self):
         """Goes to the next entry, behind the last one to the first."""
@@ -44,11 +50,12 @@ class Cursor:
 
 @layer("Data")
 class Data(DataLayer):
-    """Datums of an LMDB in the order of their keys: tops data (N, C, H, W) and, if asked for, label (N,).
+    """Datums of an LMDB or a LevelDB in the order of their keys: tops data (N, C, H, W) and, if asked for, label (N,).
 
-    data_param: source, batch_size, backend, which must be LMDB (data_layer.cpp). A Datum holds bytes, float_data or an
-    encoded picture, decoded as it is stored unless force_color, force_gray (transform_param) or force_encoded_color say
-    otherwise. rand_skip is deprecated and without effect in Caffe 1.0, so it is here; prefetch changes only speed.
+    data_param: source, batch_size, backend (data_layer.cpp); LEVELDB takes the extra `database`. A Datum holds bytes,
+    float_data or an encoded picture, decoded as it is stored unless force_color, force_gray (transform_param) or
+    force_encoded_color say otherwise. rand_skip is deprecated and without effect in Caffe 1.0, so it is here; prefetch
+    changes only speed.
     """
     min_tops, max_tops = 1, 2
 
@@ -56,19 +63,18 @@ class Data(DataLayer):
         p = self.param.data_param
         if not p.batch_size:
             self.fail("data_param needs batch_size")
-        if p.backend != p.LMDB:
-            self.fail("LEVELDB databases are not read here, and LEVELDB is what a data_param without backend means: "
-                      "convert the database to LMDB and set backend: LMDB")
         t = self.param.transform_param
         if t.force_color and t.force_gray:
             self.fail("transform_param has force_color and force_gray; give only one")
         self.is_color = True if t.force_color or p.force_encoded_color else False if t.force_gray else None
         self.batch_size = p.batch_size
         self.path = os.path.join(self.context.root_folder, p.source)
+        backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
-            self.cursor = Cursor(self.path)
-        except OSError as error:
-            self.fail(f"cannot read its source {self.path!r}: {error}")
+            self.cursor = Cursor(self.path, backend)
+        except (OSError, CaffeError) as error:
+            meant = "" if p.HasField("backend") else " (a data_param without backend means LEVELDB)"
+            self.fail(f"cannot read its source {self.path!r}: {error}{meant}")
         self.transform = DataTransformer(self)
 
     def reshape(self, bottom_shapes):

@@ -13,6 +13,7 @@ from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.solvers.signals import EFFECTS
 from deeplandmark.caffe.tools import verbs
 from deeplandmark.caffe.tools.compute_image_mean import compute_image_mean
+from deeplandmark.caffe.tools.convert_imageset import convert_imageset
 from deeplandmark.caffe.tools.draw_net import draw_net
 from deeplandmark.caffe.tools.extract_features import extract_features
 from deeplandmark.caffe.tools.fuzz import fuzz
@@ -27,7 +28,7 @@ from deeplandmark.work.one_line import clipped
 
 VERBS = {verb.__name__: verb for verb in (verbs.train, verbs.test, verbs.time, verbs.device_query)}
 TOOLS = {tool.__name__: tool for tool in (
-    draw_net, parse_log, extract_features, compute_image_mean,
+    convert_imageset, compute_image_mean, extract_features, draw_net, parse_log,
     upgrade_net_proto_text, upgrade_net_proto_binary, upgrade_solver_proto_text, reference_check, fuzz)}
 _EXAMPLES = """examples:
   %(prog)s train -solver solver.prototxt
@@ -83,7 +84,7 @@ def program_parser():
                      formatter_class=argparse.RawDescriptionHelpFormatter, description=_verbs_and_tools(),
                      epilog=_EXAMPLES)
     parser.add_argument("-version", "--version", action="version", version=f"caffe version {CAFFE_VERSION}")
-    parser.add_argument("verb", metavar="verb", choices=VERBS, help="one of the verbs above")
+    parser.add_argument("verb", metavar="verb", type=_verb, help="one of the verbs above")
 
     def flag(name, **settings):
         parser.add_argument(f"-{name}", f"--{name}", dest=name, **settings)
@@ -104,6 +105,13 @@ def program_parser():
     flag("sighup_effect", choices=sorted(EFFECTS), default="snapshot", help="what SIGHUP does (train)")
     flag("log", metavar="FILE", help="append log lines to this file as well")
     return parser
+
+
+def _verb(name):
+    if name not in VERBS:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(VERBS)}, and none of the tools "
+                                         f"{', '.join(TOOLS)}")
+    return name
 
 
 def _verbs_and_tools():
