@@ -68,10 +68,13 @@ def wheel(unpacked, tmp_path_factory):
 
 def test_it_holds_the_package_the_templates_and_the_models(wheel, checkout):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    package = {f"deeplandmark/{name}" for name in files_below(checkout / "deeplandmark")}
+    package = {f"deeplandmark/{name}" for name in files_below(checkout / "deeplandmark")
+               if not name.startswith("published/") or not name.endswith((".caffemodel", ".prototxt"))}
     templates = {f"deeplandmark/templates/{name}" for name in files_below(checkout / "prototxt")
                  if name.endswith(".template")}
     assert names == package | templates and len(templates) > 10 and "deeplandmark/py.typed" in names
+    assert "deeplandmark/published/cascade.onnx" in names and wheel.stat().st_size < 20e6
+    assert not any("test" in name.split("/")[:-1] or "tests" in name.split("/") for name in names)
 
 
 @pytest.mark.slow
@@ -110,3 +113,25 @@ print(templates.template_folder() == Path(templates.__file__).parents[1] / "temp
     assert process.returncode == 0, process.stderr
     assert f"True {tmp_path}" in process.stdout and (tmp_path / "faces" / "trainImageList.txt").exists()
     assert 'pip install \\".[train]\\"' in process.stdout
+
+
+def test_unpacked_it_finds_points_as_the_checkout_does(wheel, tmp_path):
+    """By its cascade.onnx; for torch it has no networks, and says where they are."""
+    zipfile.ZipFile(wheel).extractall(tmp_path / "wheel")
+    code = """
+import numpy as np
+from deeplandmark import __file__, load
+from deeplandmark.faces.synthetic import draw_face
+image, _, box = draw_face(np.random.default_rng(4))
+print(__file__, load().predict(image, [box.as_array()]).tolist())
+try:
+    load(backend="torch")
+except (ImportError, ValueError) as error:
+    print(error)
+"""
+    found = [subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True, check=True,
+                            env={"PYTHONPATH": str(folder), "PATH": ""}).stdout.splitlines()
+             for folder in (tmp_path / "wheel", ROOT)]
+    (ours, *problem), (theirs, *nothing) = found
+    assert ours.startswith(str(tmp_path / "wheel")) and ours.partition(" ")[2] == theirs.partition(" ")[2]
+    assert not nothing and "in a clone of the project, not in its wheel" in problem[0]

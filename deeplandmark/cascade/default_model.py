@@ -21,7 +21,7 @@ def default_model():
     """
     published = Path(deeplandmark.__file__).parent / "published"
     for folder in (published, Path("model")):
-        if has_networks(folder):
+        if has_networks(folder) or (folder / ONNX_FILE).is_file():    # a wheel has the exported cascade alone
             return folder
     raise NoModelError("no model: neither the package's published weights nor model/1_F.prototxt is there; "
                        "give one with --model, or train one with ./bootstrap.sh")

@@ -11,6 +11,7 @@ from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.module import to_torch
 from deeplandmark.cascade.confidence.confidence import point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_blob, hidden_odds, weights_in_use
+from deeplandmark.cascade.default_model import ONNX_FILE
 from deeplandmark.cascade.level_1_share import with_level_1_share
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.box import reproject
@@ -111,6 +112,9 @@ def load_modules(folder, settings=None):
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
+    if not has_networks(folder) and (folder / ONNX_FILE).is_file():
+        raise ValueError(f"{folder} holds an exported cascade ({ONNX_FILE}) and no networks for torch; those of the "
+                         "published weights are in a clone of the project, not in its wheel")
     if not has_networks(folder):
         raise ValueError(f"{folder} is not a model folder: it has no 1_F.prototxt, nor another network of level 1")
     settings = settings or CascadeSettings.load(folder)
