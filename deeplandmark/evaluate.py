@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from deeplandmark.cascade.default_model import default_model
+from deeplandmark.cascade.default_model import model_at
 from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import name_skipped
@@ -60,7 +60,7 @@ def main(arguments=None):
 
 def _run(options):
     _make_folders(options)
-    model = options.model or default_model()
+    model = model_at(options.model)
     cascade = load(model)                                        # it says how many points the list has
     list_path = Path(options.list) if options.list else _default_list(options)
     faces, problems = read_faces(list_path, cascade.settings.points, options.images)

@@ -16,7 +16,7 @@ import sys
 from inspect import signature
 from pathlib import Path
 
-from deeplandmark.cascade.default_model import default_model
+from deeplandmark.cascade.default_model import model_at
 from deeplandmark.commandline.arguments import add_python_layers
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.models import exporter_of, system_of
@@ -45,7 +45,7 @@ def _write_page(args, options):
 
 
 def _write_model(args, options):
-    folder = Path(args.model or default_model())
+    folder = model_at(args.model)
     export, system = exporter_of(folder), system_of(folder)
     for name in options:
         if name not in signature(export).parameters:

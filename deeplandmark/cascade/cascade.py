@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deeplandmark.cascade.default_model import ONNX_FILE, default_model
+from deeplandmark.cascade.default_model import ONNX_FILE, model_at
 from deeplandmark.cascade.looks import LOOKS, look_at, look_at_many
 from deeplandmark.cascade.onnx_engine import OnnxEngine
 from deeplandmark.faces.box import LIST_KIND, face_boxes
@@ -84,7 +84,7 @@ class Cascade:
         Parameters
         ----------
         path : path, optional
-            By default the published weights of the package.
+            By default the published weights of the package, "wide"; "light" are those of the small family.
         backend : "onnx" or "torch", optional
             How a folder is run. By default by its `cascade.onnx`, if it has one that was made of these very networks,
             else by torch, network by network, which is slower and needs the extra [train].
@@ -104,7 +104,7 @@ class Cascade:
             raise ValueError(f"backend {backend!r} is unknown (known: {', '.join(BACKENDS)})")
         if threads < 1:
             raise ValueError(f"threads must be at least 1, found {threads}")
-        path = Path(path or default_model())
+        path = model_at(path)
         engine, backend = _engine_of(path, backend, threads)
         return cls(engine, backend, (str(path.absolute()), backend, threads))
 

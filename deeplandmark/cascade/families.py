@@ -1,5 +1,5 @@
 """The families of the cascade, a row each; the templates are prototxt/cascade/NAME_*.prototxt.template."""
-from deeplandmark.cascade.networks import MAX_SHIFT, networks, original_networks
+from deeplandmark.cascade.networks import MAX_SHIFT, light_networks, networks, original_networks
 from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation
 from deeplandmark.networks.family import Encoding, Family
 
@@ -17,6 +17,11 @@ WIDE = Family(
     augmentation=_POSED, shift=MAX_SHIFT,
     minutes={"full": {"train_1": 210, "train_2": 26, "train_3": 26, "calibrate": 15}})
 
+LIGHT = Family(
+    "light", "cascade", light_networks, "one small network of three levels, taught by the published wide family",
+    variables={1: {"rotation": 20, "scale": 0.1, "shift": 0.12, "light": 0.3, "blur": 0.5}},
+    augmentation=_POSED, taught=0.5)
+
 # It mirrors and turns by +-5 degrees, at level 1 only; the boxes stay.
 _SQUARED = {"loss": "EuclideanLoss", "test_batch_size": 64}
 ORIGINAL = Family(
@@ -25,4 +30,4 @@ ORIGINAL = Family(
     augmentation={1: Augmentation(angle=5.0, scale=0.0, shift=0.0), 2: NO_AUGMENTATION, 3: NO_AUGMENTATION},
     shift={2: 0.05, 3: 0.01}, frozen=True, calibrated=False)
 
-FAMILIES = (PAPER, WIDE, ORIGINAL)
+FAMILIES = (PAPER, WIDE, LIGHT, ORIGINAL)

@@ -28,6 +28,16 @@ def networks(points=FIVE_POINTS, levels=LEVELS):
     return tuple(found)
 
 
+def light_networks(points=FIVE_POINTS):
+    """One network that is the whole cascade; ValueError for other points than the usual five, whose halves it knows."""
+    if points != FIVE_POINTS:
+        raise ValueError("the light family finds the usual five points; other points are for the paper's family, wide "
+                         "or the regressor's")
+    edge = 0.125                                                 # seen beyond the box on each side: 77 pixels a box
+    return (Network(1, "L", "net", (0, 1, 2, 3, 4), (96, 96), window=(-edge, 1 + edge, -edge, 1 + edge),
+                    earlier=("level_1", "level_2")),)
+
+
 def original_networks(points=FIVE_POINTS):
     """Those of the original: EN and NM are rows 0..30 and 8..38 of F's 39 rows; the rest is the paper's table."""
     x0, x1, y0, y1 = LEVEL_1[0].window
@@ -35,3 +45,8 @@ def original_networks(points=FIVE_POINTS):
     windows = {"F": (x0, x1, y0, y1), "EN": (x0, x1, y0, y0 + 31 * row), "NM": (x0, x1, y0 + 8 * row, y1)}
     return tuple(replace(network, window=windows.get(network.name, network.window)) if network.level == 1 else network
                  for network in networks(points))
+
+
+def levels_of(networks):
+    """The numbers of the levels that some networks make, a sorted list."""
+    return sorted({network.level + step for network in networks for step in range(1 + len(network.earlier))})

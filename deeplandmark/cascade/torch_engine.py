@@ -10,9 +10,15 @@ import torch
 from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.module import to_torch
 from deeplandmark.cascade.confidence.confidence import point_confidence
-from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_blob, hidden_odds, weights_in_use
+from deeplandmark.cascade.confidence.error_from_hidden_layers import (
+    hidden_blob,
+    hidden_odds,
+    names_of_weights,
+    weights_in_use,
+)
 from deeplandmark.cascade.default_model import ONNX_FILE
 from deeplandmark.cascade.level_1_share import with_level_1_share
+from deeplandmark.cascade.networks import levels_of
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.box import reproject
 from deeplandmark.networks.model_folder import has_networks
@@ -42,7 +48,7 @@ class TorchEngine:
         self.settings, self._modules = settings, modules
         self._run_network = run_network or _run_network
         _survive_forks()
-        self.levels = sorted({network.level for network in modules})
+        self.levels = levels_of(modules)
 
     def run(self, image, boxes, level):
         """Found for a grey picture and boxes (n, 4) float64: levels (n, L, k, 2) and spread (n, L, k) in pixels,
@@ -56,11 +62,11 @@ class TorchEngine:
 
     def run_faces(self, images, boxes, level):
         """Found of n faces, each in its own picture."""
-        points_px = np.zeros((len(boxes), len(self.settings.points), 2))
+        shape = len(boxes), len(self.settings.points), 2
         levels, spreads, first, hidden = [], [], None, {}
-        for number in (n for n in self.levels if n <= level):
-            answers = self._run_level(number, images, boxes, points_px, hidden)
-            points_px, spread = average(answers, points_px.shape)
+        run = self._run_whole if any(network.earlier for network in self._modules) else self._run_levels
+        for answers in run(images, boxes, level, shape, hidden):
+            points_px, spread = average(answers, shape)
             first = answers[0][1] if first is None else first
             levels.append(points_px)
             spreads.append(spread)
@@ -71,6 +77,29 @@ class TorchEngine:
         confidence = point_confidence(levels, spreads, width, self.settings.confidence, odds)
         return Found(levels, spreads, confidence, first, hidden)
 
+    def _run_levels(self, images, boxes, level, shape, hidden):
+        """What _run_level finds, level after level, each around the points before."""
+        points_px = np.zeros(shape)
+        for number in (n for n in self.levels if n <= level):
+            answers = self._run_level(number, images, boxes, points_px, hidden)
+            points_px = average(answers, shape)[0]
+            yield answers
+
+    def _run_whole(self, images, boxes, level, shape, hidden):
+        """[[(network, (n, k, 2) in pixels)]] of each level, of a network that is a whole cascade."""
+        (network, module), = self._modules.items()
+        windows = windows_of(network, boxes, None)
+        *answers, layer = self._run_network(module, self._inputs(network, images, windows), network.earlier)
+        if level >= len(self.levels) and layer is not None:
+            hidden[network] = layer
+        in_frame = [self.settings.encoding.decode(answer.reshape(shape).astype(np.float64)) for answer in answers]
+        return [[(network, reproject(boxes, points))] for points in in_frame[:level]]
+
+    def _inputs(self, network, images, windows):
+        """What a network sees of n pictures in their windows: float32 (n, channels, rows, columns)."""
+        seen = [see(network, image, window, self.settings) for image, window in zip(images, windows)]
+        return np.array(seen, np.float32).reshape(-1, network.channels, *network.size)
+
     def _run_level(self, level, images, boxes, points_px, hidden):
         """[(network, (n, its points, 2) in pixels)] of a level's networks; their hidden layers go into `hidden`."""
         answers = []
@@ -78,9 +107,7 @@ class TorchEngine:
             if network.level != level:
                 continue
             windows = windows_of(network, boxes, points_px)
-            seen = [see(network, image, window, self.settings) for image, window in zip(images, windows)]
-            inputs = np.array(seen, np.float32).reshape(-1, network.channels, *network.size)
-            output, layer = self._run_network(module, inputs)
+            output, layer = self._run_network(module, self._inputs(network, images, windows))
             output = output.reshape(len(boxes), len(network.points), 2)
             in_frame = self.settings.encoding.decode(output.astype(np.float64))
             answers.append((network, reproject(frames_of(network, boxes, windows), in_frame)))
@@ -123,17 +150,18 @@ def load_modules(folder, settings=None):
     return settings, modules
 
 
-def _run_network(module, data):
-    """A network's answers float32 (n, num_output) to inputs float32 (n, channels, rows, columns), and its hidden layer
-    (n, D) or None."""
+def _run_network(module, data, earlier=()):
+    """A network's answers float32 (n, num_output) to inputs float32 (n, channels, rows, columns), those in the blobs
+    `earlier` before the last, and its hidden layer (n, D) or None."""
     graph = module.graph
     names = {graph.blob_names[i]: i for i in graph.outputs}
+    places = [graph.blob_names.index(blob) for blob in earlier]
     with torch.inference_mode():
         values = module.values_of({"data": torch.from_numpy(np.ascontiguousarray(data))})
         module.run(values)
     hidden = hidden_blob(graph)
-    answers = values[names.get(PREDICTION, graph.outputs[0])]
-    return answers.numpy(), None if hidden is None else values[hidden].flatten(1).numpy()
+    answers = [values[i].numpy() for i in (*places, names.get(PREDICTION, graph.outputs[0]))]
+    return (*answers, None if hidden is None else values[hidden].flatten(1).numpy())
 
 
 def _check_hidden(settings, modules, folder):
@@ -141,8 +169,9 @@ def _check_hidden(settings, modules, folder):
     sizes = {}
     for network, module in modules.items():
         blob = hidden_blob(module.graph)
-        sizes[network.full_name] = None if blob is None else int(np.prod(module.graph.blob_shapes[blob][1:]))
-    levels = len({network.level for network in modules})
+        size = None if blob is None else int(np.prod(module.graph.blob_shapes[blob][1:]))
+        sizes.update(dict.fromkeys(names_of_weights(network), size))
+    levels = len(levels_of(modules))
     for name, weights in weights_in_use(settings, levels).items():
         if sizes.get(name) != len(weights):
             raise ValueError(f"{folder}: its confidence was fitted to another {name}; `deeplandmark calibrate` "

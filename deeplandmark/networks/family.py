@@ -57,6 +57,9 @@ class Family:
         Largest shift of a training patch around its point, fraction of the box; every level after the first has one.
     frozen : bool
         Whether its patches are always posed before the training, and start from the shifted truth alone.
+    taught : float
+        Share of the published weights' own answers in the targets, where these have the same points (see
+        training/teacher.py).
     calibrated : bool
         Whether `calibrate` fits a confidence to its models.
     minutes : dict of recipe -> {step: minutes}
@@ -73,6 +76,7 @@ class Family:
     augmentation: dict = field(default_factory=dict)
     shift: dict = field(default_factory=dict)
     frozen: bool = False
+    taught: float = 0.0
     calibrated: bool = True
     minutes: dict = field(default_factory=dict)
 

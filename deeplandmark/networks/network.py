@@ -26,6 +26,8 @@ class Network:
         Levels 2 and 3: half the side of the patch, fraction of the box's width (in x) and height (in y).
     channels : int
         1 (grey) or 3 (blue, green, red).
+    earlier : tuple of str
+        Of a network that is a whole cascade in itself: the blobs with its answers after the levels before the last.
     """
     level: int
     name: str
@@ -35,6 +37,7 @@ class Network:
     window: tuple = None
     half_side: float = None
     channels: int = 1
+    earlier: tuple = ()
 
     @property
     def full_name(self):
@@ -57,19 +60,22 @@ def network_from_json(values, point_count):
     if not isinstance(values, dict):
         raise ValueError(f"{values!r} is no network")
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    network = Network(**{name: lists[name] for name in _KEPT}, channels=lists.get("channels", 1))
+    network = Network(**{name: lists[name] for name in _KEPT},
+                      **{name: lists[name] for name in _KEPT_WHERE_SET if name in lists})
     rows, columns = network.size
     x0, x1, y0, y1 = network.window if network.level == 1 else (-network.half_side, network.half_side) * 2
     if not (network.level in (1, 2, 3) and min(rows, columns) >= 1 and x0 < x1 and y0 < y1
-            and network.channels in (1, 3) and network.points and set(network.points) <= set(range(point_count))):
+            and network.channels in (1, 3) and network.points and set(network.points) <= set(range(point_count))
+            and isinstance(network.earlier, tuple) and all(isinstance(blob, str) for blob in network.earlier)):
         raise ValueError(f"{values} is no network of {point_count} points")
     return network
 
 
 def network_to_json(network):
-    """The fields of a Network as a dict for JSON; `channels` only where a network sees colours."""
-    values = {name: getattr(network, name) for name in _KEPT}
-    return values if network.channels == 1 else {**values, "channels": network.channels}
+    """The fields of a Network as a dict for JSON; those of _KEPT_WHERE_SET only where they are not the usual ones."""
+    unusual = [name for name in _KEPT_WHERE_SET if getattr(network, name) != getattr(Network, name)]
+    return {name: getattr(network, name) for name in (*_KEPT, *unusual)}
 
 
 _KEPT = ("level", "name", "structure", "points", "size", "window", "half_side")
+_KEPT_WHERE_SET = ("channels", "earlier")

@@ -21,10 +21,12 @@ from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.datasets.held_back import is_held_back
 from deeplandmark.faces.datasets.plausible import check_plausible
 from deeplandmark.faces.datasets.read_faces import hash_of, read_faces
+from deeplandmark.networks.model_folder import fingerprint
 from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.hdf5_writer import HDF5Writer
 from deeplandmark.training.samples import sample, start_points, wide_sample
 from deeplandmark.training.samples_mark import marker_file, prepared, write_marker
+from deeplandmark.training.teacher import taught, teacher_of
 from deeplandmark.work.processes import in_processes
 from deeplandmark.work.progress import Progress
 from deeplandmark.work.whole_file import write_text
@@ -51,6 +53,8 @@ class Plan:
     seed : int
     start_from : str or None
         Model folder whose predictions patches are centred on; None: the true points, shifted.
+    taught, teacher : float, str or None
+        Share of the answers of a model folder in the targets of training faces (see teacher.py).
     """
     level: int
     settings: ModelSettings
@@ -60,12 +64,16 @@ class Plan:
     seed: int = 1
     start_from: str = None
     frozen: bool = False
+    taught: float = 0.0
+    teacher: str = None
 
     @classmethod
     def of(cls, family, settings, level, **changes):
         """As a Family has it, with changes of the attributes below."""
         values = {"augmentation": family.augmentation.get(level, Augmentation()), "shift": family.shift.get(level, 0.0),
                   "frozen": family.frozen}
+        if family.taught:
+            values.update(taught=family.taught, teacher=str(teacher_of(family, settings.points)))
         return cls(level, settings, **{**values, **changes})
 
     @property
@@ -75,6 +83,8 @@ class Plan:
     def fingerprint(self, list_path):
         """Changes whenever the samples would."""
         values = {**asdict(self), "start_from": bool(self.started_from())}   # which weights counts, not where they lie
+        if values.pop("teacher") is None:
+            del values["taught"]
         for fitted in self.settings.FITTED:                      # after the training
             del values["settings"][fitted]
         points = self.settings.points                            # how they are shown and drawn changes no sample
@@ -82,6 +92,8 @@ class Plan:
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + hash_of(list_path))
         for path in self.started_from():
             digest.update(path.read_bytes())
+        if self.teacher is not None:
+            digest.update(fingerprint(self.teacher).encode())
         return digest.hexdigest()
 
     def started_from(self):
@@ -195,7 +207,10 @@ def _samples(plan, face, rng):
 
 
 def _wide(plan, face, rng):
-    return wide_sample(face, plan.networks, plan.settings, _start(plan, face, rng))
+    start = _start(plan, face, rng)
+    if plan.teacher is not None:
+        face = taught(face, plan.teacher, plan.taught, plan.settings.points, rng)
+    return wide_sample(face, plan.networks, plan.settings, start)
 
 
 def _start(plan, face, rng):

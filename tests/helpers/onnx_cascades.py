@@ -4,7 +4,7 @@ import numpy as np
 
 from deeplandmark.caffe import TEST
 from deeplandmark.caffe.net import Net
-from deeplandmark.cascade.networks import networks
+from deeplandmark.cascade.networks import light_networks, networks
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.training.templates import render, template_folder
 
@@ -25,13 +25,15 @@ def assert_same(one, other, tolerance=TOLERANCE_PX):
     assert np.abs(one.confidence - other.confidence).max(initial=0) < 1e-3
 
 
-def random_model(folder, points=None, leave_out=(), s0=None, levels=(1, 2, 3), edit=None, **settings):
+def random_model(folder, points=None, leave_out=(), s0=None, levels=(1, 2, 3), edit=None, variant="paper", **settings):
     """A model folder of untrained networks."""
     points = points or CascadeSettings().points
     folder.mkdir()
-    table = tuple(network for network in networks(points, levels) if network.full_name not in leave_out)
+    rows = light_networks() if variant == "light" else networks(points, levels)
+    table = tuple(network for network in rows if network.full_name not in leave_out)
     for seed, network in enumerate(table):
-        text = render(network, "deploy", folder=template_folder(), structure=s0 if network.name == "F" else None)
+        text = render(network, "deploy", folder=template_folder(), variant=variant,
+                      structure=s0 if network.name == "F" else None)
         target = folder / f"{network.full_name}.prototxt"
         target.write_text(edit(text) if edit else text)
         assert edit is None or network.name != "F" or edit(text) != text

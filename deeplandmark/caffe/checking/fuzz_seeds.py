@@ -70,6 +70,8 @@ _LAYERS = [
     ("ROIPooling", "roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 }", [_MAPS, (3, 5)], 1),
     ("ROIAlign", "roi_align_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 sampling_ratio: 2 }", [_MAPS, (3, 5)],
      1),
+    ("PointPatches", "point_patches_param { rows: 3 columns: 2 half_side: 0.5 mirrored: 1 jitter: 0.1 }",
+     [_MAPS, (2, 4)], 2),
     ("PSROIPooling", "psroi_pooling_param { spatial_scale: 0.5 output_dim: 1 group_size: 2 }", [_MAPS, (3, 5)], 1),
     ("Proposal", "proposal_param { feat_stride: 16 base_size: 16 min_size: 4 ratio: 0.5 ratio: 2 scale: 8 "
      "pre_nms_topn: 50 post_nms_topn: 5 nms_thresh: 0.7 }", [(1, 4, 3, 4), (1, 8, 3, 4), (1, 3)], 2),

@@ -5,7 +5,8 @@ layers tell such patches apart, for some of the faces they were trained on had t
 
     hidden_j = sum over the networks around point j, of levels 2 and 3, of (weights . its hidden layer)
 
-where the hidden layer of a network is what its last InnerProduct layer gets (`fc1` in our templates). The weights first
+where the hidden layer of a network is what its last InnerProduct layer gets (`fc1` in our templates), with weights for
+each of its points where it has several. The weights first
 predict the logarithm of the error, by least squares with a penalty, on faces that the networks were trained on: nine
 thousand of them show more bad patches than a thousand held-back ones do, and though errors are smaller there, the bad
 patches are the same. What that prediction is worth beside the other features is then found on held-back faces
@@ -56,10 +57,18 @@ def hidden_odds(hidden, weights, points):
     """hidden_j of k points, float64 (n, k), by weights (D,) for each network's full name; 0.0 without any."""
     total = 0.0
     for network, values in hidden.items():
-        if network.full_name in weights:
-            mine = values @ np.asarray(weights[network.full_name])
-            total = total + mine[:, None] * np.isin(np.arange(points), network.points)
+        for point, name in zip(network.points, names_of_weights(network)):
+            if name in weights:
+                mine = values @ np.asarray(weights[name])
+                total = total + mine[:, None] * (np.arange(points) == point)
     return total
+
+
+def names_of_weights(network):
+    """What the weights for each point of a Network are called: by its full name, and the point where it has several."""
+    if len(network.points) == 1:
+        return (network.full_name,)
+    return tuple(f"{network.full_name}.{point}" for point in network.points)
 
 
 def fit_error(observations):
@@ -68,11 +77,12 @@ def fit_error(observations):
     logs = np.log(EPSILON + error)
     bias, weights = logs.mean(axis=0), {}
     for point in range(logs.shape[1]):
-        mine = {network: values for network, values in observations.hidden.items() if network.points == (point,)}
+        mine = {network: values for network, values in observations.hidden.items() if point in network.points}
         if mine:
             slopes, bias[point] = _ridge(np.concatenate(list(mine.values()), axis=1), logs[:, point])
             stops = np.cumsum([values.shape[1] for values in mine.values()])[:-1]
-            weights.update(zip((network.full_name for network in mine), np.split(slopes, stops)))
+            names = (names_of_weights(network)[network.points.index(point)] for network in mine)
+            weights.update(zip(names, np.split(slopes, stops)))
     return ErrorPrediction(bias, weights)
 
 

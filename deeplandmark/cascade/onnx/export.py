@@ -6,6 +6,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder
+from deeplandmark.cascade.networks import levels_of
 from deeplandmark.cascade.onnx.half import halved
 from deeplandmark.cascade.onnx.levels import OUTPUTS, CascadeNodes, Level
 from deeplandmark.cascade.onnx.stacks import Stack, alike
@@ -55,7 +56,7 @@ def export_cascade(folder, onnx_file=None, mirror=False, half=False):
         raise ValueError(f"{folder}: windows cut by the rule {settings.cutting!r} cannot be exported, only by 'area'; "
                          "PyTorch runs this cascade")
     model = _build(settings, modules, mirror)
-    levels = sorted({network.level for network in modules})
+    levels = levels_of(modules)
     metadata = {"deeplandmark": str(FORMAT), "settings": settings.to_json(), "fingerprint": fingerprint(folder),
                 "mirror": str(int(mirror)), "half": str(int(half)),
                 "levels": " ".join(map(str, levels)),
@@ -109,6 +110,8 @@ def _faces(b, boxes, mirror):
 
 def _reach(settings, modules):
     """How far beyond the box any window may lie, fraction of the box: bounded where all answers are, by a tanh."""
+    if any(network.earlier for network in modules):              # looks at nothing but its window
+        return float(max(max(-min(network.window), max(network.window) - 1) for network in modules))
     if any(module.graph.nodes[-1].type != "TanH" for module in modules.values()):
         return np.inf
     # Answers lie in -1..1, that is so far from the middle of the network's frame, in frames.

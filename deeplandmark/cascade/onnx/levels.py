@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from deeplandmark.cascade.confidence.confidence import DISAGREEMENT, EPSILON
-from deeplandmark.cascade.confidence.error_from_hidden_layers import weights_in_use
-from deeplandmark.cascade.networks import LEVELS
-from deeplandmark.cascade.onnx.stacks import run_stack
+from deeplandmark.cascade.confidence.error_from_hidden_layers import names_of_weights, weights_in_use
+from deeplandmark.cascade.networks import LEVELS, levels_of
+from deeplandmark.cascade.onnx.stacks import run_stack, run_whole
 from deeplandmark.cascade.onnx.windows import cut_patches, extents, split
 from deeplandmark.work.patch_variance import FLAT
 
@@ -45,18 +45,17 @@ class CascadeNodes:
 
     def __init__(self, settings, levels, picture, faces):
         self.settings, self.levels, self.picture, self.faces = settings, levels, picture, faces
-        self._hidden_weights = weights_in_use(settings, len(levels))
+        networks = [network for level in levels for stacks in level.stacks for stack in stacks
+                    for network in stack.networks]
+        self._hidden_weights = weights_in_use(settings, len(levels_of(networks)))
 
     def run(self, b):
         """The names of levels (n, L, k, 2), spread (n, L, k), confidence (n, k) and first (n, k, 2)."""
-        k, count, self._hidden_odds = len(self.settings.points), len(self.levels), None
+        k, self._hidden_odds = len(self.settings.points), None
         self.blocks = extents(b, self.picture, [level.places for level in self.levels], self.faces.longest)
-        found, spread, first = self._level(b, 0, None)
-        points, spreads = [found], [spread]
-        for index in range(1, len(self.levels)):
-            found, spread = self._level(b, index, points[-1])
-            points.append(found)
-            spreads.append(spread)
+        whole = self.levels[0].stacks[0][0].networks[0].earlier
+        points, spreads, first = self._whole(b) if whole else self._one_after_another(b)
+        self.count = count = len(points)
         b.begin_layer("results", [])
         share = self.settings.level_1_share
         if share and len(points) == len(LEVELS):                 # as in level_1_share.py
@@ -65,6 +64,36 @@ class CascadeNodes:
         spread = b.node("Reshape", b.node("Concat", *spreads, axis=1), b.constant([0, count, k]))
         levels, spread = self._unmirrored(b, levels), self._unmirrored(b, spread)
         return levels, spread, self._confidence(b, levels, spread), self._unmirrored(b, first, axis=1)
+
+    def _one_after_another(self, b):
+        """Points and spread after each level, lists, and the points of F."""
+        found, spread, first = self._level(b, 0, None)
+        points, spreads = [found], [spread]
+        for index in range(1, len(self.levels)):
+            found, spread = self._level(b, index, points[-1])
+            points.append(found)
+            spreads.append(spread)
+        return points, spreads, first
+
+    def _whole(self, b):
+        """The same of one network that is a whole cascade: nothing disagrees with it."""
+        (places,), (((stack,),),) = self.levels[0].places, [self.levels[0].stacks]
+        b.begin_layer("level1", [])
+        patches = cut_patches(b, self.picture, self.faces, places, self.faces.corner, b.node("Gather", self.blocks, 0))
+        (network,), (graph,) = stack.networks, stack.graphs
+        answers, hidden = run_whole(b, graph, network, _seen(b, places, patches, stack))
+        b.begin_layer("points", [])
+        weights = [self._hidden_weights.get(name) for name in names_of_weights(network)]
+        if all(weights):
+            self._hidden_odds = b.node("MatMul", hidden, b.constant(np.array(weights).T))
+        (scale,), (shift,) = (np.unique(values) for values in self._decoding([network]))
+        points = []
+        for answer in answers:
+            in_box = b.node("Reshape", answer, b.constant([0, len(network.points), 2]))
+            in_box = b.node("Add", b.node("Mul", in_box, float(scale)), float(shift))
+            points.append(b.node("Add", self.faces.corner, b.node("Mul", in_box, self.faces.size)))
+        spread = b.node("Mul", b.node("ReduceL2", points[0], axes=[2], keepdims=0), 0.0)
+        return points, [spread] * len(points), points[0]
 
     def _level(self, b, index, before):
         """Points and spread after a level; after level 1 also the points of F."""
@@ -135,7 +164,7 @@ class CascadeNodes:
 
     def _confidence(self, b, levels, spread):
         """The formula of confidence/confidence.py: (n, k)."""
-        count = len(self.levels)
+        count = self.count
         width = self._half(b, b.node("Gather", self.faces.size, b.constant([0]), axis=2))           # (n, 1, 1)
         weights = self.settings.confidence
         if weights is None or len(weights) < count:

@@ -61,6 +61,15 @@ def run_stack(b, stack, x):
     return maps.vectors(b).answers(b), hidden
 
 
+def run_whole(b, graph, network, x):
+    """Adds the nodes of a network that is a whole cascade; x (n, 1, rows, columns) to its answers (n, num_output) after
+    each level, a list of names, and what its last InnerProduct layer gets, a Value (n, D)."""
+    x = b.node("Reshape", x, b.constant([0, network.channels, *network.size]))
+    values, _ = _values(b, graph, network, x)
+    blobs = [graph.blob_names.index(name) for name in (*network.earlier, PREDICTION)]
+    return [values[blob].name for blob in blobs], values[hidden_blob(graph)]
+
+
 def _structure(network, graph):
     definitions = tuple(_definition(node.layer.param) for node in graph.nodes)
     return network.size, network.num_output, definitions, tuple(map(str, graph.blob_shapes))
@@ -109,6 +118,14 @@ def _one_by_one(b, stack, x):
 
 
 def _run_net(b, graph, network, x):
+    values, output = _values(b, graph, network, x)
+    hidden = hidden_blob(graph)
+    return (b.node("Reshape", values[output], b.constant([0, 1, network.num_output])),
+            None if hidden is None else values[hidden])
+
+
+def _values(b, graph, network, x):
+    """The Value of every blob of a net, and which of them is its answer."""
     values = [None] * len(graph.blob_names)
     for node, tops in zip(graph.nodes, trace(graph, find_batch_axes(graph))):
         b.begin_layer(f"{network.full_name}/{node.name}", tops)
@@ -121,7 +138,4 @@ def _run_net(b, graph, network, x):
             raise error.at(file=graph.file, line=node.line, layer=node.name) from None
         for blob, name, shape in zip(node.tops, [names] if isinstance(names, str) else names, tops):
             values[blob] = Value(name, shape)
-    output = next((i for i in graph.outputs if graph.blob_names[i] == PREDICTION), graph.outputs[0])
-    hidden = hidden_blob(graph)
-    return (b.node("Reshape", values[output], b.constant([0, 1, network.num_output])),
-            None if hidden is None else values[hidden])
+    return values, next((i for i in graph.outputs if graph.blob_names[i] == PREDICTION), graph.outputs[0])

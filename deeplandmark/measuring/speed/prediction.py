@@ -1,4 +1,5 @@
 """Prediction speed: one face and many, the same by OpenCV's importer and network by network; pictures from disk."""
+import math
 import tempfile
 import time
 from dataclasses import replace
@@ -8,7 +9,7 @@ import cv2
 import numpy as np
 
 from deeplandmark.cascade.cascade import Cascade
-from deeplandmark.cascade.default_model import default_model
+from deeplandmark.cascade.default_model import model_at
 from deeplandmark.cascade.networks import networks
 from deeplandmark.measuring.speed.measuring import in_turn
 from deeplandmark.networks.network import PREDICTION
@@ -18,7 +19,7 @@ from deeplandmark.work.opencv import set_up_opencv
 BATCHES = (1, 4, 16, 64, 256)
 MANY = 4096             # faces of a call, to see that the cost of a face stays the same
 PEAK = 512              # size of the square matrices whose product shows the machine's peak
-OPENCV, GRAPH, TORCH, SESSIONS = ("OpenCV importer, the original's 21 networks", "one graph, 23 networks",
+OPENCV, GRAPH, TORCH, SESSIONS = ("OpenCV importer, the original's 21 networks", "one graph",
                                   "torch, network by network", "ONNX Runtime, network by network")
 
 
@@ -27,11 +28,11 @@ def one_face(rounds, model=None):
     has no importer of Caffe's files, as OpenCV 5 has none."""
     set_up_opencv()
     image, box = _picture(), np.array([[75, 75, 175, 175.0]])
-    torch_cascade, graph = Cascade.load(model or default_model(), backend="torch"), graph_of(model)
+    torch_cascade, graph = Cascade.load(model_at(model), backend="torch"), graph_of(model)
     with tempfile.TemporaryDirectory() as folder:
         steps = {GRAPH: lambda: graph.locate(image, box, looks=1),
                  TORCH: lambda: torch_cascade.locate(image, box, looks=1),
-                 SESSIONS: _sessions(Path(folder), model, image, box)}
+                 **_sessions(Path(folder), model, image, box)}
         if hasattr(cv2.dnn, "readNetFromCaffe"):
             steps = {OPENCV: _opencv(Path(folder), image, box[0]), **steps}
         return in_turn(steps, rounds, warm=True)
@@ -53,13 +54,13 @@ def faces(rounds, threads=1, model=None):
 def graph_of(model=None, threads=1):
     """The Cascade of an .onnx or of a model folder's cascade.onnx."""
     backend = None if str(model).endswith(".onnx") else "onnx"
-    return Cascade.load(model or default_model(), backend, threads)
+    return Cascade.load(model or None, backend, threads)
 
 
 def multiply_adds(model=None):
     """Of all networks for one face."""
     from deeplandmark.cascade.torch_engine import load_modules
-    _, modules = load_modules(model or default_model())
+    _, modules = load_modules(model_at(model))
     return sum(_of_layer(node.layer, module.graph.blob_shapes[node.tops[0]])
                for module in modules.values() for node in module.graph.nodes if node.layer.blobs)
 
@@ -138,13 +139,15 @@ def _cut(image, window, size):
 
 
 def _sessions(folder, model, image, box):
-    """The same networks as 23 ONNX models, windows cut by NumPy."""
+    """{SESSIONS: the same networks as 23 ONNX models, windows cut by NumPy}."""
     import onnxruntime
 
     from deeplandmark.caffe import to_onnx
     from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
-    settings, modules = load_modules(model or default_model())
-    source = Path(model or default_model())
+    source = model_at(model)
+    settings, modules = load_modules(source)
+    if any(network.earlier for network in modules):              # a network that is a whole cascade: the graph is it
+        return {}
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
 
@@ -155,14 +158,14 @@ def _sessions(folder, model, image, box):
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     engine = TorchEngine(replace(settings, confidence=None), {network: module(network) for network in modules},
                          lambda session, data: (session.run(None, {"data": data})[0], None))
-    return lambda: engine.run(image, box, 3)
+    return {SESSIONS: lambda: engine.run(image, box, 3)}
 
 
 def _of_layer(layer, shape):
     """Multiply-adds of a layer for one face: its weights, each as often as it is used."""
     weights = layer.blobs[0]
     if weights.dim() == 2:
-        return weights.numel()
+        return weights.numel() * math.prod(shape) // len(weights)
     if weights.dim() == 4:
-        return weights.numel() * shape[2] * shape[3] // (getattr(layer, "p", 1) * getattr(layer, "q", 1))
+        return weights.numel() * shape[0] * shape[2] * shape[3] // (getattr(layer, "p", 1) * getattr(layer, "q", 1))
     return 0
