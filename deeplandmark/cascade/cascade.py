@@ -5,7 +5,6 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,7 +83,7 @@ class Cascade:
         Parameters
         ----------
         path : path, optional
-            By default the published weights of the package, "wide"; "light" are those of the small family.
+            By default the published weights of the package.
         backend : "onnx" or "torch", optional
             How a folder is run. By default by its `cascade.onnx`, if it has one that was made of these very networks,
             else by torch, network by network, which is slower and needs the extra [train].

@@ -8,7 +8,7 @@ import deeplandmark
 from deeplandmark.networks.model_folder import has_networks
 
 ONNX_FILE = "cascade.onnx"  # the whole folder as one graph, made by `deeplandmark export`
-PUBLISHED = {"wide": "", "light": "light"}      # name of weights in the package -> their folder in published/
+PUBLISHED = {"wide": ""}      # name of weights in the package -> their folder in published/
 
 
 class NoModelError(ValueError):

@@ -35,7 +35,7 @@ def light_networks(points=FIVE_POINTS):
                          "or the regressor's")
     edge = 0.125                                                 # seen beyond the box on each side: 77 pixels a box
     return (Network(1, "L", "net", (0, 1, 2, 3, 4), (96, 96), window=(-edge, 1 + edge, -edge, 1 + edge),
-                    earlier=("level_1", "level_2")),)
+                    earlier=("level_1", "level_2"), half_sides=(0.18, 0.13)),)
 
 
 def original_networks(points=FIVE_POINTS):

@@ -28,6 +28,8 @@ class Network:
         1 (grey) or 3 (blue, green, red).
     earlier : tuple of str
         Of a network that is a whole cascade in itself: the blobs with its answers after the levels before the last.
+    half_sides : tuple of float
+        Of such a one: half the side of its patches at each level but the first, fraction of the box.
     """
     level: int
     name: str
@@ -38,6 +40,7 @@ class Network:
     half_side: float = None
     channels: int = 1
     earlier: tuple = ()
+    half_sides: tuple = ()
 
     @property
     def full_name(self):
@@ -66,9 +69,15 @@ def network_from_json(values, point_count):
     x0, x1, y0, y1 = network.window if network.level == 1 else (-network.half_side, network.half_side) * 2
     if not (network.level in (1, 2, 3) and min(rows, columns) >= 1 and x0 < x1 and y0 < y1
             and network.channels in (1, 3) and network.points and set(network.points) <= set(range(point_count))
-            and isinstance(network.earlier, tuple) and all(isinstance(blob, str) for blob in network.earlier)):
+            and _is_whole(network)):
         raise ValueError(f"{values} is no network of {point_count} points")
     return network
+
+
+def _is_whole(network):
+    """Whether `earlier` and `half_sides` are those of a network, most of which have neither."""
+    return (all(isinstance(blob, str) for blob in network.earlier) and len(network.earlier) == len(network.half_sides)
+            and all(side > 0 for side in network.half_sides) and not (network.earlier and network.level > 1))
 
 
 def network_to_json(network):
@@ -78,4 +87,4 @@ def network_to_json(network):
 
 
 _KEPT = ("level", "name", "structure", "points", "size", "window", "half_side")
-_KEPT_WHERE_SET = ("channels", "earlier")
+_KEPT_WHERE_SET = ("channels", "earlier", "half_sides")

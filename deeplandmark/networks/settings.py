@@ -60,6 +60,12 @@ class ModelSettings:
     def of_level(self, level):
         return [network for network in self.networks if network.level == level]
 
+    def half_side(self, level):
+        """Half the side of the largest patch of a level after the first, fraction of the box."""
+        sides = [network.half_side for network in self.of_level(level)]
+        sides += [network.half_sides[level - 2] for network in self.networks if network.half_sides]
+        return max(sides)
+
     @classmethod
     def load(cls, folder):
         """The settings of a model folder. Raises ValueError if the file is missing, damaged or of a newer format."""

@@ -73,7 +73,8 @@ class Plan:
         values = {"augmentation": family.augmentation.get(level, Augmentation()), "shift": family.shift.get(level, 0.0),
                   "frozen": family.frozen}
         if family.taught:
-            values.update(taught=family.taught, teacher=str(teacher_of(family, settings.points)))
+            teacher = teacher_of(family, settings.points)
+            values.update(taught=family.taught, teacher=None if teacher is None else str(teacher))
         return cls(level, settings, **{**values, **changes})
 
     @property
@@ -209,7 +210,7 @@ def _samples(plan, face, rng):
 def _wide(plan, face, rng):
     start = _start(plan, face, rng)
     if plan.teacher is not None:
-        face = taught(face, plan.teacher, plan.taught, plan.settings.points, rng)
+        face = taught(face, _cascade(plan.teacher), plan.taught, plan.settings.points, rng)
     return wide_sample(face, plan.networks, plan.settings, start)
 
 
@@ -222,6 +223,6 @@ def _start(plan, face, rng):
 
 @lru_cache(maxsize=1)
 def _cascade(folder):
-    """The model that patches are centred on; every worker loads it once."""
+    """The model that patches are centred on, or that teaches; every worker loads it once."""
     from deeplandmark.cascade.cascade import Cascade
     return Cascade.load(folder)

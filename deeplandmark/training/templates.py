@@ -55,7 +55,9 @@ def render(network, kind, *, folder, variant=USUAL, structure=None, recipe="fast
         columns=network.size[1], channels=network.channels, structure=f"{variant}_{structure or network.structure}",
         recipe=recipe, effort=effort, seed=seed, frozen=frozen or family.frozen, normalisation=family.normalisation,
         extent=patch_extent(network, family.encoding), box_widths=unit_in_box(network, family.encoding),
-        half_side=network.half_side, earlier=network.earlier, max_shift=family.shift.get(network.level),
+        half_side=network.half_side, earlier=network.earlier,
+        half_sides=[round(family.encoding.scale * side, 6) for side in network.half_sides],
+        max_shift=family.shift.get(network.level),
         train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
         train_source=f"{train}/{network.full_name}/train.txt", test_source=f"{train}/{network.full_name}/test.txt",
         snapshot_prefix=f"{model}/{network.full_name}/")

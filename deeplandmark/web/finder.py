@@ -52,8 +52,7 @@ class Finder:
         return {"points": list(settings.points.names),
                 "names": list(settings.points.shown),
                 "levels": list(levels),
-                "half_sides": {str(level): max(network.half_side for network in settings.of_level(level))
-                               for level in levels if level > 1},
+                "half_sides": {str(level): settings.half_side(level) for level in levels if level > 1},
                 "limits": {"bytes": self.limits.bytes, "pixels": self.limits.pixels, "faces": self.limits.faces}}
 
 

@@ -21,7 +21,7 @@ def patches(maps, points, mirrored=(), rows=4, columns=3, half=0.4, edges=(-1.2,
         x, y = points[i[0], 2 * i[1]:2 * i[1] + 2]
         for row, column in np.ndindex(rows, columns):
             step = half * ((2 * column + 1) / columns - 1) * (-1 if i[1] in mirrored else 1)
-            u = (x + step - left) / (right - left) * width - 0.5                    # in cells, 0 the middle of the first
+            u = (x + step - left) / (right - left) * width - 0.5           # in cells, 0 the middle of the first
             v = (y + half * ((2 * row + 1) / rows - 1) - top) / (bottom - top) * height - 0.5
             if not (-1 <= u <= width and -1 <= v <= height):
                 continue
@@ -67,4 +67,5 @@ def test_middles_are_the_points_and_in_training_near_them():
     (SETTINGS, ((2, 1, 4, 4), (2, 3)), "takes maps"), (SETTINGS, ((2, 1, 4, 4), (3, 2)), "takes maps")])
 def test_what_is_refused(settings, shapes, reason):
     with pytest.raises(caffe.NetError, match=reason):
-        one_layer(f'type: "PointPatches" point_patches_param {{ {settings} }}', [np.zeros(s, np.float32) for s in shapes])
+        one_layer(f'type: "PointPatches" point_patches_param {{ {settings} }}',
+                  [np.zeros(shape, np.float32) for shape in shapes])

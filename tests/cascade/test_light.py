@@ -2,11 +2,11 @@
 import numpy as np
 import pytest
 
-from deeplandmark import Cascade, load
+from deeplandmark import Cascade
 from deeplandmark.cascade.confidence.calibration import Observations, fit_confidence
 from deeplandmark.cascade.confidence.confidence import Weights, point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import fit_error, hidden_odds, names_of_weights
-from deeplandmark.cascade.default_model import ONNX_FILE, model_at
+from deeplandmark.cascade.default_model import ONNX_FILE
 from deeplandmark.cascade.networks import light_networks
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import CascadeSettings
@@ -104,17 +104,11 @@ def test_the_error_is_learnt_from_one_hidden_layer_for_all_points():
 def test_its_row_survives_json_and_other_points_are_refused():
     settings = CascadeSettings(networks=light_networks())
     assert CascadeSettings.from_json(settings.to_json(), "here") == settings
+    assert [settings.half_side(level) for level in (2, 3)] == [0.18, 0.13] and CascadeSettings().half_side(3) == 0.12
     assert "earlier" not in CascadeSettings().to_json()
-    with pytest.raises(ValueError, match="earlier|network"):
+    with pytest.raises(ValueError, match="no network"):
         CascadeSettings.from_json(settings.to_json().replace('"level_1"', "7"), "here")
+    with pytest.raises(ValueError, match="no network"):
+        CascadeSettings.from_json(settings.to_json().replace("0.18, 0.13", "0.18"), "here")
     with pytest.raises(ValueError, match="usual five"):
         light_networks(SETS["68"])
-
-
-def test_published_weights_have_names(tmp_path, monkeypatch):
-    assert model_at("light") == model_at("wide") / "light" and model_at() == model_at("wide")
-    assert Cascade.load("light").settings.networks == light_networks()
-    assert load("light").backend == "onnx"
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "light").mkdir()                                 # a folder of that name goes before
-    assert str(model_at("light")) == "light"
