@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from deeplandmark.cascade import looks, onnx_engine
-from deeplandmark.cascade.default_model import ONNX_FILE, default_model
+from deeplandmark.cascade.default_model import ONNX_FILE, model_at
 from deeplandmark.detectors import PUBLISHED, brightened, single_shot, upright
 from deeplandmark.faces.box_of_points import EDGE_SHIFTS
 from deeplandmark.faces.upright import BOX, MEAN_FACE, PATCH
@@ -49,7 +49,7 @@ def write_page(folder, model=None, runtime=None, **options):
     OSError
         Naming the file that cannot be written.
     """
-    model = Path(model or default_model())
+    model = model_at(model)
     if system_of(model) != "cascade":
         raise ValueError(f"--web: {model} is a {system_of(model)}; the page runs cascades only")
     files = {f"runtime/{name}": data for name, data in runtime_files(runtime).items()}
