@@ -8,6 +8,7 @@ from deeplandmark.commandline.detector_arguments import add_search_arguments, de
 from deeplandmark.detectors import GivenBoxes, parse_box, read_boxes
 from deeplandmark.detectors.given import doubtful_order
 from deeplandmark.faces.errors import FacesError
+from deeplandmark.models.published import POINTS, model_of_points
 from deeplandmark.running.faces_in_picture import FaceFinder
 from deeplandmark.work.cores import cores
 from deeplandmark.work.opencv import set_up_opencv
@@ -15,6 +16,8 @@ from deeplandmark.work.opencv import set_up_opencv
 
 def add_finder_arguments(parser):
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
+    parser.add_argument("--points", choices=POINTS, help="how many points of a face the published weights find "
+                        "(default 5; 68: iBUG's; 88: with the brows' both edges and the nose)")
     parser.add_argument("--level", type=int, choices=(1, 2, 3), help="last level of a cascade (default 3)")
     add_looks_argument(parser, "auto")
     add_search_arguments(parser)
@@ -52,6 +55,7 @@ def looks_of(options):
 
 def load_finder(options):
     """The `FaceFinder` of those arguments. Raises FacesError, ValueError or ImportError naming what is wrong."""
+    model = model_of_points(options.points, options.model)
     from deeplandmark.models import load  # late: a wrong argument needs no network library
     set_up_opencv()                                              # before it has a word to say about a detector
     boxes = None if options.boxes_file is None else read_boxes(options.boxes_file)
@@ -64,7 +68,7 @@ def load_finder(options):
     remark = doubtful_order(given)
     if remark is not None:
         warnings.warn(remark, stacklevel=2)
-    system = load(options.model)
+    system = load(model)
     if options.level is not None and not hasattr(system, "levels"):
-        raise FacesError(f"--level {options.level}: the model {options.model} has no levels")
+        raise FacesError(f"--level {options.level}: the model {model} has no levels")
     return FaceFinder(system, detector, options.max_faces, options.level, boxes, looks_of(options))

@@ -14,6 +14,7 @@ from deeplandmark.faces.picture_input import uint8_picture
 from deeplandmark.faces.result import Faces
 from deeplandmark.models import System, load
 from deeplandmark.models.detectors import load_detector
+from deeplandmark.models.published import model_at, model_of_points
 from deeplandmark.running.faces_in_picture import FaceFinder
 from deeplandmark.running.sources import is_glob, sources
 from deeplandmark.work.cores import cores
@@ -22,7 +23,7 @@ from deeplandmark.work.in_order import in_chunks, in_order
 _KEPT = 4    # models and detectors that later calls find ready
 
 
-def find(image: Any, *, detector: Any = None, model: Any = None, min_face: float | None = None,
+def find(image: Any, *, points: int | str | None = None, detector: Any = None, model: Any = None, min_face: float | None = None,
          thorough: bool = False, max_faces: int | None = None, jobs: int | None = None, errors: str = "raise",
          looks: int | str = "auto") -> Any:
     """Finds the faces of a picture and their points.
@@ -35,8 +36,10 @@ def find(image: Any, *, detector: Any = None, model: Any = None, min_face: float
         a picture: a path, a uint8 array (h, w) or (h, w, 3) blue green red as cv2.imread gives it, a float array, a
         Pillow picture or a torch tensor (see `faces.picture_input.uint8_picture`);
         many: a folder, a glob such as "photos/**/*.jpg", or a list, tuple or iterator of pictures.
+    points : 5, 68 or 88, optional
+        How many of a face, by the published weights; 5 by default.
     detector : what `detectors.load_detector` takes, or any object with `detect(image)` -> Detections
-    model : path of a model folder or .onnx, or what `deeplandmark.load` gave; the published weights by default
+    model : path of a model folder or .onnx, a name of published weights, or what `deeplandmark.load` gave; the published weights by default
     min_face, thorough
         As `detectors.load_detector` takes them.
     max_faces : int, optional
@@ -65,7 +68,8 @@ def find(image: Any, *, detector: Any = None, model: Any = None, min_face: float
     """
     if errors not in ("raise", "yield"):
         raise ValueError(f"errors is 'raise' or 'yield', found {errors!r}")
-    finder = FaceFinder(_system(model), _detector(detector, min_face, thorough), max_faces, looks=looks)
+    system = _system(model_of_points(points, model))
+    finder = FaceFinder(system, _detector(detector, min_face, thorough), max_faces, looks=looks)
     if (many := _many(image)) is not None:
         return _find_many(finder, many, jobs or cores(), errors)
     picture = uint8_picture(image)
@@ -102,7 +106,7 @@ def _paths(name):
 
 
 def _system(model: Any) -> System:
-    return _loaded_system(_key(model)) if model is None or isinstance(model, (str, os.PathLike)) else model
+    return _loaded_system(_key(model_at(model))) if model is None or isinstance(model, (str, os.PathLike)) else model
 
 
 def _detector(detector, min_face, thorough):
