@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deeplandmark.cascade.default_model import ONNX_FILE, model_at
-from deeplandmark.cascade.looks import LOOKS, look_at, look_at_many
 from deeplandmark.cascade.onnx_engine import OnnxEngine
 from deeplandmark.faces.box import LIST_KIND, face_boxes
 from deeplandmark.faces.many_pictures import locate_in_order, usable_together
@@ -19,10 +18,12 @@ from deeplandmark.faces.picture import read_grey
 from deeplandmark.faces.picture_input import grey_picture
 from deeplandmark.faces.points import Points
 from deeplandmark.faces.result import Faces
+from deeplandmark.networks.looks import LOOKS, Manner, look_at, look_at_many
 from deeplandmark.networks.model_folder import fingerprint, has_networks
 from deeplandmark.work.extras import install
 
 BACKENDS = ("onnx", "torch")
+MANNER = Manner(sure=0.96, lost=0.85)     # chosen on held-back faces, as the numbers of networks/looks.py
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,6 +66,7 @@ class Cascade:
     def __init__(self, engine: Any, backend: str, source: tuple | None = None) -> None:
         self._engine, self.backend, self._source = engine, backend, source
         self.settings, self.levels = engine.settings, engine.levels
+        self._manner = Manner() if self.settings.confidence is None else MANNER
 
     @property
     def points(self) -> Points:
@@ -148,7 +150,7 @@ class Cascade:
         """
         boxes, looks, level = face_boxes(boxes), self._checked(looks), _level(level)
         picture = grey_picture(image), boxes, _angles(angles, boxes)
-        return _faces(look_at(self._engine, [picture], level, looks)[0], boxes)
+        return _faces(look_at(self._engine, [picture], level, looks, self._manner)[0], boxes)
 
     def locate_many(self, pictures: Iterable, level: int = 3, jobs: int | None = None,
                     errors: str = "raise", looks: int | str = 1) -> Iterator[CascadeFaces]:
@@ -184,8 +186,10 @@ class Cascade:
             grey = read_grey(picture) if isinstance(picture, (str, os.PathLike)) else grey_picture(picture)
             all_boxes.append(boxes)
             return grey, boxes, angles
-        return usable_together(lambda usable: map(_faces, look_at_many(self._engine, usable, level, looks), all_boxes),
-                               pictures, prepare)
+
+        def locate(usable):
+            return map(_faces, look_at_many(self._engine, usable, level, looks, self._manner), all_boxes)
+        return usable_together(locate, pictures, prepare)
 
     def predict_many(self, pictures: Iterable, level: int = 3, jobs: int | None = None,
                      errors: str = "raise", looks: int | str = 1) -> Iterator[np.ndarray]:

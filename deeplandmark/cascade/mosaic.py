@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from deeplandmark.networks.windows import surroundings
+
 LONGEST = 512           # pixels of a tile's side: larger faces gain nothing, and would take memory
 
 
@@ -21,28 +23,6 @@ class Tile:
     image: np.ndarray
     boxes: np.ndarray
     corner: np.ndarray
-
-
-def surroundings(boxes, reach):
-    """Left and top (2,), right and bottom (2,) of all that windows of boxes (n, 4) may see, with some pixels to spare;
-    infinite where the reach is.
-
-    reach : how far beyond its box the windows of a face may lie, fraction of the box
-    """
-    margin = reach * (boxes[:, 2:] - boxes[:, :2]) + 2
-    return (boxes[:, :2] - margin).min(0), (boxes[:, 2:] + margin).max(0)
-
-
-def around(image, boxes, reach):
-    """The part of a picture that windows of boxes (n, 4) may see, and its left and top (2,); at least one pixel, that
-    of the border, for a box beside the picture; all of it without boxes."""
-    first, last = surroundings(boxes, reach) if len(boxes) else (np.zeros(2), np.full(2, np.inf))
-    if not np.isfinite([first, last]).all():
-        return image, np.zeros(2)
-    height, width = image.shape
-    left, top = np.clip(first, 0, [width - 1, height - 1]).astype(int)
-    right, bottom = np.clip(last, [left, top], [width - 1, height - 1]).astype(int)
-    return np.ascontiguousarray(image[top:bottom + 1, left:right + 1]), np.array([left, top], np.float64)
 
 
 def tile_of(image, boxes, reach):

@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from deeplandmark.cascade.confidence.confidence import point_confidence
-from deeplandmark.cascade.mosaic import around, mosaic, taken_apart, tile_of
+from deeplandmark.cascade.mosaic import mosaic, taken_apart, tile_of
 from deeplandmark.cascade.settings import CascadeSettings
+from deeplandmark.networks.windows import around
 from deeplandmark.work.onnx_session import open_session
 
 FORMAT = 2                  # of the exported models this version reads

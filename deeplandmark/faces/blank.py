@@ -23,9 +23,18 @@ def blank(image, points_px, box_width):
     with np.errstate(invalid="ignore"):                          # of networks that answer nonsense
         edges = np.concatenate([points_px - reach, points_px + reach], axis=-1)
     edges = np.rint(np.clip(np.nan_to_num(edges), 0, [width - 1, height - 1] * 2)).astype(int)
-    found = [[_is_one_colour(image[top:bottom + 1, left:right + 1]) for left, top, right, bottom in face]
-             for face in edges.tolist()]
-    return np.array(found, bool).reshape(edges.shape[:2])
+    found = _corners_are_alike(image, edges)                     # of few it is worth to look at every pixel
+    for face, point in np.argwhere(found):
+        left, top, right, bottom = edges[face, point]
+        found[face, point] = _is_one_colour(image[top:bottom + 1, left:right + 1])
+    return found
+
+
+def _corners_are_alike(image, edges):
+    """bool (n, k): of regions (n, k, 4)."""
+    first, *others = (np.atleast_3d(image)[edges[..., y], edges[..., x]]
+                      for x, y in ((0, 1), (2, 3), (0, 3), (2, 1)))
+    return np.all([(other == first).all(axis=-1) for other in others], axis=0)
 
 
 def _is_one_colour(part):

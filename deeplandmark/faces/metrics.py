@@ -104,12 +104,17 @@ def reliability(confidence, right, bins=BINS):
     return Reliability(np.stack([used, used + 1], axis=1) / bins, count[used], *means)
 
 
-def rejection_curve(face_confidence, wrong, rejected):
+def face_confidence(confidence):
+    """The confidence (n,) of whole faces from that of their points (n, k): the mean, the share expected to be good."""
+    return np.asarray(confidence).mean(axis=1)
+
+
+def rejection_curve(confidence, wrong, rejected):
     """Share of wrong points among the faces kept when the least confident faces are rejected.
 
     Parameters
     ----------
-    face_confidence : (n,) float
+    confidence : (n,) float, of the faces
     wrong : (n, k) bool or float
         NaN where it is not known.
     rejected : (m,) float
@@ -119,7 +124,7 @@ def rejection_curve(face_confidence, wrong, rejected):
     -------
     float64 (m,)
     """
-    order = np.argsort(face_confidence, kind="stable")
+    order = np.argsort(confidence, kind="stable")
     wrong = mean_error(np.asarray(wrong, np.float64), axis=1)[order]
     # A share such as 0.05 of 60 is 3, whatever binary fractions make of it.
     first_kept = np.floor(np.asarray(rejected) * len(wrong) + 1e-9).astype(int)

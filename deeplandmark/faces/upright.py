@@ -15,7 +15,6 @@ from deeplandmark.faces.box_of_points import EDGE_SHIFTS
 # Pixels of a patch, and of the face's box in its middle. The finest windows of a cascade see 15 pixels of 0.22 boxes:
 # 68 a box. Boxes of 96 and 160 pixels did not change the error on held-back faces.
 PATCH, BOX = 144, 96
-PATCH_BOX = np.array([PATCH - BOX, PATCH - BOX, PATCH + BOX, PATCH + BOX]) / 2 - 0.5     # (4,), pixels of the patch
 
 
 # The usual five in the list's box, x then y as fractions of it: means over the nine tenths of the training list that
@@ -93,17 +92,27 @@ def misfit(frames: Frames, others: Frames) -> np.ndarray:
     return (angle / 20) ** 2 + (away ** 2).sum(axis=1) / 0.15 ** 2 + (size / 0.2) ** 2
 
 
-def matrices(frames: Frames) -> list[np.ndarray]:
-    """For each face the similarity (2, 3) from pixels of the picture to those of its patch."""
+def patch_side(reach: float) -> int:
+    """Pixels of the side of a patch for networks that see so much beyond the box, fraction of it: PATCH, or more."""
+    return max(PATCH, 2 * int(np.ceil(BOX * (0.5 + reach))))
+
+
+def patch_box(side: int = PATCH) -> np.ndarray:
+    """The face's box (4,) in a patch of so many pixels."""
+    return np.array([side - BOX, side - BOX, side + BOX, side + BOX]) / 2 - 0.5
+
+
+def matrices(frames: Frames, side: int = PATCH) -> list[np.ndarray]:
+    """For each face the similarity (2, 3) from pixels of the picture to those of its patch of side x side pixels."""
     found = []
-    for angle, (x, y), side in zip(*frames):
-        matrix = cv2.getRotationMatrix2D((float(x), float(y)), float(angle), float(BOX / side))
-        matrix[:, 2] += (PATCH - 1) / 2 - x, (PATCH - 1) / 2 - y
+    for angle, (x, y), length in zip(*frames):
+        matrix = cv2.getRotationMatrix2D((float(x), float(y)), float(angle), float(BOX / length))
+        matrix[:, 2] += (side - 1) / 2 - x, (side - 1) / 2 - y
         found.append(matrix)
     return found
 
 
-def cut_upright(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The patch of a face, (PATCH, PATCH) or (PATCH, PATCH, 3), of a picture uint8 (h, w) or (h, w, 3): its box is
-    PATCH_BOX; beyond the picture's edge its border is repeated."""
-    return crop_aligned(image, matrix, (PATCH, PATCH), cv2.BORDER_REPLICATE)
+def cut_upright(image: np.ndarray, matrix: np.ndarray, side: int = PATCH) -> np.ndarray:
+    """The patch of a face, (side, side) or (side, side, 3), of a picture uint8 (h, w) or (h, w, 3): its box is that of
+    `patch_box`; beyond the picture's edge its border is repeated."""
+    return crop_aligned(image, matrix, (side, side), cv2.BORDER_REPLICATE)

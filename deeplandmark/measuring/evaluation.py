@@ -6,13 +6,13 @@ from os.path import commonpath
 
 import numpy as np
 
-from deeplandmark.cascade.confidence.confidence import face_confidence
 from deeplandmark.faces.datasets.annotation import face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.errors import ListError
 from deeplandmark.faces.metrics import (
     FAILURE,
     detection_error,
+    face_confidence,
     interocular_error,
     mean_error,
     rejection_curve,

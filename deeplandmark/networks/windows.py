@@ -46,3 +46,25 @@ def see(network, image, window, settings):
 def channels_first(patch):
     """A patch (rows, columns) or (rows, columns, channels) as (channels, rows, columns)."""
     return patch[None] if patch.ndim == 2 else np.ascontiguousarray(patch.transpose(2, 0, 1))
+
+
+def surroundings(boxes, reach):
+    """Left and top (2,), right and bottom (2,) of all that windows of boxes (n, 4) may see, with some pixels to spare;
+    infinite where the reach is.
+
+    reach : how far beyond its box the windows of a face may lie, fraction of the box
+    """
+    margin = reach * (boxes[:, 2:] - boxes[:, :2]) + 2
+    return (boxes[:, :2] - margin).min(0), (boxes[:, 2:] + margin).max(0)
+
+
+def around(image, boxes, reach):
+    """The part of a picture that windows of boxes (n, 4) may see, and its left and top (2,); at least one pixel, that
+    of the border, for a box beside the picture; all of it without boxes."""
+    first, last = surroundings(boxes, reach) if len(boxes) else (np.zeros(2), np.full(2, np.inf))
+    if not np.isfinite([first, last]).all():
+        return image, np.zeros(2)
+    height, width = image.shape[:2]
+    left, top = np.clip(first, 0, [width - 1, height - 1]).astype(int)
+    right, bottom = np.clip(last, [left, top], [width - 1, height - 1]).astype(int)
+    return np.ascontiguousarray(image[top:bottom + 1, left:right + 1]), np.array([left, top], np.float64)

@@ -23,12 +23,10 @@ from deeplandmark.work.in_order import in_chunks, in_order
 _KEPT = 4    # models and detectors that later calls find ready
 
 
-def find(image: Any, *, points: int | str | None = None, detector: Any = None, model: Any = None, min_face: float | None = None,
-         thorough: bool = False, max_faces: int | None = None, jobs: int | None = None, errors: str = "raise",
-         looks: int | str = "auto") -> Any:
-    """Finds the faces of a picture and their points.
-
-    Detector and model are loaded by the first call and kept for the next ones.
+def find(image: Any, *, points: int | str | None = None, detector: Any = None, model: Any = None,
+         min_face: float | None = None, thorough: bool = False, max_faces: int | None = None, jobs: int | None = None,
+         errors: str = "raise", looks: int | str = "auto") -> Any:
+    """Finds the faces of a picture and their points. Detector and model are loaded by the first call and kept.
 
     Parameters
     ----------
@@ -39,7 +37,8 @@ def find(image: Any, *, points: int | str | None = None, detector: Any = None, m
     points : 5, 68 or 88, optional
         How many of a face, by the published weights; 5 by default.
     detector : what `detectors.load_detector` takes, or any object with `detect(image)` -> Detections
-    model : path of a model folder or .onnx, a name of published weights, or what `deeplandmark.load` gave; the published weights by default
+    model : path of a model folder or .onnx, a name of published weights, or what `deeplandmark.load` gave; the
+        published weights of five points by default
     min_face, thorough
         As `detectors.load_detector` takes them.
     max_faces : int, optional
@@ -72,8 +71,7 @@ def find(image: Any, *, points: int | str | None = None, detector: Any = None, m
     finder = FaceFinder(system, _detector(detector, min_face, thorough), max_faces, looks=looks)
     if (many := _many(image)) is not None:
         return _find_many(finder, many, jobs or cores(), errors)
-    picture = uint8_picture(image)
-    found = largest(finder.detector.detect(picture), max_faces)
+    found = largest(finder.detector.detect(picture := uint8_picture(image)), max_faces)
     return replace(finder.faces_of(picture, found), scores=found.scores)
 
 

@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeplandmark import Cascade
-from deeplandmark.cascade import looks as cascade_looks
+from deeplandmark.cascade.cascade import MANNER
 from deeplandmark.cascade.default_model import default_model
-from deeplandmark.cascade.looks import FITS, LOST, OFF, SURE
 from deeplandmark.faces.augment import apply
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.box_of_points import boxes_of_points
@@ -16,6 +15,8 @@ from deeplandmark.faces.metrics import detection_error
 from deeplandmark.faces.points import Points
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.faces.upright import MEAN_FACE, PATCH, frames_of_boxes, frames_of_points, matrices, misfit
+from deeplandmark.networks import looks as looks_room
+from deeplandmark.networks.looks import FITS, OFF
 from tests.helpers.onnx_cascades import random_model
 
 
@@ -102,7 +103,7 @@ def test_alone_and_among_many(cascade):
             assert np.abs(found.points - alone.points).max(initial=0) < 0.001 * sides
             assert found.levels.shape == (len(boxes), 3, 5, 2) and np.array_equal(found.points, found.levels[:, -1])
     (given,) = cascade.locate_many([(*pictures[2], [180])])
-    assert given.looks.tolist() == [1] and given.confidence.mean() > LOST
+    assert given.looks.tolist() == [1] and given.confidence.mean() > MANNER.lost
 
 
 def test_easy_faces_are_looked_at_once_by_auto_and_twice_by_two(cascade):
@@ -112,7 +113,7 @@ def test_easy_faces_are_looked_at_once_by_auto_and_twice_by_two(cascade):
         image, _, box, _ = face(seed)
         first, found = cascade.locate(image, box), cascade.locate(image, box, looks="auto")
         off = misfit(frames_of_boxes(box), frames_of_points(first.points))[0]
-        assert (found.looks[0] > 1) == (off > FITS or first.confidence.mean() < SURE)
+        assert (found.looks[0] > 1) == (off > FITS or first.confidence.mean() < MANNER.sure)
         assert cascade.locate(image, box, looks=2).looks[0] >= 2
         counts.append(found.looks[0])
         if found.looks[0] == 1:
@@ -123,8 +124,8 @@ def test_easy_faces_are_looked_at_once_by_auto_and_twice_by_two(cascade):
 def test_the_mean_of_two_looks_by_their_odds(cascade, monkeypatch):
     """Told once more in plain numbers, for a frame that is a little off and for one that is far off."""
     image, _, box, _ = face(3, degrees=20)
-    calls, look = [], cascade_looks._Faces.look
-    monkeypatch.setattr(cascade_looks._Faces, "look",
+    calls, look = [], looks_room._Faces.look
+    monkeypatch.setattr(looks_room._Faces, "look",
                         lambda self, faces, frames: calls.append(look(self, faces, frames)) or calls[-1])
     first, found = cascade.locate(image, box), cascade.locate(image, box, looks=2)
     off = misfit(frames_of_boxes(box), frames_of_points(first.points))[0]
@@ -142,7 +143,7 @@ def test_a_look_that_sees_nothing_makes_nothing_worse(cascade):
     image = cv2.GaussianBlur(rng.integers(0, 256, (200, 200), dtype=np.uint8), (0, 0), 3)
     for box in ([60, 40, 160, 140], [-90, -90, -20, -20], [150, 150, 400, 390], [99, 99, 100, 100]):
         found = cascade.locate(image, [box], looks="auto")
-        assert np.isfinite(found.points).all() and found.confidence.mean() < SURE
+        assert np.isfinite(found.points).all() and found.confidence.mean() < MANNER.sure
     flat = cascade.locate(np.zeros((50, 50), np.uint8), [[10, 10, 40, 40]], looks=2)
     assert np.isfinite(flat.points).all()
 

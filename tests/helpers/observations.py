@@ -2,7 +2,8 @@
 import numpy as np
 
 from deeplandmark.cascade.confidence.calibration import Observations
-from deeplandmark.cascade.confidence.confidence import EPSILON, sigmoid
+from deeplandmark.cascade.confidence.confidence import EPSILON
+from deeplandmark.networks.regression import sigmoid
 
 MIRROR = (1, 0, 2, 4, 3)
 

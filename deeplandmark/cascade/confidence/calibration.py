@@ -11,20 +11,20 @@ from functools import partial
 
 import numpy as np
 
-from deeplandmark.cascade.confidence.confidence import EPSILON, Weights, features, sigmoid
+from deeplandmark.cascade.confidence.confidence import EPSILON, Weights, features
 from deeplandmark.cascade.level_1_share import fit_share, with_level_1_share, without_level_1_share
 from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, posed
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.metrics import FAILURE, detection_error
+from deeplandmark.networks.regression import logistic_regression
 from deeplandmark.work.in_order import in_chunks, in_order
 from deeplandmark.work.progress import Progress
 
 COPIES = 8                              # of each face; the first as it is, every other one mirrored
 POSES = Augmentation(angle=15.0, scale=0.08, shift=0.06)
 PENALTY = 10.0                          # on squared weights of standardised features; chosen by cross-validation
-_STEPS, _CLOSE = 100, 1e-9              # of Newton's method
 # Views that run at once, which costs half of what one by one does; and how many of their pixels are held for it.
 _TOGETHER, _PIXELS = 64, 32_000_000
 
@@ -123,29 +123,6 @@ def _fit_odds(inputs, right, mirror_of):
 def _rounded(weights):
     """Six digits: there are many of them, and the networks know no more."""
     return tuple(float(f"{weight:.6g}") for weight in weights)
-
-
-def logistic_regression(inputs, answers, penalty):
-    """The weights w (d,) that minimise the sum of -log of the probability of each answer, plus penalty . w^2 / 2.
-
-    Newton's method; the probability of an answer that is true is sigmoid(inputs @ w).
-
-    Parameters
-    ----------
-    inputs : float64 (n, d)
-    answers : bool (n,)
-    penalty : float64 (d,), above 0
-    """
-    weights = np.zeros(inputs.shape[1])
-    for _ in range(_STEPS):
-        probability = sigmoid(inputs @ weights)
-        gradient = inputs.T @ (probability - answers) + penalty * weights
-        curvature = (inputs * (probability * (1 - probability))[:, None]).T @ inputs + np.diag(penalty)
-        step = np.linalg.solve(curvature, gradient)
-        weights -= step
-        if np.abs(step).max() < _CLOSE:
-            break
-    return weights
 
 
 def observe(engine, annotations, copies=COPIES, seed=0):

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from deeplandmark.networks.regression import sigmoid
+
 EPSILON = 0.004     # of the box width: keeps the logarithm finite, and differences below what a picture can tell small
 # Spread, fraction of the box width, at which the uncalibrated confidence has fallen to 1/e.
 DISAGREEMENT = 0.05
@@ -88,21 +90,11 @@ def point_confidence(levels_px, spread_px, box_width, weights=None, hidden=0.0):
     return sigmoid(logit(found, weights[count - 1]) + hidden)
 
 
-def face_confidence(confidence):
-    """The confidence (n,) of whole faces from that of their points (n, k): the mean, the share expected to be good."""
-    return np.asarray(confidence).mean(axis=1)
-
-
 def logit(found, weights):
     """Logarithm of the odds (n, k) of features (n, k, 2L - 1) alone."""
     logs = np.log(EPSILON + found)
     own, face = np.asarray(weights.own), np.asarray(weights.face)
     return np.asarray(weights.bias) + (own * logs).sum(-1) + (face * logs.mean(1, keepdims=True)).sum(-1)
-
-
-def sigmoid(x):
-    # Beyond +-60 nothing changes in float64, and exp cannot overflow.
-    return 1 / (1 + np.exp(-np.clip(x, -60, 60)))
 
 
 def read_weights(values, points):

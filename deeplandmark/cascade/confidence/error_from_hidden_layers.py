@@ -21,6 +21,7 @@ import numpy as np
 from deeplandmark.cascade.confidence.confidence import EPSILON
 from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.faces.metrics import detection_error
+from deeplandmark.networks.regression import ridge
 
 PENALTY = 0.5       # on squared weights of standardised inputs, for each face; chosen by cross-validation
 
@@ -40,11 +41,6 @@ class ErrorPrediction:
     def of(self, hidden):
         """The prediction (n, k)."""
         return self.bias + hidden_odds(hidden, self.weights, len(self.bias))
-
-
-def hidden_blob(graph):
-    """The position of the blob that the last InnerProduct layer of a Graph gets; None without such a layer."""
-    return next((node.bottoms[0] for node in reversed(graph.nodes) if node.type == "InnerProduct"), None)
 
 
 def weights_in_use(settings, levels):
@@ -79,17 +75,8 @@ def fit_error(observations):
     for point in range(logs.shape[1]):
         mine = {network: values for network, values in observations.hidden.items() if point in network.points}
         if mine:
-            slopes, bias[point] = _ridge(np.concatenate(list(mine.values()), axis=1), logs[:, point])
+            slopes, bias[point] = ridge(np.concatenate(list(mine.values()), axis=1), logs[:, point], PENALTY)
             stops = np.cumsum([values.shape[1] for values in mine.values()])[:-1]
             names = (names_of_weights(network)[network.points.index(point)] for network in mine)
             weights.update(zip(names, np.split(slopes, stops)))
     return ErrorPrediction(bias, weights)
-
-
-def _ridge(inputs, answers):
-    """(slopes (d,), shift) of the linear function of inputs (n, d) that is nearest to answers (n,)."""
-    middle, scale = inputs.mean(0, dtype=np.float64), inputs.std(0, dtype=np.float64) + 1e-3
-    standard = (inputs - middle) / scale
-    square = standard.T @ standard + PENALTY * len(inputs) * np.eye(len(scale))
-    slopes = np.linalg.solve(square, standard.T @ (answers - answers.mean())) / scale
-    return slopes, answers.mean() - slopes @ middle

@@ -12,9 +12,9 @@ from deeplandmark.caffe.graph.pooled_first import pooled_first, windows_beside_e
 from deeplandmark.caffe.onnx.batch_axes import find_batch_axes, is_source, trace
 from deeplandmark.caffe.onnx.builder import Value
 from deeplandmark.caffe.onnx.registry import find_exporter
-from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_blob
 from deeplandmark.cascade.onnx.layers import operation
 from deeplandmark.cascade.onnx.maps import Planes, Vectors
+from deeplandmark.networks.hidden_layer import hidden_blob
 from deeplandmark.networks.network import PREDICTION
 
 

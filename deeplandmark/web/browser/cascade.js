@@ -1,4 +1,4 @@
-// Points of faces: cascade/onnx_engine.py, and cascade/looks.py where a face is worth another look (looks="auto").
+// Points of faces: cascade/onnx_engine.py, and networks/looks.py where a face is worth another look (looks="auto").
 import { aligned, inverted, moved } from "./cutting.js";
 import { middleOf } from "./boxes.js";
 import { frameOfBox, frameOfPoints, isUsable, misfit, patchMatrix, turnBetween } from "./frames.js";

@@ -1,49 +1,64 @@
 """Looking at faces again: upright, in the box that the first answer says, and what all looks say together.
 
-The networks were trained on faces that stand nearly upright in boxes of the training list's kind. A first answer from
+Networks are trained on faces that stand nearly upright in boxes of the training list's kind. A first answer from
 another box, or of a tilted face, is less exact, but good enough to say where the face is (faces/upright.py); there the
-whole cascade looks again. Of two answers the mean counts, points and confidence alike, each by the odds of its face's
+whole system looks again. Of two answers the mean counts, points and confidence alike, each by the odds of its face's
 confidence,
 
     share of the new one = o' / (o' + o),   o = c / (1 - c),   c the mean confidence of the face's points,
 
 unless the earlier look was taken in a frame far off the face and is less sure: it has only told where to look, and is
-made up for by one more. A face that the cascade is not sure of even then is looked at turned by 90, 180 and 270
+made up for by one more. A face that it is not sure of even then is looked at turned by 90, 180 and 270
 degrees; the most confident of these goes on in the same way, and counts if it ends in an answer that is surer.
 
-The numbers below were chosen on the held-back faces of the training list. There the mean of two looks by their odds has
-1.005 % (0.56) where one has 1.026 % (0.62) and the second alone 1.019 % (0.80); its confidence is as true as that of
-one look without being fitted anew.
+The numbers below were chosen by the wide cascade on the held-back faces of the training list. There the mean of two
+looks by their odds has 1.005 % (0.56) where one has 1.026 % (0.62) and the second alone 1.019 % (0.80); its confidence
+is as true as that of one look without being fitted anew.
 """
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from deeplandmark.cascade.confidence.confidence import face_confidence
-from deeplandmark.cascade.mosaic import around
 from deeplandmark.faces.augment import apply
 from deeplandmark.faces.blank import blank
+from deeplandmark.faces.metrics import face_confidence
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.faces.upright import (
     BOX,
-    PATCH_BOX,
+    PATCH,
     Frames,
     cut_upright,
     frames_of_boxes,
     frames_of_points,
     matrices,
     misfit,
+    patch_box,
 )
+from deeplandmark.networks.windows import around
 
 LOOKS = 1, 2, "auto"
 MOST = 3                    # looks in a row
-SURE = 0.96                 # confidence of a face that needs no second look
 FITS, OFF = 1.5, 2          # misfit of a frame in which there is little to gain; of one whose answer does not count
-LOST = 0.85                 # confidence below which a face is looked at turned
 TURNS = np.array([90, 180, 270])
 TILTED = 15                 # degrees: a face known to be turned by more is cut upright for the first look
 REACH, MOST_KEPT = 2.5, 1_000_000   # boxes about a face in which it is looked for; pixels kept of one of many pictures
+
+
+class Manner(NamedTuple):
+    """How a system looks again.
+
+    Attributes
+    ----------
+    sure, lost : float
+        Confidence of a face that needs no second look, and below which it is looked at turned; 0 where confidence tells
+        nothing of a face.
+    side : int
+        Of upright patches, pixels (see `faces.upright.patch_side`).
+    """
+    sure: float = 0.0
+    lost: float = 0.0
+    side: int = PATCH
 
 
 class Answers(NamedTuple):
@@ -80,15 +95,18 @@ class Answers(NamedTuple):
                          for mine, new in zip(self, others)))
 
 
-def look_at(engine, pictures, level, looks):
+def look_at(engine, pictures, level, looks, manner):
     """What looks find in some pictures.
 
     Parameters
     ----------
-    engine : OnnxEngine or TorchEngine
+    engine : with `settings` (ModelSettings), and for one picture or several
+        run(image, boxes, level) -> (levels, spread, confidence, first, ...) as in `Answers`
+        run_many(list of (image, boxes), level) -> list of these
     pictures : list of (uint8 (h, w), boxes float64 (n, 4), angles float64 (n,), degrees as in `Frames`)
     level : int
     looks : 1, 2 or "auto"
+    manner : Manner
 
     Returns
     -------
@@ -97,7 +115,7 @@ def look_at(engine, pictures, level, looks):
     boxes, angles = (np.concatenate([picture[i] for picture in pictures]) for i in (1, 2))
     angles = np.where(np.abs((angles + 180) % 360 - 180) > TILTED, angles, 0)
     images = [image for image, own, _ in pictures for _ in own]
-    faces = _Faces(engine, level, images, frames_of_boxes(boxes, angles))
+    faces = _Faces(engine, level, images, frames_of_boxes(boxes, angles), manner)
     faces.begin(faces.look_first(pictures))
     if looks != 1 and len(images):
         faces.look_further(at_all=looks == 2)
@@ -107,19 +125,19 @@ def look_at(engine, pictures, level, looks):
     return [(Answers(*answers), looks) for *answers, looks in zip(*parts)]
 
 
-def look_at_many(engine, pictures, level, looks):
+def look_at_many(engine, pictures, level, looks, manner):
     """As `look_at`, for an iterable of pictures, which are taken one at a time: no more of each is kept than is around
     its faces, and of small ones the faces go through the networks together."""
     results, parts, corners = [], [], []
     for image, boxes, angles in pictures:
         part, corner = around(image, boxes, REACH)
         if part.size > MOST_KEPT:
-            results.append(look_at(engine, [(image, boxes, angles)], level, looks)[0])
+            results.append(look_at(engine, [(image, boxes, angles)], level, looks, manner)[0])
             continue
         results.append(None)
         parts.append((part if part.size > image.size / 2 else part.copy(), boxes - np.tile(corner, 2), angles))
         corners.append(corner)
-    together = iter(look_at(engine, parts, level, looks) if parts else ())
+    together = iter(look_at(engine, parts, level, looks, manner) if parts else ())
     moved = ((answers.moved(corner), count) for (answers, count), corner in zip(together, corners))
     return [next(moved) if result is None else result for result in results]
 
@@ -136,10 +154,9 @@ class _Faces:
     looks : int (n,), how many each had
     """
 
-    def __init__(self, engine, level, images, boxes):
-        self._engine, self._level, self.images, self.boxes = engine, level, images, boxes
+    def __init__(self, engine, level, images, boxes, manner):
+        self._engine, self._level, self.images, self.boxes, self._manner = engine, level, images, boxes, manner
         self._points = engine.settings.points
-        self._has_confidence = engine.settings.confidence is not None
 
     def begin(self, answers):
         """With the answers of a first look in the boxes."""
@@ -149,19 +166,20 @@ class _Faces:
 
     def chosen(self, faces):
         """_Faces of some of these, by their numbers."""
-        some = _Faces(self._engine, self._level, [self.images[face] for face in faces], self.boxes.chosen(faces))
+        some = _Faces(self._engine, self._level, [self.images[face] for face in faces], self.boxes.chosen(faces),
+                      self._manner)
         some.begin(self.answers.chosen(faces))
         return some
 
     def look_further(self, at_all):
         """Again at those that can gain by it, or once at all; at those that are lost then, turned."""
         self._look_until_it_fits(at_all)
-        lost = np.flatnonzero(self.answers.sure < LOST) if self._has_confidence else ()
+        lost = np.flatnonzero(self.answers.sure < self._manner.lost)
         if len(lost):
             self._look_turned(lost)
 
     def _look_until_it_fits(self, at_all=False):
-        wanted = at_all | self._has_confidence & (self.answers.sure < SURE)
+        wanted = at_all | (self.answers.sure < self._manner.sure)
         for _ in range(1, MOST):
             points = self.answers.levels[:, -1]
             frames = frames_of_points(points if self._points == FIVE_POINTS else self._points.to_five(points))
@@ -181,13 +199,14 @@ class _Faces:
         """At some faces, by their numbers, in the boxes that were given, turned."""
         boxes = self.boxes.chosen(np.repeat(lost, len(TURNS)))
         boxes = boxes._replace(angles=boxes.angles + np.tile(TURNS, len(lost)))
-        turned = _Faces(self._engine, self._level, [self.images[face] for face in lost for _ in TURNS], boxes)
+        turned = _Faces(self._engine, self._level, [self.images[face] for face in lost for _ in TURNS], boxes,
+                        self._manner)
         turned.begin(turned.look(range(len(boxes.angles)), boxes))
         best = turned.answers.sure.reshape(len(lost), len(TURNS)).argmax(axis=1)
         turned = turned.chosen(best + len(TURNS) * np.arange(len(lost)))
         turned._look_until_it_fits()
         self.looks[lost] += turned.looks - 1 + len(TURNS)
-        better = turned.answers.sure > np.maximum(self.answers.sure[lost], LOST)
+        better = turned.answers.sure > np.maximum(self.answers.sure[lost], self._manner.lost)
         self._take(lost[better], turned.answers.chosen(better), turned.frames.chosen(better), 0)
 
     def _take(self, faces, answers, frames, looks):
@@ -210,8 +229,9 @@ class _Faces:
 
     def look(self, faces, frames):
         """Answers of some faces in frames, in pixels of their pictures."""
-        turns = matrices(frames)
-        found = self._run([(cut_upright(self.images[face], matrix), PATCH_BOX[None])
+        side = self._manner.side
+        turns, box = matrices(frames, side), patch_box(side)[None]
+        found = self._run([(cut_upright(self.images[face], matrix, side), box)
                            for face, matrix in zip(faces, turns)])
         turns = [cv2.invertAffineTransform(matrix) for matrix in turns]
         levels, first = (np.stack([apply(*pair) for pair in zip(turns, each)]) for each in (found.levels, found.first))
