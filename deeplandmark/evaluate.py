@@ -4,7 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-from deeplandmark.cascade.default_model import model_at
 from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import name_skipped
@@ -18,6 +17,7 @@ from deeplandmark.measuring import report_robustness
 from deeplandmark.measuring.evaluation import evaluate, spread
 from deeplandmark.measuring.robustness import measure
 from deeplandmark.models import load
+from deeplandmark.networks.published import model_at
 
 DATA_VARIABLE, DATA_FOLDER = "DEEPLANDMARK_DATA", "dataset/train"
 _EXAMPLES = """examples:

@@ -16,10 +16,10 @@ import sys
 from inspect import signature
 from pathlib import Path
 
-from deeplandmark.cascade.default_model import model_at
 from deeplandmark.commandline.arguments import add_python_layers
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.models import exporter_of, system_of
+from deeplandmark.networks.published import model_at
 
 
 @command(strangers_models=True)

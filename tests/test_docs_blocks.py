@@ -12,8 +12,8 @@ import pytest
 
 import deeplandmark.caffe as caffe
 from deeplandmark.__main__ import VERBS, main
-from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.faces.points import Points
+from deeplandmark.networks.published import ONNX_FILE, default_model
 from tests.helpers.onnx_cascades import random_model
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.cascade.default_model import default_model
+from deeplandmark.networks.published import default_model
 from deeplandmark.work.user_code import allow_user_code, user_code_allowed, without_user_code
 from tests.helpers.server import Server
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deeplandmark.cascade.default_model import ONNX_FILE, model_at
 from deeplandmark.cascade.onnx_engine import OnnxEngine
 from deeplandmark.faces.box import LIST_KIND, face_boxes
 from deeplandmark.faces.many_pictures import locate_in_order, usable_together
@@ -20,6 +19,7 @@ from deeplandmark.faces.points import Points
 from deeplandmark.faces.result import Faces
 from deeplandmark.networks.looks import LOOKS, Manner, look_at, look_at_many
 from deeplandmark.networks.model_folder import fingerprint, has_networks
+from deeplandmark.networks.published import ONNX_FILE, model_at
 from deeplandmark.work.extras import install
 
 BACKENDS = ("onnx", "torch")

@@ -11,7 +11,6 @@ from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.module import to_torch
 from deeplandmark.cascade.confidence.confidence import point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_odds, names_of_weights, weights_in_use
-from deeplandmark.cascade.default_model import ONNX_FILE
 from deeplandmark.cascade.level_1_share import with_level_1_share
 from deeplandmark.cascade.networks import levels_of
 from deeplandmark.cascade.settings import CascadeSettings
@@ -19,6 +18,7 @@ from deeplandmark.faces.box import reproject
 from deeplandmark.networks.hidden_layer import hidden_blob
 from deeplandmark.networks.model_folder import has_networks
 from deeplandmark.networks.network import PREDICTION
+from deeplandmark.networks.published import ONNX_FILE
 from deeplandmark.networks.windows import frames_of, see, windows_of
 
 Found = namedtuple("Found", "levels spread confidence first hidden")

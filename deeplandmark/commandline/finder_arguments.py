@@ -8,7 +8,7 @@ from deeplandmark.commandline.detector_arguments import add_search_arguments, de
 from deeplandmark.detectors import GivenBoxes, parse_box, read_boxes
 from deeplandmark.detectors.given import doubtful_order
 from deeplandmark.faces.errors import FacesError
-from deeplandmark.models.published import POINTS, model_of_points
+from deeplandmark.networks.published import POINTS, model_of_points
 from deeplandmark.running.faces_in_picture import FaceFinder
 from deeplandmark.work.cores import cores
 from deeplandmark.work.opencv import set_up_opencv

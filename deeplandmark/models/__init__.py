@@ -38,7 +38,7 @@ from deeplandmark.faces.points import Points
 from deeplandmark.faces.result import Faces
 from deeplandmark.faces.upright import frames_of_points
 from deeplandmark.models.onnx_metadata import metadata_of
-from deeplandmark.models.published import model_at
+from deeplandmark.networks.published import model_at
 from deeplandmark.work.json_text import parse_json
 
 SYSTEM_FILE = "model.json"
@@ -101,7 +101,7 @@ def load(path: str | os.PathLike | None = None, threads: int = 1, **options: Any
         If it needs a library that is not installed, naming the extra that brings it.
     """
     path = model_at(path)
-    name = CASCADE if path is None else system_of(path)
+    name = system_of(path)
     return _resolved(SYSTEMS[name].load)(path, threads=threads, **options)
 
 

@@ -14,7 +14,7 @@ from deeplandmark.faces.picture_input import uint8_picture
 from deeplandmark.faces.result import Faces
 from deeplandmark.models import System, load
 from deeplandmark.models.detectors import load_detector
-from deeplandmark.models.published import model_at, model_of_points
+from deeplandmark.networks.published import model_at, model_of_points
 from deeplandmark.running.faces_in_picture import FaceFinder
 from deeplandmark.running.sources import is_glob, sources
 from deeplandmark.work.cores import cores

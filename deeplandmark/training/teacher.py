@@ -6,9 +6,9 @@ layer turns and shifts it with the patch.
 """
 import numpy as np
 
-from deeplandmark.cascade.default_model import default_model
 from deeplandmark.faces.augment import Augmentation, Face, posed
 from deeplandmark.faces.points import FIVE_POINTS
+from deeplandmark.networks.published import default_model
 
 VIEWS = 6
 _BOXES = Augmentation(angle=0.0, scale=0.05, shift=0.04, mirror=False)

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 from deeplandmark.cascade import looks, onnx_engine
-from deeplandmark.cascade.default_model import ONNX_FILE, model_at
 from deeplandmark.detectors import PUBLISHED, brightened, single_shot, upright
 from deeplandmark.faces.box_of_points import EDGE_SHIFTS
 from deeplandmark.faces.upright import BOX, MEAN_FACE, PATCH
 from deeplandmark.models import exporter_of, load, system_of
 from deeplandmark.models.onnx_metadata import metadata_of
+from deeplandmark.networks.published import ONNX_FILE, model_at
 from deeplandmark.web.finder import Finder
 from deeplandmark.web.limits import Limits
 from deeplandmark.web.policy import OF_BROWSER

@@ -1,6 +1,5 @@
 """How to install what a part of the package needs beyond numpy, OpenCV and ONNX Runtime: the extras of setup.cfg."""
 import json
-from importlib.metadata import Distribution, PackageNotFoundError
 from pathlib import Path
 
 _NAME = "deeplandmark"
@@ -21,6 +20,7 @@ def install(*extras: str) -> str:
 def _origin():
     """The address of the archive or the repository that the package was installed from; "" for a clone, None for an
     index."""
+    from importlib.metadata import Distribution, PackageNotFoundError  # late: it reads e-mail's headers
     package = Path(__file__).parents[1]
     if (package.parent / "setup.cfg").is_file():
         return ""

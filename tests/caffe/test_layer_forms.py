@@ -6,8 +6,8 @@ from deeplandmark.caffe.graph.pooled_first import MONOTONE, pooled_first
 from deeplandmark.caffe.layers.registry import LAYERS
 from deeplandmark.caffe.onnx.registry import EXPORTERS
 from deeplandmark.caffe.stacked.layers import OPERATIONS as STACKED
-from deeplandmark.cascade.default_model import default_model
 from deeplandmark.cascade.onnx.layers import OPERATIONS as IN_THE_CASCADE
+from deeplandmark.networks.published import default_model
 from tests.helpers.onnx_runs import CONV
 
 FORMS = {"class": LAYERS, "ONNX": EXPORTERS, "stacked": STACKED, "cascade": IN_THE_CASCADE}

@@ -18,13 +18,13 @@ from deeplandmark.cascade.confidence.calibration import (
     observe,
 )
 from deeplandmark.cascade.confidence.confidence import point_confidence, sigmoid
-from deeplandmark.cascade.default_model import default_model
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.cascade.torch_engine import Found, TorchEngine, load_modules
 from deeplandmark.faces import ListError, read_face, read_list
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.metrics import reliability
 from deeplandmark.measuring.evaluation import evaluate, spread
+from deeplandmark.networks.published import default_model
 from tests.helpers.fake_cascade import faces_of, synthetic_list
 from tests.helpers.observations import MIRROR, drawn
 

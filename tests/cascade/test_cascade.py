@@ -14,7 +14,6 @@ from PIL import Image
 from deeplandmark import Cascade, Faces
 from deeplandmark.caffe import TEST
 from deeplandmark.caffe.net import Net
-from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.cascade.settings import PAPER_SETTINGS
 from deeplandmark.cascade.torch_engine import TorchEngine, average, load_modules
 from deeplandmark.detectors import Detections
@@ -22,6 +21,7 @@ from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.metrics import failure_rate
 from deeplandmark.measuring.evaluation import evaluate, spread
+from deeplandmark.networks.published import ONNX_FILE, default_model
 from deeplandmark.networks.windows import see, windows_of
 from deeplandmark.training.templates import generate
 from deeplandmark.work.in_order import in_chunks

@@ -13,14 +13,14 @@ from deeplandmark.cascade.confidence.confidence import EPSILON, Weights, point_c
 from deeplandmark.cascade.confidence.error_from_hidden_layers import (
     ErrorPrediction,
     fit_error,
-    hidden_blob,
     hidden_odds,
     weights_in_use,
 )
-from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.cascade.networks import networks
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import PAPER_SETTINGS, CascadeSettings
+from deeplandmark.networks.hidden_layer import hidden_blob
+from deeplandmark.networks.published import ONNX_FILE, default_model
 from tests.helpers.observations import MIRROR, drawn
 
 NETWORKS = [network for network in networks() if network.level > 1]

@@ -8,8 +8,8 @@ import pytest
 
 from deeplandmark import Cascade
 from deeplandmark.cascade.cascade import Cascade as Class
-from deeplandmark.cascade.default_model import default_model
 from deeplandmark.faces.synthetic import draw_face
+from deeplandmark.networks.published import default_model
 from tests.helpers.patience import PATIENCE
 
 SECONDS = PATIENCE  # after which a process is taken to hang

@@ -6,12 +6,12 @@ from deeplandmark import Cascade
 from deeplandmark.cascade.confidence.calibration import Observations, fit_confidence
 from deeplandmark.cascade.confidence.confidence import Weights, point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import fit_error, hidden_odds, names_of_weights
-from deeplandmark.cascade.default_model import ONNX_FILE
 from deeplandmark.cascade.networks import light_networks
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
 from deeplandmark.faces.points import SETS
+from deeplandmark.networks.published import ONNX_FILE
 from tests.helpers.onnx_cascades import assert_same, picture, random_model
 
 NETWORK = light_networks()[0]

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from deeplandmark import Cascade
 from deeplandmark.cascade.cascade import MANNER
-from deeplandmark.cascade.default_model import default_model
 from deeplandmark.faces.augment import apply
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.box_of_points import boxes_of_points
@@ -17,6 +16,7 @@ from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.faces.upright import MEAN_FACE, PATCH, frames_of_boxes, frames_of_points, matrices, misfit
 from deeplandmark.networks import looks as looks_room
 from deeplandmark.networks.looks import FITS, OFF
+from deeplandmark.networks.published import default_model
 from tests.helpers.onnx_cascades import random_model
 
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeplandmark import Cascade
-from deeplandmark.cascade.default_model import default_model
 from deeplandmark.cascade.mosaic import LONGEST, mosaic, taken_apart, tile_of
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.faces.synthetic import draw_face
+from deeplandmark.networks.published import default_model
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import pytest
 
 from deeplandmark import Cascade
 from deeplandmark.cascade.confidence.confidence import point_confidence
-from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.networks.model_folder import fingerprint
+from deeplandmark.networks.published import ONNX_FILE, default_model
 from tests.helpers.onnx_cascades import TOLERANCE_PX, assert_same, picture
 
 

@@ -8,11 +8,11 @@ import pytest
 from deeplandmark import Cascade, export
 from deeplandmark.cascade.confidence.confidence import Weights, point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_odds
-from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
 from deeplandmark.faces.points import Points
+from deeplandmark.networks.published import ONNX_FILE, default_model
 from tests.helpers.onnx_cascades import assert_same, picture, random_model
 
 

@@ -15,9 +15,9 @@ import onnxruntime  # noqa: F401 - once, not in every child
 
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.tools.command_line import main as caffe_main
-from deeplandmark.cascade.default_model import default_model
 from deeplandmark.cascade.onnx.export import export_cascade
 from deeplandmark.faces.synthetic import draw_face
+from deeplandmark.networks.published import default_model
 from deeplandmark.work.opencv import set_up_opencv
 from tests.helpers.onnx_cascades import random_model
 

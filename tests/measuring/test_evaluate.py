@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from deeplandmark import evaluate as command
-from deeplandmark.cascade import default_model
 from deeplandmark.faces import ListError
 from deeplandmark.measuring import evaluation
 from deeplandmark.measuring.evaluation import evaluate, spread
+from deeplandmark.networks import published as default_model
 from tests.helpers.fake_cascade import FakeCascade, faces_of, repeated_list, synthetic_list
 
 

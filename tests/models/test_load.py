@@ -12,10 +12,10 @@ import pytest
 
 import deeplandmark
 from deeplandmark import Cascade, Faces, models
-from deeplandmark.cascade.default_model import ONNX_FILE, default_model
 from deeplandmark.faces.box import LIST_KIND
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.models.onnx_metadata import metadata_of
+from deeplandmark.networks.published import ONNX_FILE, default_model
 from tests.helpers.patience import PATIENCE
 
 PUBLISHED = default_model()

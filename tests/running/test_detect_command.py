@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
-from deeplandmark.cascade.default_model import NoModelError, default_model
 from deeplandmark.detect import main
 from deeplandmark.faces.alignment import ARCFACE
 from deeplandmark.faces.augment import apply
 from deeplandmark.faces.synthetic import draw_face
+from deeplandmark.networks.published import NoModelError, default_model
 from deeplandmark.running.video import VideoReader, VideoWriter
 from tests.helpers.patience import PATIENCE
 

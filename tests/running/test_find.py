@@ -11,10 +11,10 @@ from PIL import Image
 
 import deeplandmark
 from deeplandmark import Cascade, Faces, find
-from deeplandmark.cascade.default_model import default_model
 from deeplandmark.detectors import GivenBoxes, HaarDetector, load_detector
 from deeplandmark.faces.errors import FacesError, PictureError
 from deeplandmark.faces.synthetic import draw_face
+from deeplandmark.networks.published import default_model
 
 SEEDS = (4, 17, 20)   # of synthetic faces that the Haar cascades see
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from deeplandmark.cascade.cascade import Cascade
-from deeplandmark.cascade.default_model import default_model
 from deeplandmark.faces.augment import Face
 from deeplandmark.faces.points import FIVE_POINTS, SETS
 from deeplandmark.models.families import family_of, settings_of
+from deeplandmark.networks.published import default_model
 from deeplandmark.training.prepare import Plan, prepare
 from deeplandmark.training.teacher import VIEWS, taught, teacher_of
 from tests.helpers.fake_cascade import synthetic_list

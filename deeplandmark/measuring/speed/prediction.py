@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from deeplandmark.cascade.cascade import Cascade
-from deeplandmark.cascade.default_model import model_at
 from deeplandmark.cascade.networks import networks
 from deeplandmark.measuring.speed.measuring import in_turn
 from deeplandmark.networks.network import PREDICTION
+from deeplandmark.networks.published import model_at
 from deeplandmark.training.templates import render, template_folder
 from deeplandmark.work.opencv import set_up_opencv
 

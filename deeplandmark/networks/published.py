@@ -1,14 +1,16 @@
-"""Which model a command uses when it is not told, or told the name of published weights."""
+"""Which model is meant where none is told, or one by the name of published weights, or by a number of points."""
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import deeplandmark
 from deeplandmark.networks.model_folder import has_networks
 
 ONNX_FILE = "cascade.onnx"  # the whole folder as one graph, made by `deeplandmark export`
-PUBLISHED = {"wide": ""}      # name of weights in the package -> their folder in published/
+PUBLISHED = {"wide": "", "68": "68", "88": "88"}     # name of weights in the package -> their folder in published/
+POINTS = "5", "68", "88"    # of which there are published weights; 5 are those of the default model
 
 
 class NoModelError(ValueError):
@@ -23,6 +25,23 @@ def model_at(path: str | os.PathLike | None = None) -> Path:
     if str(path) in PUBLISHED and not Path(path).exists():
         return _published() / PUBLISHED[str(path)]
     return Path(path)
+
+
+def model_of_points(points: int | str | None, model: Any = None) -> Any:
+    """The name of the model that finds so many points, 5, 68 or 88; `model` where their number is not asked for.
+
+    Raises
+    ------
+    ValueError
+        For another number of points, and for a model besides.
+    """
+    if points is None:
+        return model
+    if str(points) not in POINTS:
+        raise ValueError(f"points is {', '.join(POINTS[:-1])} or {POINTS[-1]}, found {points!r}")
+    if model is not None:
+        raise ValueError("points or a model, not both: a model has its own points")
+    return None if str(points) == POINTS[0] else str(points)
 
 
 def default_model() -> Path:
