@@ -17,7 +17,7 @@ from deeplandmark.faces.picture import read_grey
 from deeplandmark.faces.picture_input import grey_picture
 from deeplandmark.faces.points import Points
 from deeplandmark.faces.result import Faces
-from deeplandmark.networks.looks import LOOKS, Manner, look_at, look_at_many
+from deeplandmark.networks.looks import LOOKS, Manner, checked_angles, checked_looks, look_at, look_at_many
 from deeplandmark.networks.model_folder import fingerprint, has_networks
 from deeplandmark.networks.published import ONNX_FILE, model_at
 from deeplandmark.work.extras import install
@@ -148,8 +148,8 @@ class Cascade:
         PictureError
             For a path of what is no picture.
         """
-        boxes, looks, level = face_boxes(boxes), self._checked(looks), _level(level)
-        picture = grey_picture(image), boxes, _angles(angles, boxes)
+        boxes, looks, level = face_boxes(boxes), checked_looks(looks, self.looks), _level(level)
+        picture = grey_picture(image), boxes, checked_angles(angles, len(boxes))
         return _faces(look_at(self._engine, [picture], level, looks, self._manner)[0], boxes)
 
     def locate_many(self, pictures: Iterable, level: int = 3, jobs: int | None = None,
@@ -172,17 +172,17 @@ class Cascade:
         Faces, in the order of the pictures; with errors="yield" also PictureError, ValueError and TypeError objects.
         """
         return locate_in_order(self.locate_group, pictures, jobs, errors, level=_level(level),
-                               looks=self._checked(looks))
+                               looks=checked_looks(looks, self.looks))
 
     def locate_group(self, pictures: list, level: int = 3, looks: int | str = 1) -> list:
         """`Faces`, or the error, of each of some (picture, boxes) or (picture, boxes, angles), by this thread: small
         faces go through the networks together, which takes half the time of as many calls of `locate`."""
-        all_boxes, looks = [], self._checked(looks)
+        all_boxes, looks = [], checked_looks(looks, self.looks)
 
         def prepare(item):
             picture, boxes, *angles = item
             boxes = face_boxes(boxes)
-            angles = _angles(angles[0] if angles else None, boxes)
+            angles = checked_angles(angles[0] if angles else None, len(boxes))
             grey = read_grey(picture) if isinstance(picture, (str, os.PathLike)) else grey_picture(picture)
             all_boxes.append(boxes)
             return grey, boxes, angles
@@ -197,31 +197,12 @@ class Cascade:
         for found in self.locate_many(pictures, level, jobs, errors, looks):
             yield found.points if isinstance(found, Faces) else found
 
-    def _checked(self, looks):
-        """Raises ValueError for looks that there are not; "auto" is 1 where there is only that."""
-        if looks not in LOOKS:
-            raise ValueError(f"looks is 1, 2 or 'auto', found {looks!r}")
-        if looks == 2 and looks not in self.looks:
-            raise ValueError("looks=2: the points of this cascade do not say which of them make the usual five, by "
-                             "which a face is cut out upright")
-        return looks if looks in self.looks else 1
-
 
 def _faces(found, boxes):
     (levels, spread, confidence, first), looks = found
     levels, spread, confidence, first = (np.asarray(array, np.float32) for array in (levels, spread, confidence, first))
     return CascadeFaces(np.ascontiguousarray(levels[:, -1]), confidence, boxes.astype(np.float32), levels=levels,
                         first=first, spread=spread, looks=looks)
-
-
-def _angles(angles, boxes):
-    """Angles as float64 (n,), zeros for None; a ValueError for others than of n boxes."""
-    if angles is None:
-        return np.zeros(len(boxes))
-    angles = np.asarray(angles, np.float64)
-    if angles.shape != (len(boxes),) or not np.isfinite(angles).all():
-        raise ValueError(f"angles are (n,), finite, of n = {len(boxes)} boxes; found shape {angles.shape}")
-    return angles
 
 
 def _level(level):

@@ -1,12 +1,13 @@
 """What `deeplandmark calibrate` fits to a cascade: its confidence, and the share of level 1 in its points."""
 from dataclasses import replace
 
-from deeplandmark.cascade.confidence.calibration import COPIES, fit_confidence, fit_level_1_share, observe
+from deeplandmark.cascade.confidence.calibration import fit_confidence, fit_level_1_share, observe
 from deeplandmark.cascade.confidence.error_from_hidden_layers import fit_error
 from deeplandmark.cascade.networks import LEVELS
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
 from deeplandmark.faces.datasets.held_back import held_back, training_part
+from deeplandmark.faces.views import COPIES
 
 TRAINING_COPIES = 2     # views of each face that networks were trained on
 

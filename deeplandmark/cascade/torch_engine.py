@@ -17,8 +17,8 @@ from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces.box import reproject
 from deeplandmark.networks.hidden_layer import hidden_blob
 from deeplandmark.networks.model_folder import has_networks
-from deeplandmark.networks.network import PREDICTION
 from deeplandmark.networks.published import ONNX_FILE
+from deeplandmark.networks.running import run_network as run_module
 from deeplandmark.networks.windows import frames_of, see, windows_of
 
 Found = namedtuple("Found", "levels spread confidence first hidden")
@@ -42,7 +42,7 @@ class TorchEngine:
 
     def __init__(self, settings, modules, run_network=None):
         self.settings, self._modules = settings, modules
-        self._run_network = run_network or _run_network
+        self._run_network = run_network or run_module
         _survive_forks()
         self.levels = levels_of(modules)
 
@@ -146,20 +146,6 @@ def load_modules(folder, settings=None):
     return settings, modules
 
 
-def _run_network(module, data, earlier=()):
-    """A network's answers float32 (n, num_output) to inputs float32 (n, channels, rows, columns), those in the blobs
-    `earlier` before the last, and its hidden layer (n, D) or None."""
-    graph = module.graph
-    names = {graph.blob_names[i]: i for i in graph.outputs}
-    places = [graph.blob_names.index(blob) for blob in earlier]
-    with torch.inference_mode():
-        values = module.values_of({"data": torch.from_numpy(np.ascontiguousarray(data))})
-        module.run(values)
-    hidden = hidden_blob(graph)
-    answers = [values[i].numpy() for i in (*places, names.get(PREDICTION, graph.outputs[0]))]
-    return (*answers, None if hidden is None else values[hidden].flatten(1).numpy())
-
-
 def _check_hidden(settings, modules, folder):
     """Raises ValueError where the confidence was fitted to other networks."""
     sizes = {}
@@ -193,7 +179,7 @@ def average(answers, shape):
 def _load_network(network, folder):
     stem = folder / network.full_name
     module = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel")
-    shape = _run_network(module, np.zeros((1, network.channels, *network.size), np.float32))[0].shape
+    shape = run_module(module, np.zeros((1, network.channels, *network.size), np.float32))[0].shape
     if shape != (1, network.num_output):
         raise CaffeError(f"{stem}.prototxt: its output has shape {shape}, expected (1, {network.num_output})")
     return module

@@ -95,6 +95,32 @@ class Answers(NamedTuple):
                          for mine, new in zip(self, others)))
 
 
+def checked_looks(looks, known):
+    """What was asked for, of those that a system knows: 1 for "auto" where there is only that.
+
+    Raises
+    ------
+    ValueError
+        For looks that there are not.
+    """
+    if looks not in LOOKS:
+        raise ValueError(f"looks is 1, 2 or 'auto', found {looks!r}")
+    if looks == 2 and looks not in known:
+        raise ValueError("looks=2: the points of this model do not say which of them make the usual five, by which a "
+                         "face is cut out upright")
+    return looks if looks in known else 1
+
+
+def checked_angles(angles, count):
+    """Angles as float64 (n,), zeros for None. Raises ValueError for others than of so many boxes."""
+    if angles is None:
+        return np.zeros(count)
+    angles = np.asarray(angles, np.float64)
+    if angles.shape != (count,) or not np.isfinite(angles).all():
+        raise ValueError(f"angles are (n,), finite, of n = {count} boxes; found shape {angles.shape}")
+    return angles
+
+
 def look_at(engine, pictures, level, looks, manner):
     """What looks find in some pictures.
 

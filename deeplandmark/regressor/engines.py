@@ -2,13 +2,14 @@
 import numpy as np
 
 from deeplandmark.faces.box import reproject
-from deeplandmark.networks.network import PREDICTION
 from deeplandmark.networks.windows import frames_of, see, windows_of
 from deeplandmark.regressor.settings import RegressorSettings
 from deeplandmark.work.in_order import in_order
 from deeplandmark.work.onnx_session import open_session
 
-FORMAT = "1"            # of the exported models this version reads
+FORMAT = "2"            # of the exported models this version reads
+OUTPUTS = ("points", "confidence")
+UNKNOWN = 0.5           # the confidence of a point of which nothing is known
 
 
 class TorchEngine:
@@ -22,21 +23,29 @@ class TorchEngine:
 
     def __init__(self, folder):
         from deeplandmark.caffe.module import to_torch  # only this engine needs torch
+        from deeplandmark.networks.running import run_network
         self.settings = RegressorSettings.load(folder)
         stem = f"{folder}/{self.settings.network.full_name}"
+        self._run_network = run_network
         self._module = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel")
 
     def run(self, image, boxes):
-        """Points (n, k, 2), pixels, in a picture uint8 (h, w) or (h, w, 3) with boxes (n, 4) float64."""
-        import torch
+        """Points (n, k, 2), pixels, and confidence (n, k), in a picture uint8 (h, w) or (h, w, 3) with boxes (n, 4)
+        float64."""
+        points, hidden = self.run_faces([image] * len(boxes), boxes)
+        if self.settings.confidence is None:
+            return points, np.full(points.shape[:2], UNKNOWN)
+        return points, self.settings.confidence.of(hidden)
+
+    def run_faces(self, images, boxes):
+        """Points (n, k, 2), pixels, and hidden layers (n, D) of n faces, each in its own picture."""
         network, settings = self.settings.network, self.settings
         windows = windows_of(network, boxes, None)
-        seen = np.array([see(network, image, window, settings) for window in windows], np.float32)
-        seen = seen.reshape(-1, network.channels, *network.size)
-        with torch.inference_mode():
-            answers = self._module(data=torch.from_numpy(seen))[PREDICTION].numpy().astype(np.float64)
-        in_frame = settings.encoding.decode(answers.reshape(len(boxes), len(settings.points), 2))
-        return reproject(frames_of(network, boxes, windows), in_frame)
+        seen = [see(network, image, window, settings) for image, window in zip(images, windows)]
+        seen = np.array(seen, np.float32).reshape(-1, network.channels, *network.size)
+        answers, hidden = self._run_network(self._module, seen)
+        answers = answers.astype(np.float64).reshape(len(boxes), len(settings.points), 2)
+        return reproject(frames_of(network, boxes, windows), settings.encoding.decode(answers)), hidden
 
 
 class OnnxEngine:
@@ -66,12 +75,15 @@ class OnnxEngine:
 
     def run(self, image, boxes):
         """As TorchEngine.run. Each face is run with what is around it alone: the graph weighs every pixel it gets."""
-        def points_in(box):
+        def found_in(box):
             part, corner = _around(image, windows_of(self.settings.network, box[None], None)[0])
             given = {"image": part, "boxes": (box - np.tile(corner, 2))[None].astype(np.float32)}
-            return self._session.run(["points"], given)[0][0] + corner
-        found = map(points_in, boxes) if self._threads == 1 else in_order(points_in, boxes, self._threads)
-        return np.array(list(found)).reshape(len(boxes), len(self.settings.points), 2)
+            points, confidence = self._session.run(OUTPUTS, given)
+            return points[0] + corner, confidence[0]
+        found = list(map(found_in, boxes) if self._threads == 1 else in_order(found_in, boxes, self._threads))
+        points, confidence = zip(*found) if found else ((), ())
+        shape = len(boxes), len(self.settings.points)
+        return np.array(points).reshape(*shape, 2), np.array(confidence).reshape(shape)
 
 
 def _around(image, window):

@@ -1,16 +1,20 @@
 """A regressor as one ONNX graph: picture and boxes in, points out (needs the extra [train] to be written)."""
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper
 
-from deeplandmark.caffe.onnx import to_onnx
+from deeplandmark.caffe.module import to_torch
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder
+from deeplandmark.caffe.onnx.export import export_graph
 from deeplandmark.faces.cutting import FLAT
+from deeplandmark.networks.hidden_layer import hidden_blob
 from deeplandmark.networks.model_folder import fingerprint
 from deeplandmark.networks.network import PREDICTION
-from deeplandmark.regressor.engines import FORMAT
+from deeplandmark.regressor.confidence import Confidence
+from deeplandmark.regressor.engines import FORMAT, OUTPUTS, UNKNOWN
 from deeplandmark.regressor.settings import RegressorSettings
 from deeplandmark.work.whole_file import write_bytes
 
@@ -23,7 +27,7 @@ def export_regressor(folder, onnx_file=None):
     Inputs
         image, uint8 (h, w, 3), blue green red, or (h, w) for a network that sees grey; boxes, float32 (n, 4).
     Outputs
-        points, float32 (n, k, 2), pixels.
+        points, float32 (n, k, 2), pixels; confidence, float32 (n, k), of what one look tells.
     Metadata
         system: regressor; format; settings: the text of model.json; fingerprint of the folder.
 
@@ -45,18 +49,43 @@ def export_regressor(folder, onnx_file=None):
     settings = RegressorSettings.load(folder)
     if settings.cutting != "area":
         raise ValueError(f"{folder}: windows cut by the rule {settings.cutting!r} cannot be exported, only by 'area'")
-    stem = Path(folder, settings.network.full_name)
-    net = to_onnx(f"{stem}.prototxt", f"{stem}.caffemodel", batch_axes={"data": 0})
-    before, after = _seeing(settings, net.ir_version), _placing(settings, net.ir_version)
-    model = compose.merge_models(before, net, io_map=[("seen", "data")], outputs=["corner", "size", PREDICTION])
-    model = compose.merge_models(model, after, io_map=[("corner", "its_corner"), ("size", "its_size"),
-                                                       (PREDICTION, "answers")])
+    net, answers, hidden = _network(folder, settings)
+    before, after = _seeing(settings, net.ir_version), _placing(settings, net.ir_version, hidden.size)
+    model = compose.merge_models(before, net, io_map=[("seen", "data")],
+                                 outputs=["corner", "size", answers, *[hidden.name] * bool(hidden.size)])
+    joined = [("corner", "its_corner"), ("size", "its_size"), (answers, "answers"),
+              *[(hidden.name, "hidden")] * bool(hidden.size)]
+    model = compose.merge_models(model, after, io_map=joined)
     helper.set_model_props(model, {"system": settings.SYSTEM, "format": FORMAT, "settings": settings.to_json(),
                                    "fingerprint": fingerprint(folder)})
     onnx.checker.check_model(model, full_check=True)
     if onnx_file is not None:
         write_bytes(onnx_file, model.SerializeToString(deterministic=True))
     return model
+
+
+class _Hidden(NamedTuple):
+    """A blob that the confidence goes by, and its size a face; 0 where it goes by none."""
+    name: str = ""
+    size: int = 0
+
+
+def _network(folder, settings):
+    """(ModelProto of the network, name of its answer, _Hidden)"""
+    stem = Path(folder, settings.network.full_name)
+    graph = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel").graph
+    answers = graph.blob_names.index(PREDICTION)
+    weights = settings.confidence.weights if settings.confidence else ()
+    if not weights:
+        exported = export_graph(graph, {"data": 0}, [answers])
+        return exported.model, exported.outputs[answers], _Hidden()
+    hidden = hidden_blob(graph)
+    size = 0 if hidden is None else int(np.prod(graph.blob_shapes[hidden][1:]))
+    if size != len(weights):
+        raise ValueError(f"{folder}: its confidence was fitted to another network, whose hidden layer has "
+                         f"{len(weights)} numbers and not {size}; `deeplandmark calibrate` fits it anew")
+    exported = export_graph(graph, {"data": 0}, [answers, hidden])
+    return exported.model, exported.outputs[answers], _Hidden(exported.outputs[hidden], size)
 
 
 def _seeing(settings, ir_version):
@@ -116,18 +145,34 @@ def _normalised(b, patch, normalisation):
     return b.node("Div", centred, b.node("Sqrt", b.node("Add", variance, FLAT)))
 
 
-def _placing(settings, ir_version):
-    """Answers (n, 2k) to points (n, k, 2) in pixels."""
+def _placing(settings, ir_version, hidden):
+    """Answers (n, 2k) to points (n, k, 2) in pixels; and confidence (n, k), by a hidden layer of that size."""
     b, encoding, count = GraphBuilder(), settings.encoding, len(settings.points)
-    for name in ("answers", "its_corner", "its_size", "points"):
+    for name in ("answers", "its_corner", "its_size", "hidden", *OUTPUTS):
         b.reserve(name)
     b.begin_layer("points", [])
     in_box = b.node("Reshape", "answers", b.constant([-1, count, 2]))
     in_box = b.node("Add", b.node("Mul", in_box, 1 / encoding.scale), float(encoding.centre))
-    nodes = [helper.make_node("Add", [b.node("Mul", in_box, "its_size"), "its_corner"], ["points"])]
-    shapes = {"answers": ["N", 2 * count], "its_corner": ["N", 1, 2], "its_size": ["N", 1, 2]}
+    nodes = [helper.make_node("Add", [b.node("Mul", in_box, "its_size"), "its_corner"], ["points"]),
+             helper.make_node("Sigmoid", [_odds(b, settings, hidden)], ["confidence"])]
+    shapes = {"answers": ["N", 2 * count], "its_corner": ["N", 1, 2], "its_size": ["N", 1, 2],
+              **({"hidden": ["N", hidden]} if hidden else {})}
     inputs = [_floats(*item) for item in shapes.items()]
-    return _model(b, nodes, inputs, [_floats("points", ["N", count, 2])], ir_version)
+    outputs = [_floats("points", ["N", count, 2]), _floats("confidence", ["N", count])]
+    return _model(b, nodes, inputs, outputs, ir_version)
+
+
+def _odds(b, settings, hidden):
+    """Logarithm of each point's odds, (n, k): see confidence.py."""
+    unknown = np.full(len(settings.points), UNKNOWN)
+    fitted = settings.confidence or Confidence.of_shares(unknown)
+    slope, bias = (b.constant(np.array([values], np.float32)) for values in (fitted.slope, fitted.bias))
+    if hidden:
+        told = b.node("MatMul", b.node("Flatten", "hidden"), b.constant(np.array(fitted.weights, np.float32)[:, None]))
+    else:
+        told = b.node("Mul", b.node("Squeeze", "its_size", b.constant([1])), 0.0)
+        told = b.node("ReduceSum", told, b.constant([1]))        # a zero for each face
+    return b.node("Add", b.node("Mul", told, slope), bias)
 
 
 def _floats(name, shape):

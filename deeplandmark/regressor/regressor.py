@@ -4,24 +4,30 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deeplandmark.faces.blank import blank
 from deeplandmark.faces.box import LIST_KIND, face_boxes
 from deeplandmark.faces.many_pictures import locate_in_order, usable_together
 from deeplandmark.faces.picture_input import colour_picture, grey_picture
 from deeplandmark.faces.points import Points
 from deeplandmark.faces.result import Faces
+from deeplandmark.networks.looks import LOOKS, checked_angles, checked_looks, look_at, look_at_many
 from deeplandmark.networks.model_folder import fingerprint, has_networks
 from deeplandmark.regressor.engines import OnnxEngine, TorchEngine
 
 ONNX_FILE = "regressor.onnx"    # in a model folder: the whole of it as one graph
 BACKENDS = ("onnx", "torch")
-UNKNOWN = 0.5                   # the confidence of a point of which nothing is known
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RegressorFaces(Faces):
+    """What a regressor found in n faces: `Faces`, and how often it looked at each, int (n,)."""
+    looks: np.ndarray
 
 
 class Regressor:
@@ -77,7 +83,13 @@ class Regressor:
             raise ValueError(f"{path}: neither a model folder nor an exported regressor is there")
         return cls(TorchEngine(path), (str(path.absolute()), backend, threads))
 
-    def locate(self, image: Any, boxes: ArrayLike) -> Faces:
+    @property
+    def looks(self) -> tuple:
+        """What the option `looks` may be; only 1 for points that do not tell the usual five."""
+        return LOOKS if self.points.five else LOOKS[:1]
+
+    def locate(self, image: Any, boxes: ArrayLike, looks: int | str = 1,
+               angles: ArrayLike | None = None) -> RegressorFaces:
         """Finds the points of every face.
 
         Parameters
@@ -85,32 +97,67 @@ class Regressor:
         image : path, array, Pillow picture or torch tensor
             See faces/picture_input.py.
         boxes : (n, 4), face boxes: left, top, right, bottom in pixels; n may be 0; may reach over the picture's edge
+        looks, angles
+            As of `Cascade.locate`.
 
         Raises
         ------
         ValueError, TypeError
-            For another kind of picture or boxes, or a box of no area.
+            For another kind of picture or boxes, a box of no area, other looks or angles.
         PictureError
             For a path of what is no picture.
         """
-        boxes, picture = face_boxes(boxes), self._picture(image)
-        return self._faces(self._engine.run(picture, boxes), boxes, picture)
+        looks, picture = checked_looks(looks, self.looks), self._prepared((image, boxes, angles))
+        (found,) = look_at(_Looker(self._engine), [picture], 1, looks, self.settings.manner)
+        return _faces(found, picture[1])
 
-    def predict(self, image: Any, boxes: ArrayLike) -> np.ndarray:
+    def predict(self, image: Any, boxes: ArrayLike, looks: int | str = 1,
+                angles: ArrayLike | None = None) -> np.ndarray:
         """The points alone: float32 (n, k, 2), pixels, x then y."""
-        return self.locate(image, boxes).points
+        return self.locate(image, boxes, looks, angles).points
 
-    def locate_many(self, pictures: Iterable, jobs: int | None = None, errors: str = "raise") -> Iterator[Faces]:
-        """Faces of many (path or picture, boxes), in their order, read and worked on ahead in threads; as
-        `Cascade.locate_many`."""
-        return locate_in_order(self.locate_group, pictures, jobs, errors)
+    def locate_many(self, pictures: Iterable, jobs: int | None = None, errors: str = "raise",
+                    looks: int | str = 1) -> Iterator[Faces]:
+        """Faces of many (path or picture, boxes) or (path or picture, boxes, angles), in their order, read and worked
+        on ahead in threads; as `Cascade.locate_many`."""
+        return locate_in_order(self.locate_group, pictures, jobs, errors, looks=checked_looks(looks, self.looks))
 
-    def locate_group(self, pictures: list) -> list:
-        """`Faces`, or the error, of each of some (picture, boxes), by this thread."""
-        return usable_together(lambda usable: [self.locate(*item) for item in usable], pictures,
-                               lambda item: (self._picture(item[0]), face_boxes(item[1])))
+    def locate_group(self, pictures: list, looks: int | str = 1) -> list:
+        """`Faces`, or the error, of each of some (picture, boxes) or (picture, boxes, angles), by this thread."""
+        looks, boxes = checked_looks(looks, self.looks), []
 
-    def _faces(self, points, boxes, picture):
-        confidence = np.array(self.settings.confidence or (UNKNOWN,) * len(self.points), np.float32)
-        confidence = np.where(blank(picture, points, boxes[:, 2] - boxes[:, 0]), np.float32(0), confidence)
-        return Faces(points.astype(np.float32), confidence, boxes.astype(np.float32))
+        def prepared(item):
+            picture = self._prepared(item)
+            boxes.append(picture[1])
+            return picture
+
+        def locate(usable):
+            found = look_at_many(_Looker(self._engine), usable, 1, looks, self.settings.manner)
+            return map(_faces, found, boxes)
+        return usable_together(locate, pictures, prepared)
+
+    def _prepared(self, item):
+        """(uint8 picture, boxes, angles) of what was given."""
+        image, boxes, *angles = item
+        boxes = face_boxes(boxes)
+        return self._picture(image), boxes, checked_angles(angles[0] if angles else None, len(boxes))
+
+
+class _Looker:
+    """An engine as looks.py wants it: one level, whose points nothing comes before."""
+
+    def __init__(self, engine):
+        self.settings, self._engine = engine.settings, engine
+
+    def run(self, image, boxes, level):
+        points, confidence = self._engine.run(image, boxes)
+        return points[:, None], np.zeros((*points[:, None].shape[:-1],)), confidence, points
+
+    def run_many(self, pictures, level):
+        return [self.run(image, boxes, level) for image, boxes in pictures]
+
+
+def _faces(found, boxes):
+    answers, looks = found
+    return RegressorFaces(answers.levels[:, -1].astype(np.float32), answers.confidence.astype(np.float32),
+                          boxes.astype(np.float32), looks=looks)

@@ -2,7 +2,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from deeplandmark.faces.upright import patch_side
+from deeplandmark.networks.looks import Manner
 from deeplandmark.networks.settings import ModelSettings
+from deeplandmark.regressor.confidence import Confidence
 
 
 @dataclass(frozen=True)
@@ -13,27 +16,31 @@ class RegressorSettings(ModelSettings):
     ----------
     points, networks, cutting, encoding, normalisation
         See ModelSettings; there is one network.
-    confidence : tuple of k float or None
-        The share of each point within 5 % of the box width on faces the network was not trained on, which is all that
-        is known of a point's chances before the face is seen; None until `deeplandmark calibrate` has counted.
+    confidence : Confidence or None
+        None until `deeplandmark calibrate` has fitted it.
     """
     SYSTEM: ClassVar[str] = "regressor"
     FITTED: ClassVar[tuple] = ("confidence",)
 
-    confidence: tuple = None
+    confidence: Confidence = None
 
     @property
     def network(self):
         return self.networks[0]
 
+    @property
+    def manner(self):
+        """How it looks again: see networks/looks.py."""
+        x0, x1, y0, y1 = self.network.window
+        fitted = self.confidence or Confidence((), ())
+        return Manner(fitted.sure, fitted.lost, patch_side(max(-x0, x1 - 1, -y0, y1 - 1)))
+
     def _fitted_to_json(self):
-        return {} if self.confidence is None else {"confidence": list(self.confidence)}
+        return {} if self.confidence is None else {"confidence": self.confidence.to_json()}
 
     @classmethod
     def _fitted_from_json(cls, values, points):
         confidence = values.get("confidence")
         if confidence is None:
             return {}
-        if len(confidence) != points or not all(0 <= share <= 1 for share in confidence):
-            raise ValueError(f"confidence: expected {points} numbers in 0 .. 1")
-        return {"confidence": tuple(map(float, confidence))}
+        return {"confidence": Confidence.from_json(confidence, points)}

@@ -165,7 +165,7 @@ def test_what_cannot_be_looked_at_so(cascade, tmp_path):
             cascade.locate(image, box, angles=angles)
     ears = Cascade.load(random_model(tmp_path / "ears", Points(("left_ear", "right_ear", "chin"), (1, 0, 2))))
     assert ears.looks == (1,) and ears.locate(image, box, looks="auto").looks.tolist() == [1]
-    with pytest.raises(ValueError, match="looks=2: the points of this cascade"):
+    with pytest.raises(ValueError, match="looks=2: the points of this model"):
         ears.locate(image, box, looks=2)
 
 

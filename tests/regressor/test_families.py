@@ -163,7 +163,8 @@ def test_a_few_steps_and_the_graph(name, pictures):
 
     image = cv2.imread("pictures/3.png") if settings.channels == 3 else cv2.imread("pictures/3.png", 0)
     boxes = np.array([[60.0, 70, 200, 210], [-10, 20, 90, 120]])
-    graph, by_torch = OnnxEngine("model/regressor.onnx").run(image, boxes), TorchEngine("model").run(image, boxes)
+    graph, by_torch = (engine.run(image, boxes)[0] for engine in (OnnxEngine("model/regressor.onnx"),
+                                                                  TorchEngine("model")))
     assert np.isfinite(graph).all() and np.abs(graph - by_torch).max() < 1e-4 * np.ptp(by_torch)
     moved = {layer: max(np.abs(blob.data - old).max() for blob, old in zip(blobs, before[layer]))
              for layer, blobs in solver.net.params.items()}

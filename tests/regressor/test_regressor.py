@@ -21,8 +21,8 @@ from deeplandmark.faces.datasets.picture_list import read_list, write_list
 from deeplandmark.faces.points import FIVE_POINTS, IBUG_68
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.models.families import settings_of
-from deeplandmark.regressor.engines import OnnxEngine, TorchEngine
-from deeplandmark.regressor.regressor import UNKNOWN, Regressor
+from deeplandmark.regressor.engines import UNKNOWN, OnnxEngine, TorchEngine
+from deeplandmark.regressor.regressor import Regressor
 from deeplandmark.training.templates import template_folder
 from deeplandmark.web.finder import Finder
 from deeplandmark.web.limits import Limits
@@ -122,7 +122,10 @@ def test_what_the_folder_says(here):
     assert regressor.settings.network.size == (112, 112) and len(regressor.settings.networks) == 1
     confidence = regressor.locate(faces("test")[0].path, [[20, 20, 120, 120]]).confidence
     assert confidence.shape == (1, 68) and (0 < confidence).all() and (confidence < 1).all()
-    assert np.allclose(confidence, confidence[:, list(IBUG_68.mirror)])
+    fitted = regressor.settings.confidence
+    assert len(fitted.weights) > 1 and 0 < fitted.lost <= fitted.sure < 1
+    for values in (fitted.bias, fitted.slope):                   # a point and its mirror image are one thing
+        assert np.allclose(values, np.array(values)[list(IBUG_68.mirror)], rtol=1e-4)
     assert (regressor.locate(np.full((90, 90, 3), 9, np.uint8), [[9, 9, 80, 80]]).confidence == 0).all()
 
 
@@ -132,8 +135,30 @@ def test_the_graph_and_torch_agree(here, box):
     image = cv2.imread(str(faces("test")[0].path))
     boxes = np.array([box, [20, 30, 120, 130]], np.float64)
     graph, torch = OnnxEngine("model/regressor.onnx"), TorchEngine("model")
-    assert np.abs(graph.run(image, boxes) - torch.run(image, boxes)).max() < 0.005
-    assert graph.run(image, np.zeros((0, 4))).shape == (0, 68, 2)
+    (points, confidence), expected = graph.run(image, boxes), torch.run(image, boxes)
+    assert np.abs(points - expected[0]).max() < 0.005 and np.abs(confidence - expected[1]).max() < 1e-3
+    assert [found.shape for found in graph.run(image, np.zeros((0, 4)))] == [(0, 68, 2), (0, 68)]
+
+
+def test_further_looks(here):
+    """At a face on its side they end where an upright face's do; alone or among many, and by both engines."""
+    face = faces("test")[0]
+    upright, box = cv2.imread(str(face.path)), face.bbox.as_array()
+    last, side = upright.shape[0] - 1, box[2] - box[0]
+    turned, middle = np.ascontiguousarray(np.rot90(upright, -1)), (box[:2] + box[2:]) / 2
+    middle = np.array([last - middle[1], middle[0]])
+    boxes = np.array([[*(middle - side / 2), *(middle + side / 2)]])
+    regressor, by_torch = Regressor.load("model"), Regressor.load("model", backend="torch")
+    expected = regressor.locate(upright, box[None], looks=2).points[0]
+    expected = np.stack([last - expected[:, 1], expected[:, 0]], axis=1)
+    found = regressor.locate(turned, boxes, looks=2, angles=[90])
+    assert found.looks[0] >= 2 and np.abs(found.points[0] - expected).mean() < 0.02 * side
+    (many,) = regressor.locate_many([(turned, boxes, [90])], looks=2)
+    assert np.allclose(many.points, found.points, rtol=0, atol=1e-3)
+    assert np.abs(by_torch.predict(turned, boxes, 2, [90]) - found.points).max() < 0.02 * side
+    assert regressor.locate(turned, boxes).looks.tolist() == [1] and regressor.looks == (1, 2, "auto")
+    with pytest.raises(ValueError, match="looks is 1, 2 or 'auto', found 3"):
+        regressor.locate(turned, boxes, looks=3)
 
 
 def test_several_threads_many_pictures_and_a_pickle_give_the_same(here):
@@ -152,10 +177,10 @@ def test_detect_align_and_find_run_with_it(here, capsys):
     """As with a cascade; what only a cascade has is refused in words."""
     face = faces("test")[0]
     box = face.bbox.as_array()
-    which = ["--model", "model", f"--boxes={','.join(map(str, box))}", str(face.path)]
+    which = ["--looks", "1", "--model", "model", f"--boxes={','.join(map(str, box))}", str(face.path)]
     assert main(["detect", *which, "--csv", "points.csv", "--out", "drawn"]) == 0
     (row,) = csv.DictReader(Path("points.csv").read_text().splitlines())
-    found = find(face.path, detector=GivenBoxes([box]), model="model")
+    found = find(face.path, detector=GivenBoxes([box]), model="model", looks=1)
     expected = Regressor.load("model").predict(face.path, [box])
     assert np.allclose(found.points, expected, rtol=0, atol=1e-3) and found.points.shape == (1, 68, 2)
     assert np.allclose([[float(row[f"{axis}{i}"]) for axis in "xy"] for i in range(1, 69)], expected[0], atol=0.006)

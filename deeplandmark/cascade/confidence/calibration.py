@@ -1,8 +1,8 @@
 """Fitting the confidence of a cascade (see confidence.py) on faces its networks were not trained on.
 
-Each held-back face is seen under several poses and boxes, because a thousand faces as they are have too few failures to
-learn from. Whether a point is right is then explained from the features by logistic regression with a small penalty on
-the weights. All points share their weights; a point and the one it becomes in the mirrored picture share their bias.
+Each held-back face is seen under several poses and boxes (faces/views.py). Whether a point is right is explained from
+the features by logistic regression with a small penalty on the weights. All points share their weights; a point and the
+one it becomes in the mirrored picture share their bias.
 
 For a whole cascade one more feature is the error that the hidden layers predict (error_from_hidden_layers.py).
 """
@@ -14,16 +14,13 @@ import numpy as np
 from deeplandmark.cascade.confidence.confidence import EPSILON, Weights, features
 from deeplandmark.cascade.level_1_share import fit_share, with_level_1_share, without_level_1_share
 from deeplandmark.cascade.networks import LEVELS
-from deeplandmark.faces.augment import NO_AUGMENTATION, Augmentation, Face, posed
-from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.metrics import FAILURE, detection_error
+from deeplandmark.faces.views import COPIES, views_of
 from deeplandmark.networks.regression import logistic_regression
 from deeplandmark.work.in_order import in_chunks, in_order
 from deeplandmark.work.progress import Progress
 
-COPIES = 8                              # of each face; the first as it is, every other one mirrored
-POSES = Augmentation(angle=15.0, scale=0.08, shift=0.06)
 PENALTY = 10.0                          # on squared weights of standardised features; chosen by cross-validation
 # Views that run at once, which costs half of what one by one does; and how many of their pixels are held for it.
 _TOGETHER, _PIXELS = 64, 32_000_000
@@ -139,7 +136,7 @@ def observe(engine, annotations, copies=COPIES, seed=0):
         If there are no faces, or too many pictures cannot be read (see `BadLines`).
     """
     bad = BadLines(len(annotations))
-    views = in_order(partial(_views, engine.settings.points, copies, seed), enumerate(annotations), ahead=1)
+    views = in_order(partial(views_of, engine.settings.points, copies, seed), enumerate(annotations), ahead=1)
     views = Progress("faces", len(annotations), "calibrating").over(views)
     readable = (found for found in views if not bad.takes(found))
     found = [_observed(engine, chunk) for chunk in in_chunks(readable, -(-_TOGETHER // copies), _pixels, _PIXELS)]
@@ -148,25 +145,13 @@ def observe(engine, annotations, copies=COPIES, seed=0):
                           for name in ("levels", "spread", "truth", "width")), hidden, tuple(bad.problems))
 
 
-def _views(points, copies, seed, item):
-    """[(picture, box (4,), true points (k, 2))] of (index, face); a Problem where its picture cannot be read."""
-    index, face = item
-    image = face_or_problem(face)
-    if isinstance(image, Problem):
-        return image
-    face = Face(image, face.bbox.as_array(), face.landmark_px)
-    # A generator for each view: what is drawn does not depend on which thread draws.
-    views = [posed(face, POSES if copy else NO_AUGMENTATION, copy % 2 == 1, points,
-                   np.random.default_rng([seed, index, copy])) for copy in range(copies)]
-    return [(view.image, view.box, view.points_px) for view in views]
-
-
 def _pixels(views):
-    return sum(image.size for image, _, _ in views)
+    return sum(view.image.size for view in views)
 
 
 def _observed(engine, views_of_faces):
-    images, boxes, truth_px = zip(*(view for views in views_of_faces for view in views))
-    boxes = np.array(boxes)
+    views = [view for views in views_of_faces for view in views]
+    images, truth_px = ([getattr(view, name) for view in views] for name in ("image", "points_px"))
+    boxes = np.array([view.box for view in views])
     found = engine.run_faces(images, boxes, max(engine.levels))
     return Observations(found.levels, found.spread, np.array(truth_px), boxes[:, 2] - boxes[:, 0], found.hidden)
