@@ -6,12 +6,14 @@ numbers that the Python code has as constants, so that they stand in one place) 
 import json
 from pathlib import Path
 
-from deeplandmark.cascade import looks, onnx_engine
+from deeplandmark.cascade import onnx_engine
+from deeplandmark.cascade.cascade import MANNER
 from deeplandmark.detectors import PUBLISHED, brightened, single_shot, upright
 from deeplandmark.faces.box_of_points import EDGE_SHIFTS
 from deeplandmark.faces.upright import BOX, MEAN_FACE, PATCH
 from deeplandmark.models import exporter_of, load, system_of
 from deeplandmark.models.onnx_metadata import metadata_of
+from deeplandmark.networks import looks
 from deeplandmark.networks.published import ONNX_FILE, model_at
 from deeplandmark.web.finder import Finder
 from deeplandmark.web.limits import Limits
@@ -93,7 +95,7 @@ def _settings(cascade):
         "calibrated": calibrated,
         "engine": {"reach": float(metadata_of(cascade)["reach"]), "large": onnx_engine.LARGE,
                    "faces": onnx_engine.FACES, "pixels": onnx_engine.PIXELS},
-        "looks": {"most": looks.MOST, "sure": looks.SURE, "fits": looks.FITS, "off": looks.OFF, "lost": looks.LOST,
+        "looks": {"most": looks.MOST, "sure": MANNER.sure, "fits": looks.FITS, "off": looks.OFF, "lost": MANNER.lost,
                   "turns": looks.TURNS.tolist(), "tilted": looks.TILTED, "patch": PATCH, "box": BOX},
         "edge_shifts": EDGE_SHIFTS, "mean_face": MEAN_FACE.tolist(),
         "brightening": {"bright": brightened.BRIGHT, "gain": brightened.GAIN, "share": brightened.SHARE,
