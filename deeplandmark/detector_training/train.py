@@ -44,6 +44,7 @@ def train_net(net, folders=Folders(), device="cpu"):
         solver = get_solver(training.solver_param(), device=device, log=Log(str(training.log), stderr=False))
         shown = Progress("iterations", solver.param.max_iter, f"training {net.name}", training.iteration())
         solver.add_monitor(_Shown(shown))
+        solver.keeps_place = True
         solver.solve(training.resume_file())
         shown.clear()
         training.finish()

@@ -82,7 +82,7 @@ class NetworkTraining:
             self.state = State(fingerprint)
 
     def solver_param(self):
-        """SolverParameter for this attempt; it draws other random numbers after each resume."""
+        """SolverParameter for this attempt; it draws other random numbers where a snapshot does not say which came."""
         param = read_solver(str(self.solver_file))
         param.snapshot_prefix = self.prefix
         param.random_seed = max(param.random_seed, 0) + SEED_STEP * self.state.attempt + self.iteration()

@@ -46,6 +46,7 @@ def _train(trainings, device, precision, threads, messages):
         watches.append(Watch(constant_loss(training), tell))
         solvers.append(get_solver(training.solver_param(), device=device, log=Log(str(training.log), stderr=False)))
         solvers[-1].add_monitor(watches[-1])
+        solvers[-1].keeps_place = True
     files = [training.resume_file() for training in trainings]
     failures = _solve(solvers, files, getattr(torch, precision))
     outcomes = []

@@ -4,6 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from deeplandmark.caffe.files.plain import open_list
+from deeplandmark.work.one_line import clipped
 
 
 class Picture(NamedTuple):
@@ -73,4 +74,4 @@ def _take(words, kind, place):
     try:
         return kind(word)
     except ValueError:
-        raise WindowFileError(f"{place}: expected a number ({kind.__name__}), found {word!r}") from None
+        raise WindowFileError(f"{place}: expected a number ({kind.__name__}), found {clipped(repr(word))}") from None

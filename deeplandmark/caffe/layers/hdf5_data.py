@@ -2,6 +2,7 @@
 import math
 import os
 
+import numpy as np
 import torch
 
 from deeplandmark.caffe.files.hdf5_rows import check_memory, open_rows
@@ -41,10 +42,8 @@ class HDF5Data(DataLayer):
             self.fail(f"{settings} needs batch_size")
         self.batch_size, self.shuffle, self.datasets = p.batch_size, p.shuffle, names
         self.files = self._read_list(p.source)
-        self.file_order = self._order(len(self.files))
         self.rows = self.loaded = None                           # the open file and its index
-        self.file_position = self.row = 0
-        self._load()
+        self._begin_round()
         values = sum(math.prod(shape) for shape in self.rows.row_shapes)
         check_memory(self, 4 * self.batch_size * values, "a batch")
 
@@ -74,9 +73,33 @@ class HDF5Data(DataLayer):
         self.row = 0
         self.file_position += 1
         if self.file_position == len(self.files):
-            self.file_position = 0
-            self.file_order = self._order(len(self.files))
+            self._begin_round()
+        else:
+            self._load()
+
+    def _begin_round(self):
+        self.file_position = self.row = 0
+        self._files_drawn_at = self.context.generator.get_state()
+        self.file_order = self._order(len(self.files))
         self._load()
+
+    def position(self):
+        """Where the layer stands, {name: array}: file, row, and the generator's states that its orders follow from."""
+        return {"at": np.array([self.file_position, self.row]), "files": self._files_drawn_at.numpy(),
+                "rows": self._rows_drawn_at.numpy()}
+
+    def go_to(self, position):
+        """Goes to such a position; the generator is left in another state. ValueError for one that there is not."""
+        generator = self.context.generator
+        generator.set_state(torch.from_numpy(position["files"]))
+        self._begin_round()
+        self.file_position, self.row = position["at"].tolist()
+        if not 0 <= self.file_position < len(self.files):
+            raise ValueError(f"file {self.file_position} of {len(self.files)}")
+        generator.set_state(torch.from_numpy(position["rows"]))
+        self._load()
+        if not 0 <= self.row < self.rows.num_rows:
+            raise ValueError(f"row {self.row} of {self.rows.num_rows}")
 
     def _load(self):
         index = int(self.file_order[self.file_position])
@@ -87,6 +110,7 @@ class HDF5Data(DataLayer):
             self.loaded = index
         if self.shuffle:
             check_memory(self, 8 * self.rows.num_rows, f"the order of the {self.rows.num_rows} rows")
+        self._rows_drawn_at = self.context.generator.get_state()
         self.rows.begin(self._order(self.rows.num_rows) if self.shuffle else None)
 
     def _order(self, n):

@@ -13,6 +13,7 @@ from deeplandmark.caffe.solvers import nets, solver_parameter, updates
 from deeplandmark.caffe.solvers.callbacks import CallbackMethods
 from deeplandmark.caffe.solvers.learning_rate import current_step, learning_rate
 from deeplandmark.caffe.solvers.losses import LossWindow, NotFiniteError
+from deeplandmark.caffe.solvers.place import go_to_place, place_path, write_place
 from deeplandmark.caffe.solvers.report import Stopwatch, log_display, log_test
 from deeplandmark.caffe.solvers.snapshot import (
     SolverSnapshot,
@@ -70,6 +71,7 @@ class Solver(CallbackMethods):
         self._monitors: list = []
         self._requested_action = lambda: None
         self.stop_requested = False
+        self.keeps_place = False                                 # beyond Caffe: see place.py
         self.log.info("solver.cpp:57", "Solver scaffolding done.")
 
     # ------------------------------------------------------------------ training
@@ -243,6 +245,8 @@ class Solver(CallbackMethods):
         (self.net.save_hdf5 if hdf5 else self.net.save)(model, self.param.snapshot_diff)
         self.log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {state}")
         history = [tensor.cpu().numpy() for tensor in self.update.history]
+        if self.keeps_place:
+            write_place(place_path(state), [self.net, *self.test_nets])
         write_state(state, SolverSnapshot(self.iter, model, self._current_step, history))
         self._tell("on_snapshot", self.iter, state)
         return state
@@ -254,7 +258,8 @@ class Solver(CallbackMethods):
     def restore(self, state_file: str) -> None:
         """Takes up weights, history and iteration of a solverstate, ours or Caffe's.
 
-        Data layers are not in it: HDF5Data starts again at row 0, as in Caffe.
+        Data layers are not in it: HDF5Data starts again at row 0, as in Caffe, unless `keeps_place` is set and was set
+        for the solver that wrote it.
 
         Raises
         ------
@@ -276,6 +281,8 @@ class Solver(CallbackMethods):
         for tensor, array in zip(self.update.history, state.history):
             tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)).view_as(tensor))
         self.iter, self._current_step = state.iter, state.current_step
+        if self.keeps_place and os.path.exists(place_path(state_file)):
+            go_to_place(place_path(state_file), [self.net, *self.test_nets])
 
     def share_weights(self, net):
         """pycaffe's: another Net uses the values of the training net's parameters, in layers of the same name."""

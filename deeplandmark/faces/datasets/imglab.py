@@ -12,6 +12,7 @@ answer of any cascade had a part in it. Boxes of other points are taken as they 
 """
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
@@ -28,6 +29,7 @@ from deeplandmark.work.whole_file import write_text
 
 # In (width + height) / 2 of the tight box: the side of the square, and how far its middle lies above the box's.
 SIDE, UP = 0.89, 0.08
+_NUMBER = re.compile("[0-9]{1,4}")                               # of a point; a larger one would fill the memory
 
 
 def is_imglab(path, beginning):
@@ -39,7 +41,7 @@ def read_imglab(list_path, folder, wanted):
     """The Labels of an XML file; parts with numbers for names are points in that order, from 0 on."""
     boxes = [box for box in _boxes(list_path) if box[-1]]
     named = list(dict.fromkeys(name for *_, parts in boxes for name in parts))
-    numbered = all(name and name.isdigit() for name in named)
+    numbered = all(_NUMBER.fullmatch(name) for name in named)
     names = [str(i) for i in range(max(map(int, named), default=-1) + 1)] if numbered else named
     faces, problems = [], []
     for picture, box, line, parts in boxes:

@@ -87,6 +87,13 @@ def test_parts_of_ones_own(named, tmp_path):
         read(path)
 
 
+@pytest.mark.parametrize("name", ["9" * 9, "9" * 5000, "²"])
+def test_a_part_of_a_number_that_no_point_has_is_a_name(tmp_path, name):
+    """And does not make a million points."""
+    parts = "".join(f"<part name='{part}' x='1' y='2'/>" for part in ("0", "1", name))
+    assert len(read_labels(file_of(tmp_path, f"<box left='1' top='2' width='6' height='8'>{parts}</box>")).points) == 3
+
+
 @pytest.mark.parametrize("content, text", [
     (None, "cannot be read"), ("", "no XML"), ("<dataset><image>", "no XML"), ("<html/>", "expected <dataset>, found"),
     ("<?xml version='1.0' encoding='ebcdic'?><dataset/>", "no XML .unknown encoding")])
