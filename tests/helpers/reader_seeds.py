@@ -19,7 +19,6 @@ from deeplandmark.caffe.files.prototxt import read_net
 from deeplandmark.caffe.files.window_file import WindowFileError, read_window_file
 from deeplandmark.caffe.logs.parse_log import parse_log
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.cascade.default_model import default_model
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.detectors.given import read_boxes
 from deeplandmark.faces import FIVE_POINTS, IBUG_68, Annotation, BBox, FacesError, read_faces
@@ -31,6 +30,7 @@ from deeplandmark.faces.points import WFLW_98
 from deeplandmark.faces.points_file import read_points
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.models.onnx_metadata import metadata_of
+from deeplandmark.networks.published import default_model
 from deeplandmark.running.resume import pictures_of_rows, read_journal
 from deeplandmark.running.rows import CSV, JSON_LINES, csv_header
 from deeplandmark.work.opencv import set_up_opencv
