@@ -12,7 +12,7 @@ def decode(boxes, variances, offsets, code, variance_in_target=False):
 
     Parameters
     ----------
-    boxes, variances : float32 arrays (P, 4)
+    boxes, variances : float32 arrays (..., P, 4)
         Priors, and what offsets are multiplied by unless variance_in_target.
     offsets : float32 array (..., P, 4)
     code : int
@@ -23,13 +23,45 @@ def decode(boxes, variances, offsets, code, variance_in_target=False):
         offsets = offsets * variances
     if code == CORNER:
         return boxes + offsets
-    sizes = boxes[:, 2:] - boxes[:, :2]
+    sizes = boxes[..., 2:] - boxes[..., :2]
     if code == CORNER_SIZE:
-        return boxes + offsets * np.tile(sizes, 2)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 + offsets[..., :2] * sizes
+        return boxes + offsets * np.concatenate([sizes, sizes], -1)
+    centres = (boxes[..., :2] + boxes[..., 2:]) / 2 + offsets[..., :2] * sizes
     with np.errstate(over="ignore"):
         half = np.exp(offsets[..., 2:]) * sizes / 2
     return np.concatenate([centres - half, centres + half], -1)
+
+
+def encode(boxes, variances, truth, code, variance_in_target=False):
+    """The offsets that `decode` turns into the boxes `truth` (..., P, 4); float32 arrays as there."""
+    sizes = boxes[..., 2:] - boxes[..., :2]
+    if code == CORNER:
+        offsets = truth - boxes
+    elif code == CORNER_SIZE:
+        offsets = (truth - boxes) / np.concatenate([sizes, sizes], -1)
+    else:
+        centres = (truth[..., :2] + truth[..., 2:] - boxes[..., :2] - boxes[..., 2:]) / 2 / sizes
+        offsets = np.concatenate([centres, np.log((truth[..., 2:] - truth[..., :2]) / sizes)], -1)
+    return offsets if variance_in_target else offsets / variances
+
+
+def match(boxes, truth, threshold, per_prediction=True):
+    """Which of the boxes `truth` (G, 4) each of `boxes` (P, 4) stands for: (int array (P,), -1 for none; its overlap).
+
+    First each of `truth` gets the box that shares most with it, one after another by that share; then, with
+    per_prediction, every other box the one that it shares most with, where that is at least `threshold`.
+    """
+    shared = np.stack([overlaps(one, boxes) for one in truth], 1)        # (P, G)
+    found, left = np.full(len(boxes), -1), shared.copy()
+    for _ in range(len(truth)):
+        box, one = np.unravel_index(np.argmax(left), left.shape)
+        if not left[box, one] > 1e-6:
+            break
+        found[box], left[box], left[:, one] = one, -1, -1
+    most = shared.max(1)
+    if per_prediction:
+        found = np.where((found < 0) & (most >= threshold) & (most > 1e-6), shared.argmax(1), found)
+    return found, most
 
 
 def overlaps(box, others):

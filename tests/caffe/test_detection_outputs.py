@@ -88,6 +88,29 @@ def sorted_rows(top):
     return rows[np.lexsort((-rows[:, 2], rows[:, 1], rows[:, 0]))]
 
 
+def test_refine_det_moves_the_priors_first():
+    """As if each picture had priors of its own, and no class where there is no object."""
+    rng, settings = np.random.default_rng(12), """num_classes: 3 code_type: CENTER_SIZE keep_top_k: 20
+        nms_param { nms_threshold: 0.5 top_k: 30 } confidence_threshold: 0.2 objectness_score: 0.3"""
+    corners = rng.random((10, 4)).astype(np.float32) * 0.5
+    corners[:, 2:] += corners[:, :2] + 0.1
+    variances = np.tile(np.array([0.1, 0.1, 0.2, 0.2], np.float32), (10, 1))
+    offsets, first = rng.standard_normal((2, 2, 40)).astype(np.float32)
+    classes, objects = rng.random((2, 30)).astype(np.float32), rng.random((2, 20)).astype(np.float32)
+    found = one_layer(f'type: "DetectionOutput" detection_output_param {{ {settings} }}', [
+        offsets, classes, np.stack([corners.ravel(), variances.ravel()])[None], objects, first]).forward()["y"][0, 0]
+    wanted = []
+    for n in range(2):
+        d, sizes = first[n].reshape(10, 4) * variances, corners[:, 2:] - corners[:, :2]
+        centres, half = (corners[:, :2] + corners[:, 2:]) / 2 + d[:, :2] * sizes, np.exp(d[:, 2:]) * sizes / 2
+        moved = np.concatenate([centres - half, centres + half], 1)
+        sure = np.where(objects[n].reshape(10, 2)[:, 1:] < 0.3, 0, classes[n].reshape(10, 3)).reshape(1, 30)
+        rows = one_layer(f'type: "DetectionOutput" detection_output_param {{ {settings} }}', [
+            offsets[n:n + 1], sure, np.stack([moved.ravel(), variances.ravel()])[None]]).forward()["y"][0, 0]
+        wanted.append(np.concatenate([np.full((len(rows), 1), n), rows[:, 1:]], 1))
+    np.testing.assert_allclose(found, np.concatenate(wanted), atol=1e-6)
+
+
 def test_nothing_found():
     net = one_layer('type: "DetectionOutput" detection_output_param { num_classes: 2 confidence_threshold: 2 } '
                     "propagate_down: false propagate_down: false propagate_down: false",

@@ -155,6 +155,13 @@ def test_parts_and_further_blobs(engine):
     np.testing.assert_allclose(make(engine).forward_all(x=rows)["prob"], make().forward_all(x=rows)["prob"], atol=1e-5)
 
 
+def test_a_layer_that_writes_into_the_input():
+    net = fed(caffe.Net(NET.split('layer { name: "conv"')[0] + 'layer { name: "r" type: "ReLU" bottom: "x" top: "x" }',
+                        caffe.TEST))
+    wanted = np.maximum(net.blobs["x"].data, 0)
+    np.testing.assert_array_equal(net.forward()["x"], wanted)
+
+
 def test_layers_with_a_state_run_once():
     """An LSTM goes on from its last step: it may not run twice for one forward."""
     text = """layer { name: "in" type: "Input" top: "x" top: "cont" input_param { shape { dim: 2 dim: 3 dim: 4 }

@@ -25,11 +25,13 @@ OWN_LAYERS = {"DenseTargets", "HDF5PatchData", "LocallySharedConvolution", "Loca
               "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss", "SigmoidFocalLoss",
               "VisibleTarget"}       # Caffe lacks them
 FORKS_LAYERS = {                     # Caffe lacks them as well
-    "Axpy", "BN", "CenterLoss", "ContinuationIndicator", "ConvolutionDepthwise", "DepthWiseConvolution",
-    "DepthwiseConvolution", "DetectionOutput", "HSigmoid", "HSwish", "ImageFloatData", "Interp",
-    "MarginInnerProduct", "Mish", "Noise", "Normalize", "PSROIPooling", "Permute", "PointPatches", "PriorBox",
-    "Proposal", "ROIAlign", "ROIPooling", "ReLU6", "Region", "Reorg", "ShuffleChannel", "SmoothL1Loss", "Upsample",
-    "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
+    "Axpy", "BN", "BoxAnnotatorOHEM", "CenterLoss", "ContinuationIndicator", "ConvolutionDepthwise",
+    "DepthWiseConvolution", "DepthwiseConvolution", "DetectionOutput", "FocalLoss", "HSigmoid", "HSwish",
+    "ImageFloatData", "Interp", "L2Normalization", "L2Normalize", "MarginInnerProduct", "Mish", "MultiBoxLoss",
+    "Noise", "Normalization", "Normalize", "PSROIPooling", "Permute", "PointPatches", "PriorBox", "Proposal",
+    "ROIAlign", "ROIPooling", "ReLU6", "Region", "Reorg", "ShuffleChannel", "SmoothL1Loss", "SmoothL1LossOHEM",
+    "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "Upsample", "WeightEuclideanLoss", "YoloDetectionOutput",
+    "Yolov3DetectionOutput"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]
 

@@ -86,6 +86,19 @@ _LAYERS = [
     ("Yolov3DetectionOutput", "yolov3_detection_output_param { num_classes: 1 num_box: 1 biases: 10 biases: 20 "
      "biases: 30 biases: 10 mask: 1 mask: 0 mask_group_num: 2 anchors_scale: 32 anchors_scale: 16 "
      "confidence_threshold: 0.01 }", [(1, 6, 3, 3), (1, 6, 2, 2)], 1),
+    ("BoxAnnotatorOHEM", "box_annotator_ohem_param { roi_per_img: 2 ignore_label: -1 } propagate_down: [false, false, "
+     "false, false]", [(3, 5), (3,), (3,), (3, 8)], 2),
+    ("SoftmaxWithLossOHEM", "loss_weight: [1, 0, 0] propagate_down: [true, false] loss_param { ignore_label: 1 "
+     "normalization: PRE_FIXED pre_fixed_normalizer: 4 }", [_ROWS, (3,)], 3),
+    ("SmoothL1LossOHEM", "loss_weight: [1, 0] loss_param { normalization: NONE }", [_ROWS, _ROWS, _ROWS], 2),
+    ("FocalLoss", "focal_loss_param { alpha: 0.3 gamma: 1.5 axis: 1 } propagate_down: [true, false]", [_ROWS, (3,)], 1),
+    ("FocalLoss", "focal_loss_param { alpha: 0.3 gamma: 1.5 }", [_ROWS, _ROWS], 1),
+    ("MultiBoxLoss", "multibox_loss_param { num_classes: 2 background_label_id: 1 loc_weight: 2 overlap_threshold: 0.4 "
+     "neg_pos_ratio: 3 neg_overlap: 0.4 code_type: CENTER_SIZE mining_type: NONE use_prior_for_matching: true }",
+     [(2, 12), (2, 6), (1, 2, 12), (1, 1, 2, 8)], 1),
+    ("L2Normalization", "", [_MAPS], 1), ("L2Normalize", "", [_ROWS], 1), ("Normalization", "", [(3,)], 1),
+    ("Normalize", "", [_MAPS], 2), ("SoftmaxWithFocalLoss", "propagate_down: [true, false]", [_ROWS, (3,)], 1),
+    ("Convolution", f"convolution_param {{ num_output: 2 kernel_size: 2 hole: 2 {_CONV} }}", [_MAPS], 1),
     ("CenterLoss", "center_loss_param { num_output: 4 center_filler { type: \"xavier\" } axis: 1 }", [_ROWS, (3,)], 1),
     ("MarginInnerProduct", "margin_inner_product_param { num_output: 4 type: QUADRUPLE "
      "weight_filler { type: \"xavier\" } axis: 1 base: 10 gamma: 0.1 power: 1 iteration: 2 lambda_min: 1 }",

@@ -9,9 +9,11 @@ _ALSO_PURE = {"Input", "Split", "DetectionOutput", "Proposal", "YoloDetectionOut
 def is_pure(graph, phase):
     """Whether (bool) the blobs of a Graph follow from its inputs and parameters alone, and forward changes nothing.
 
-    That is in TEST without data layers, losses, recurrent layers, Python layers, and statistics that go on.
+    That is in TEST without data layers, losses, recurrent layers, Python layers, statistics that go on, and layers that
+    write into an input in place.
     """
-    return phase == caffe_pb2.TEST and all(_is_pure(node) and not any(node.loss_weights) for node in graph.nodes)
+    return phase == caffe_pb2.TEST and all(_is_pure(node) and not any(node.loss_weights) and not (
+        node.bottoms and set(node.tops) & set(graph.inputs)) for node in graph.nodes)
 
 
 def _is_pure(node):

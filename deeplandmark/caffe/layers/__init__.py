@@ -13,6 +13,7 @@ from deeplandmark.caffe.layers import (
     fork_layers,  # noqa: F401
     fork_scaling,  # noqa: F401
     fork_shape,  # noqa: F401
+    hard_examples,  # noqa: F401
     hdf5_data,  # noqa: F401
     hdf5_output,  # noqa: F401
     image_data,  # noqa: F401
@@ -22,6 +23,7 @@ from deeplandmark.caffe.layers import (
     lmdb_data,  # noqa: F401
     local_share,  # noqa: F401
     lrn,  # noqa: F401
+    multibox_loss,  # noqa: F401
     neuron,  # noqa: F401
     normalise,  # noqa: F401
     parameter,  # noqa: F401

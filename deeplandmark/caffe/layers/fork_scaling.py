@@ -1,10 +1,12 @@
-"""Layers of Caffe's forks that scale maps: Axpy (SENet), Normalize (SSD)."""
+"""Layers of Caffe's forks that scale maps: Axpy (SENet), Normalize (SSD, NormFace), L2Normalization."""
 import torch
 
 from deeplandmark.caffe.fillers import constant
 from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.registry import layer
 
+_OF_NORM_FACE = ("normalize_type", "fix_gradient", "bp_norm")
+_TINY = torch.finfo(torch.float32).tiny
 
 @layer("Axpy")
 class Axpy(Layer):
@@ -32,12 +34,23 @@ class Normalize(Layer):
     shape. Blob: scale (C,), or one for all, shape (), with channel_shared; 1 without a scale_filler. norm_param:
     across_spatial, channel_shared, scale_filler, eps. Backward is the fork's, which multiplies by the scale last: with
     scales that differ it is not exactly the derivative.
+
+    Without norm_param, or with its normalize_type (L2, L1), it is that of happynear/caffe-windows (NormFace): over the
+    channels of each place, without a scale; a second top is |x|, (N, 1, ...). bp_norm lets the gradient of |x| through.
     """
-    exact_bottoms = exact_tops = 1
+    exact_bottoms, min_tops, max_tops = 1, 1, 2
 
     def create(self, bottom_shapes):
         p, shape = self.param.norm_param, bottom_shapes[0]
         self._check_axes(shape)
+        self.has_scale = self.param.HasField("norm_param") and not any(map(p.HasField, _OF_NORM_FACE))
+        if self.has_scale and self.num_tops > 1:
+            self.fail("a second top is of the Normalize without scale, which has no norm_param")
+        if p.normalize_type not in ("L2", "L1") or p.fix_gradient:
+            self.fail(f"normalize_type must be L2 or L1 and fix_gradient false, found {p.normalize_type} and "
+                      f"{p.fix_gradient}")
+        if not self.has_scale:
+            return
         self.channels, self.eps, self.across_spatial = shape[1], p.eps, p.across_spatial
         self.add_blob(() if p.channel_shared else (shape[1],),
                       p.scale_filler if p.HasField("scale_filler") else constant(1.0))
@@ -45,18 +58,40 @@ class Normalize(Layer):
     def reshape(self, bottom_shapes):
         shape = tuple(bottom_shapes[0])
         self._check_axes(shape)
-        if self.blobs[0].dim() and shape[1] != self.channels:
+        if self.has_scale and self.blobs[0].dim() and shape[1] != self.channels:
             self.fail(f"its scale is for {self.channels} channels, found a bottom of shape {shape}")
-        return [shape]
+        return [shape, (shape[0], 1, *shape[2:])][:self.num_tops]
 
     def _check_axes(self, shape):
         if len(shape) < 2:
             self.fail(f"takes a bottom of at least 2 axes, found shape {tuple(shape)}")
 
     def forward(self, x):
+        if not self.has_scale:
+            norm = torch.linalg.vector_norm(x, 2 if self.param.norm_param.normalize_type == "L2" else 1, 1, True)
+            y = x / norm.clamp(min=_TINY)
+            return (y, norm if self.param.norm_param.bp_norm else norm.detach())[:self.num_tops]
         scale = self.blobs[0].reshape(-1, *(1,) * (x.dim() - 2))
         axes = tuple(range(1, x.dim())) if self.across_spatial else (1,)
         return _Normalised.apply(x, scale, axes, self.eps),
+
+
+@layer("L2Normalization", "L2Normalize", "Normalization")
+class L2Normalization(Layer):
+    """x / |x|, |x| over all values of a row (N, ...): layers of this name of compact bilinear pooling and face nets.
+
+    A row of zeros stays one.
+    """
+    exact_bottoms = exact_tops = 1
+
+    def reshape(self, bottom_shapes):
+        if not bottom_shapes[0]:
+            self.fail("takes a bottom of at least 1 axis")
+        return [tuple(bottom_shapes[0])]
+
+    def forward(self, x):
+        norm = torch.linalg.vector_norm(x.reshape(x.shape[0], -1), dim=1).clamp(min=_TINY)
+        return x / norm.reshape(-1, *(1,) * (x.dim() - 1)),
 
 
 class _Normalised(torch.autograd.Function):

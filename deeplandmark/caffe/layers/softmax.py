@@ -25,7 +25,7 @@ class NormalisedLoss(LossLayer):
     """A loss that reads loss_param: ignore_label, normalization and the older `normalize` (loss_layer.cpp).
 
     By what the sum is divided: FULL all places, VALID (the default) those whose label counts, BATCH_SIZE the rows, NONE
-    1.
+    1, PRE_FIXED (of R-FCN's fork) pre_fixed_normalizer; by 1 at least.
     """
     default_normalization = "VALID"
 
@@ -52,7 +52,8 @@ class NormalisedLoss(LossLayer):
         """
         if self.normalization == "VALID" and self.ignore_label is not None:
             return valid.clamp(min=1)
-        counts = {"FULL": full, "VALID": full, "BATCH_SIZE": batch, "NONE": 1}
+        counts = {"FULL": full, "VALID": full, "BATCH_SIZE": batch, "NONE": 1,
+                  "PRE_FIXED": self.param.loss_param.pre_fixed_normalizer}
         return max(1, counts[self.normalization])
 
 

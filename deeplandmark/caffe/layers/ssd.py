@@ -95,12 +95,15 @@ class DetectionOutput(Layer):
     confidence, x1, y1, x2, y2 as parts of the picture, classes in order and in each the surest first; K is 1 until the
     first forward. Without any, a row of the number and six times -1 for each picture. Nothing gets a gradient.
 
+    RefineDet (sfzhang15) adds a fourth bottom, confidences (N, P * 2) of there being an object, and a fifth, offsets
+    (N, P * 4) that move the priors first: places below objectness_score in the fourth hold no class.
+
     detection_output_param: num_classes, share_location, background_label_id, nms_param (nms_threshold, top_k, eta),
     code_type, variance_encoded_in_target, keep_top_k, confidence_threshold. Files of save_output_param and pictures of
     visualize are not written.
     """
-    exact_bottoms, exact_tops = 3, 1
-    no_gradient_bottoms = (0, 1, 2)
+    min_bottoms, max_bottoms, exact_tops = 3, 5, 1
+    no_gradient_bottoms = (0, 1, 2, 3, 4)
 
     def create(self, bottom_shapes):
         self.settings = p = self.param.detection_output_param
@@ -112,24 +115,32 @@ class DetectionOutput(Layer):
         self.location_classes = 1 if p.share_location else p.num_classes
 
     def reshape(self, bottom_shapes):
-        offsets, confidences, priors = map(tuple, bottom_shapes)
+        offsets, confidences, priors, *first = map(tuple, bottom_shapes)
         if len(priors) < 3 or priors[:2] != (1, 2) or not offsets or offsets[0] != confidences[0]:
             self.fail(f"takes offsets, confidences and priors (1, 2, P * 4), found shapes {offsets}, {confidences} and "
                       f"{priors}")
         count = int(np.prod(priors[2:])) // 4
-        for shape, each, word in ((offsets, 4 * self.location_classes, "offsets"),
-                                  (confidences, self.settings.num_classes, "confidences")):
+        expected = [(offsets, 4 * self.location_classes, "offsets"),
+                    (confidences, self.settings.num_classes, "confidences"),
+                    *zip(first, (2, 4), ("first confidences", "first offsets"))]
+        for shape, each, word in expected:
             if int(np.prod(shape[1:])) != count * each:
                 self.fail(f"{count} priors need {count * each} {word} a picture, found shape {shape}")
         return [(1, 1, 1, 7)]
 
-    def forward(self, offsets, confidences, priors):
-        device, n, p = offsets.device, len(offsets), self.settings
-        offsets, confidences, priors = (b.detach().cpu().numpy() for b in (offsets, confidences, priors))
+    def forward(self, *bottoms):
+        device, n, p = bottoms[0].device, len(bottoms[0]), self.settings
+        offsets, confidences, priors, *first = (bottom.detach().cpu().numpy() for bottom in bottoms)
         boxes, variances = priors.reshape(2, -1, 4)
+        if first:
+            holds_none = first[0].reshape(n, -1, 2)[..., 1] < np.float32(p.objectness_score)
+            confidences = np.where(holds_none[..., None], 0, confidences.reshape(n, len(boxes), -1))
+        if len(first) > 1:
+            boxes = decode(boxes, variances, first[1].reshape(n, -1, 4), p.code_type, p.variance_encoded_in_target)
+            boxes = boxes[:, None]                               # those of each picture, for every class
         offsets = offsets.reshape(n, -1, self.location_classes, 4).transpose(0, 2, 1, 3)
         moved = decode(boxes, variances, offsets, p.code_type, p.variance_encoded_in_target)
-        rows = [row for number, of_one in enumerate(zip(moved, confidences.reshape(n, len(boxes), -1)))
+        rows = [row for number, of_one in enumerate(zip(moved, confidences.reshape(n, len(variances), -1)))
                 for row in self._of_one(number, *of_one)]
         rows = rows or [(number, *[-1] * 6) for number in range(n)]
         return torch.tensor(rows, dtype=torch.float32, device=device).reshape(1, 1, -1, 7),

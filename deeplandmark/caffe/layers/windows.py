@@ -11,8 +11,8 @@ from deeplandmark.caffe.limits import check_shape
 class WindowLayer(Layer):
     """Reads convolution_param: axis, and kernel, stride, pad and dilation for each spatial axis (base_conv_layer.cpp).
 
-    Every bottom is (leading axes..., channels, spatial axes...); `axis` is where the channels stand. Sizes are in
-    cells; padding is 0.
+    DeepLab's forks call dilation `hole`. Every bottom is (leading axes..., channels, spatial axes...); `axis` is where
+    the channels stand. Sizes are in cells; padding is 0.
     """
 
     def read_windows(self, shape):
@@ -23,7 +23,11 @@ class WindowLayer(Layer):
         self.kernel = self.sizes("kernel_size", "kernel", None)
         self.stride = self.sizes("stride", "stride", 1)
         self.pad = self.sizes("pad", "pad", 0)
-        self.dilation = self.sizes("dilation", None, 1)
+        p = self.param.convolution_param
+        has_holes = p.hole or p.HasField("hole_h") or p.HasField("hole_w")
+        if p.dilation and has_holes:
+            self.fail("hole and dilation mean the same: give one of them")
+        self.dilation = self.sizes("hole", "hole", 1) if has_holes else self.sizes("dilation", None, 1)
         for word, values in (("kernel_size", self.kernel), ("stride", self.stride), ("dilation", self.dilation)):
             if min(values, default=1) < 1:
                 self.fail(f"{word} must be at least 1, found {values}")

@@ -4,6 +4,7 @@ from onnx import TensorProto
 
 from deeplandmark.caffe.onnx.registry import exporter
 
+_TINY = float(np.finfo(np.float32).tiny)
 
 @exporter("HSigmoid")
 def h_sigmoid(b, layer, x):
@@ -71,11 +72,23 @@ def axpy(b, layer, a, x, y):
 
 @exporter("Normalize")
 def normalize(b, layer, x):
-    """Sum of squares plus eps, its root, and the scale."""
+    """Sum of squares plus eps, its root, and the scale; NormFace's has the norm of each place as a second top."""
+    if not layer.has_scale:
+        op = "ReduceL1" if layer.param.norm_param.normalize_type == "L1" else "ReduceL2"
+        norm = b.node(op, x, axes=[1], keepdims=1)
+        return [b.node("Div", x, b.node("Max", norm, _TINY)), norm][:layer.num_tops]
     axes = list(range(1, len(x.shape))) if layer.across_spatial else [1]
     total = b.node("ReduceSum", b.node("Mul", x, x), axes, keepdims=1)
     scale = b.blob(layer, 0, (layer.blobs[0].numel(), *(1,) * (len(x.shape) - 2)))
     return b.node("Mul", b.node("Div", x, b.node("Sqrt", b.node("Add", total, layer.eps))), scale)
+
+
+@exporter("L2Normalization", "L2Normalize", "Normalization")
+def l2_normalization(b, layer, x):
+    """The norm of each row."""
+    axes = list(range(1, len(x.shape)))
+    norm = b.node("ReduceL2", x, axes=axes, keepdims=1) if axes else b.node("Abs", x)
+    return b.node("Div", x, b.node("Max", norm, _TINY))
 
 
 @exporter("BN")
