@@ -137,7 +137,7 @@ wasm() {
 }
 
 if [ -n "$testing" ]; then
-  environment train,web,dev
+  environment train,web,docs,dev
   browser
   wasm
   if [ $# -eq 0 ]; then                                          # all of them: on every core, one thread each

@@ -96,8 +96,13 @@ def check_detect(names):
     assert names["faces"].points.shape == (len(names["found"].boxes), 5, 2)
 
 
+def check_coming_from(names):
+    assert names["points"].shape[1:] == (5, 2) and names["boxes"].shape[1] == 4
+
+
 RUNS = {
     "README.md": (check_readme, {}), "docs/caffe.md": (check_caffe, {}), "docs/detect.md": (check_detect, {}),
+    "docs/coming_from.md": (check_coming_from, {}),
     "docs/align.md": (check_align, {"image": IMAGE, "points": [[9, 9], [30, 9], [20, 20], [9, 30], [30, 30]]}),
     "docs/own_points.md": (check_own_points, {"image": IMAGE, "boxes": BOXES}),
     "docs/speed.md": (check_speed, {"image": IMAGE, "my_list": [("face.jpg", BOXES)]})}

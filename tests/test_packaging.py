@@ -14,7 +14,7 @@ from tests.helpers.extras_hidden import WITHOUT_EXTRAS
 pytestmark = [pytest.mark.process, pytest.mark.slow]  # wheels are built
 
 ROOT = Path(__file__).parents[1]
-FILES = ("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap.sh",
+FILES = ("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap.sh", "mkdocs.yml",
          ".pre-commit-config.yaml", ".ci/run", ".github/workflows/ci.yml", "dataset/README.md")
 FOLDERS = ("deeplandmark", "prototxt", "docs", "tests")
 
@@ -94,7 +94,8 @@ def test_the_wheel_names_its_command_and_its_extras(wheel):
     assert "deeplandmark = deeplandmark.__main__:main" in texts["entry_points.txt"]
     metadata = texts["METADATA"].splitlines()
     assert {"Author: The deeplandmark authors", "Classifier: Typing :: Typed"} <= set(metadata)
-    assert {f"Provides-Extra: {extra}" for extra in ("train", "web", "video", "completion", "dev")} <= set(metadata)
+    extras = "train", "web", "video", "completion", "docs", "dev"
+    assert {f"Provides-Extra: {extra}" for extra in extras} <= set(metadata)
     needed = [line for line in metadata if line.startswith("Requires-Dist: ") and "extra ==" not in line]
     names = sorted(line.split()[1].split(">")[0].split("<")[0] for line in needed)
     assert names == ["numpy", "onnxruntime", "opencv-python"]
