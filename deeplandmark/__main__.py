@@ -21,6 +21,8 @@ VERBS = {
         "plan": "show the steps of a training: the commands that ./bootstrap.sh runs",
         "find_data": "find the training pictures, or download them",
         "convert": "write a list of faces in another format",
+        "annotate": "label faces with 68, 88 or 468 points, to train on",
+        "worst": "show the faces on which a model is furthest off, write the list without them",
         "synthesize": "draw synthetic faces with exact points",
         "generate": "write the networks' prototxt files from the templates",
         "prepare": "make a level's HDF5 samples",

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "deeplandmark"
 SYSTEMS = {"cascade", "regressor", "refiner", "pose"}
 LIBRARIES = {"networks", "detectors", "faces", "caffe", "work"}
 ARROWS = {
-    "commands": {"commandline", "web", "measuring", "running", "detector_training", "training",
+    "commands": {"commandline", "web", "measuring", "running", "detector_training", "training", "annotating",
                  "models"} | SYSTEMS | LIBRARIES,
     "commandline": {"running", "models"} | SYSTEMS | LIBRARIES,
     "web": {"running", "models"} | SYSTEMS | LIBRARIES,
@@ -27,6 +27,7 @@ ARROWS = {
     "detector_training": {"training", "models"} | LIBRARIES,     # of detectors, which run in detectors/
     "training": {"models"} | SYSTEMS | LIBRARIES,
     "running": {"models"} | SYSTEMS | LIBRARIES,
+    "annotating": {"detectors", "faces", "work"},
     "models": SYSTEMS | LIBRARIES,
     **{system: {"networks", "faces", "caffe", "work"} for system in SYSTEMS},
     "networks": {"faces", "work"},

