@@ -23,7 +23,9 @@ def ended(error, capsys):
     (ValueError("a net\n  of two lines\n"), "a net of two lines"),
     (PictureError("a.jpg: cut short"), "a.jpg: cut short"),
     (FileNotFoundError(2, "No such file or directory", "a.txt"), "a.txt: No such file or directory"),
-    (OSError("a.txt: cannot be written"), "a.txt: cannot be written")])
+    (OSError("a.txt: cannot be written"), "a.txt: cannot be written"),
+    (MemoryError(), "there is not enough memory"),
+    (MemoryError("Unable to allocate 4 TiB"), "there is not enough memory (Unable to allocate 4 TiB)")])
 def test_errors_of_the_user_are_one_line(error, text, capsys):
     assert ended(error, capsys) == (1, f"test_command: {text}\n")
 

@@ -65,9 +65,11 @@ def _warnings_of(name):
 
 
 def one_line(error):
-    """The message of an error; of one that the system raised just the file and the reason."""
+    """The message of an error; of one that the system raised just the file and the reason; memory's has none itself."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return clipped(f"{error.filename}: {error.strerror}")
+    if isinstance(error, MemoryError):
+        return clipped(f"there is not enough memory{f' ({error})' if str(error) else ''}")
     return clipped(error)
 
 
@@ -78,4 +80,4 @@ def explanation(error):
 
 def _for_the_user():
     from deeplandmark.faces.errors import FacesError  # only now: it brings OpenCV, which --help does not need
-    return FacesError, ValueError, OSError
+    return FacesError, ValueError, OSError, MemoryError

@@ -21,6 +21,7 @@ from deeplandmark.work.opencv import limit_opencv_pictures, set_up_opencv
 from deeplandmark.work.processes import deaf_to_interrupts, single_threaded_children
 
 _AFTER_CLIENT = 1.0     # seconds that work goes on when nobody waits for it any more: to start a process takes as long
+_OPENCV_NO_MEMORY = -4  # cv2.Error.StsNoMem
 _HANGS = 20             # times its processor time after which work that uses none is given up
 
 
@@ -203,11 +204,17 @@ def _answer(finder, content_type, body):
             return 200, _json(finder.answer(content_type, body)), True
     except Refusal as error:
         return error.status, _json({"error": error.message}), True
-    except MemoryError:
-        return _too_costly(finder.limits)
-    except Exception:
+    except Exception as error:
+        if _lacks_memory(error):
+            return _too_costly(finder.limits)
         traceback.print_exc()
         return 500, _json({"error": "the server failed on this request; its log says more"}), True
+
+
+def _lacks_memory(error):
+    """Whether an error is one of memory: of Python and NumPy, of ONNX Runtime (work/onnx_session.py), of OpenCV."""
+    return isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError) or \
+        getattr(error, "code", None) == _OPENCV_NO_MEMORY
 
 
 def _load(work):

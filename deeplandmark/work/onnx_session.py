@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+_NO_MEMORY = "Failed to allocate memory", "bad_alloc", "bad allocation"      # in what ONNX Runtime says
 SECONDS = 120.0      # that a model may take for one call: the largest here take a hundredth of it
 
 
@@ -30,13 +31,16 @@ class Session:
 
     def run(self, outputs: list[str] | None, inputs: dict) -> list:
         """The outputs, arrays, as InferenceSession.run gives them. Raises `error` when the model fails on these inputs,
-        or takes longer than SECONDS: a loop in it may have no end."""
+        or takes longer than SECONDS: a loop in it may have no end. Where memory is what it lacks, a MemoryError is its
+        cause."""
         import onnxruntime
         options = onnxruntime.RunOptions()
         with _Watched(options):
             try:
                 return self._session.run(outputs, inputs, options)
             except Exception as reason:                          # ONNX Runtime's own have no common base
+                if any(word in str(reason) for word in _NO_MEMORY):
+                    raise self._error(f"{self._place}: there is not enough memory for the model") from MemoryError()
                 why = f"takes more than {SECONDS:g} s" if options.terminate else \
                     f"fails at work ({str(reason).splitlines()[0][:160]})"
                 raise self._error(f"{self._place}: the model {why}") from None
