@@ -143,7 +143,7 @@ def _safe_name(info, zip_path):
 
 
 def _folder_with_lists(folder):
-    below = sorted(child for child in folder.iterdir() if child.is_dir())
+    below = sorted(child for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []    # an empty zip's
     for candidate in [folder, *below]:
         if (candidate / TRAIN_LIST).is_file() and (candidate / TEST_LIST).is_file():
             return candidate

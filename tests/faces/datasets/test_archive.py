@@ -165,6 +165,12 @@ def test_download_goes_on_where_it_stopped(tmp_path, url, path, asked_from):
     assert len(Server.asked) == 1  # already there
 
 
+def test_a_zip_of_nothing(tmp_path):
+    zipfile.ZipFile(tmp_path / "data.zip", "w").close()
+    with pytest.raises(ArchiveError, match="data: neither it nor a folder in it holds"):
+        open_archive(tmp_path / "data.zip")
+
+
 def test_a_part_that_is_already_everything(tmp_path, url):
     (tmp_path / "train.zip.part").write_bytes(DATA)
     assert download(url + "/ranges", tmp_path / "train.zip", timeout=5).read_bytes() == DATA
