@@ -12,6 +12,7 @@ from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.solvers.signals import EFFECTS
 from deeplandmark.caffe.tools import verbs
+from deeplandmark.caffe.tools.benchmark import benchmark
 from deeplandmark.caffe.tools.compute_image_mean import compute_image_mean
 from deeplandmark.caffe.tools.convert_imageset import convert_imageset
 from deeplandmark.caffe.tools.draw_net import draw_net
@@ -29,7 +30,8 @@ from deeplandmark.work.one_line import clipped
 VERBS = {verb.__name__: verb for verb in (verbs.train, verbs.test, verbs.time, verbs.device_query)}
 TOOLS = {tool.__name__: tool for tool in (
     convert_imageset, compute_image_mean, extract_features, draw_net, parse_log,
-    upgrade_net_proto_text, upgrade_net_proto_binary, upgrade_solver_proto_text, reference_check, fuzz)}
+    upgrade_net_proto_text, upgrade_net_proto_binary, upgrade_solver_proto_text, reference_check, fuzz,
+    benchmark)}
 _EXAMPLES = """examples:
   %(prog)s train -solver solver.prototxt
   %(prog)s train -solver solver.prototxt -snapshot model/net_iter_1000.solverstate
