@@ -198,10 +198,8 @@ def test_an_unknown_engine_and_one_for_the_process(monkeypatch):
     np.testing.assert_allclose(fast.forward()["prob"], slow.forward()["prob"], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet-50", "OpenPose body_25"])
-def test_public_nets(name):
-    small = {"OpenPose body_25": dict(height=40, width=48, maps=32)}.get(name, dict(width=16, size=64, classes=7))
-    proto = NETS[name](2, **small)
+def test_a_public_net():
+    proto = NETS["MobileNetV2"](2, width=16, size=32, classes=7)
     net, other = (fed(make(engine, proto)) for engine in ("onnxruntime", None))
     for each in (net, other):
         each.forward()

@@ -8,11 +8,11 @@ import argparse
 import sys
 
 from deeplandmark.caffe import __version__ as CAFFE_VERSION
+from deeplandmark.caffe.benchmark.table import benchmark
 from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.solvers.signals import EFFECTS
 from deeplandmark.caffe.tools import verbs
-from deeplandmark.caffe.tools.benchmark import benchmark
 from deeplandmark.caffe.tools.compute_image_mean import compute_image_mean
 from deeplandmark.caffe.tools.convert_imageset import convert_imageset
 from deeplandmark.caffe.tools.draw_net import draw_net
