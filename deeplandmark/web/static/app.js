@@ -1,9 +1,10 @@
 // The page: puts its parts together. What is shown follows from `now`.
+import { Album } from "./album.js";
 import { findLandmarks, readModel } from "./api.js";
 import { BoxByHand } from "./byhand.js";
 import { Camera } from "./camera.js";
 import { Closeups } from "./closeups.js";
-import { describe, fillPoints, saveJson, savePicture } from "./panel.js";
+import { asPython, describe, fillPoints, saveCsv, saveJson, savePicture } from "./panel.js";
 import { Player } from "./player.js";
 import { Scene } from "./scene.js";
 import { listen } from "./sources.js";
@@ -17,11 +18,13 @@ const EXPLANATIONS = [
 const part = (id) => document.getElementById(id);
 const now = { file: null, name: "", picture: null, answer: null, selected: 0, request: null };
 const scene = new Scene(part("canvas"), part("stage"));
+const album = new Album(part("album"), choose);
 const closeups = new Closeups(part("closeups"));
 const player = new Player(showPosition, showLevel);
 const camera = new Camera(showFrame);
 const byHand = new BoxByHand(scene, { stage: part("stage"), button: part("drag"), form: part("box") },
                              (box) => find([box]));
+const frames = [];                                                // times of the webcam's last ones
 let model;
 
 start();
@@ -38,6 +41,8 @@ async function start() {
   part("replay").addEventListener("click", () => player.play(model.levels.length));
   part("faces").addEventListener("change", (event) => select(Number(event.target.value)));
   part("save-json").addEventListener("click", () => saveJson(now.answer, now.name));
+  part("save-csv").addEventListener("click", () => saveCsv(album.csv(), now.name));
+  part("copy-python").addEventListener("click", copyPython);
   part("save-picture").addEventListener("click", () => {
     savePicture(now.picture, now.answer, model, scene.state, now.name);
   });
@@ -54,12 +59,35 @@ function makeLevels() {
 }
 
 // ------------------------------------------------------------------------------------------------ a picture comes in
-async function open(file, name, files = 1) {
+// Shows the first of some pictures, and then looks at the others, which wait in the strip.
+async function open(entries) {
   stopCamera();
-  Object.assign(now, { file, name });
-  await find();
-  if (files > 1 && now.file === file) {
-    part("status").textContent += ` It is the first of ${files} files, ${file.name}; the page shows one at a time.`;
+  album.start(entries);
+  for (const [i, entry] of entries.entries()) {
+    if (i === 0) await choose(0); else if (!entry.answer && !entry.error) await look(entry);
+    if (album.entries !== entries) return;                        // others have come
+  }
+}
+
+async function choose(i) {
+  const entry = album.entries[i];
+  stopCamera();
+  album.mark(entry);
+  Object.assign(now, { file: entry.file, name: entry.name, entry });
+  if (!entry.answer) return find();
+  now.request?.abort();
+  now.box = entry.box;
+  showError(null);
+  setBusy(false);
+  return show(entry.answer, entry.picture);
+}
+
+async function look(entry) {
+  try {
+    const [answer, picture] = await Promise.all([findLandmarks(entry.file), decode(entry.file)]);
+    if (!entry.answer) album.set(entry, { answer, picture });
+  } catch (error) {
+    album.set(entry, { error: error.message });
   }
 }
 
@@ -78,10 +106,16 @@ async function find(boxes) {
     decoding.catch(() => {});                                     // what the server says of a bad file comes first
     const answer = await findLandmarks(file, { boxes, signal: request.signal });
     const picture = await decoding;
-    if (now.request === request) show(answer, picture);
+    if (now.request !== request) return;
+    now.box = boxes?.[0];
+    album.set(now.entry, { answer, picture, error: undefined, box: now.box });
+    show(answer, picture);
   } catch (error) {
     if (error.name !== "AbortError" && now.request === request) {
-      if (!boxes) clear();                                        // what is shown is of another file
+      if (!boxes) {
+        clear();                                                  // what is shown is of another file
+        album.set(now.entry, { error: error.message });
+      }
       showError(new Error(file.name ? `${file.name}: ${error.message}` : error.message));
     }
   }
@@ -146,6 +180,8 @@ function showLevel(position) {
 // ------------------------------------------------------------------------------------------------------------ webcam
 async function toggleCamera() {
   if (camera.on) return stopCamera();
+  album.start([]);
+  frames.splice(0);
   now.request?.abort();
   showError(null);
   try {
@@ -153,6 +189,7 @@ async function toggleCamera() {
     part("camera").setAttribute("aria-pressed", "true");
     part("camera").textContent = "Stop and keep this picture";
     part("status").textContent = "The webcam is on.";
+    part("rate").hidden = false;
   } catch (error) {
     showError(error);
   }
@@ -163,6 +200,7 @@ function stopCamera() {
   camera.stop();
   part("camera").setAttribute("aria-pressed", "false");
   part("camera").textContent = "Use the webcam";
+  part("rate").hidden = true;
   if (now.answer) show(now.answer, now.picture);
 }
 
@@ -170,7 +208,9 @@ async function showFrame(file) {
   try {
     const [answer, picture] = await Promise.all([findLandmarks(file), createImageBitmap(file)]);
     if (!camera.on) return;
-    Object.assign(now, { file, name: "webcam", answer, picture, selected: 0 });
+    Object.assign(now, { file, name: "webcam", answer, picture, selected: 0, box: null });
+    album.entries = [now.entry = { file, name: "webcam", answer, picture }];
+    tellRate();
     part("empty").hidden = part("steps").hidden = true;
     scene.state = { position: model.levels.length, selected: -1 };
     scene.show(picture, answer, model);
@@ -180,7 +220,30 @@ async function showFrame(file) {
   }
 }
 
+// Frames a second, over the last second or so.
+function tellRate() {
+  const time = performance.now();
+  frames.push(time);
+  while (frames.length > 2 && time - frames[0] > 1500) frames.shift();
+  const rate = 1000 * (frames.length - 1) / (time - frames[0]);
+  if (frames.length > 1) part("rate").textContent = `${rate.toFixed(1)} frames a second`;
+}
+
 // ------------------------------------------------------------------------------------------------------------- words
+async function copyPython() {
+  const text = asPython(now.file, now.name, now.box);
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {                                                       // a page without https, or one that is not in front
+    addEventListener("copy", (event) => {
+      event.clipboardData.setData("text/plain", text);
+      event.preventDefault();
+    }, { once: true });
+    document.execCommand("copy");
+  }
+  part("status").textContent = "Copied: the lines of Python that find the same.";
+}
+
 function setBusy(busy) {
   part("stage").setAttribute("aria-busy", busy);
   if (busy) part("status").textContent = "Looking for faces …";

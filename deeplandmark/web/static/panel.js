@@ -26,6 +26,18 @@ export function saveJson(answer, name) {
   save(new Blob([`${JSON.stringify(answer, null, 1)}\n`], { type: "application/json" }), `${name}.json`);
 }
 
+export function saveCsv(text, name) {
+  save(new Blob([text], { type: "text/csv" }), `${name}.csv`);
+}
+
+// What finds the same from Python; with the box that was given by hand, where there is one.
+export function asPython(file, name, box) {
+  const path = JSON.stringify(file.name ?? `${name}.jpg`);
+  const edges = box?.map((edge) => edge.toFixed(1)).join(", ");
+  const found = box ? `deeplandmark.load().locate(${path}, [[${edges}]], looks="auto")` : `deeplandmark.find(${path})`;
+  return `import deeplandmark\n\nfaces = ${found}\nprint(faces.points, faces.confidence)\n`;
+}
+
 export function savePicture(picture, answer, model, state, name) {
   const canvas = document.createElement("canvas");
   canvas.width = picture.width;

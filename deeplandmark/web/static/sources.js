@@ -1,14 +1,14 @@
-// Where pictures come from: a chosen, dropped or pasted file, or the drawn faces that come with the page. Of several
-// files the first is taken; onFile is told how many there were.
+// Where pictures come from: chosen, dropped or pasted files, or the drawn faces that come with the page. onFiles is
+// given a list of { file, name }.
 
-export function listen({ input, sample, stage }, onFile, onError) {
+export function listen({ input, sample, stage }, onFiles, onError) {
   input.addEventListener("change", () => {
     take(input.files);
     input.value = "";                                             // so that the same file can be chosen again
   });
   sample.addEventListener("click", async () => {
     try {
-      onFile(await (await fetch("static/sample.jpg")).blob(), "drawn-faces");
+      onFiles([{ file: await (await fetch("static/sample.jpg")).blob(), name: "drawn-faces" }]);
     } catch {
       onError(new Error("The server does not answer. Is it still running?"));
     }
@@ -29,7 +29,7 @@ export function listen({ input, sample, stage }, onFile, onError) {
 
   function take(files) {
     if (!files.length) return false;
-    onFile(files[0], files[0].name.replace(/\.[^.]*$/, "") || "picture", files.length);
+    onFiles([...files].map((file) => ({ file, name: file.name.replace(/\.[^.]*$/, "") || "picture" })));
     return true;
   }
 }
