@@ -55,7 +55,8 @@ def main(arguments=None):
     found, problems = _found(options, load_face_mesh(options.mesh))
     sure = [face for face in found if face.score >= options.least_score]
     if not sure:
-        raise ListError(f"no face to label in what was named ({len(found)} without a score of {options.least_score:g})")
+        none = f": the mesh takes what was found ({len(found)}) for none, see --least-score" if found else ""
+        raise ListError(f"no face to label in what was named{none}")
     faces = _corrected(options, sure, points) if options.correct else labelled(sure, points)
     target.write(Path(options.output), faces, points)
     doubtful = f"; {len(found) - len(sure)} that the mesh takes for none left out" if len(found) > len(sure) else ""

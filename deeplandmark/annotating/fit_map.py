@@ -42,17 +42,19 @@ def mirror_of_vertices(vertices, mirrored, middle, known=()) -> np.ndarray:
         i, j = divmod(int(place), len(apart))
         if mirror[i] < 0 and mirror[j] < 0:
             mirror[i], mirror[j] = j, i
-    while sum(_exchanged(mirror, apart, i, j) for i in free for j in free if i < j):
+    while sum(_exchanged(mirror, apart, free, i) for i in free):
         pass
     return mirror
 
 
-def _exchanged(mirror, apart, i, j):
-    """Whether two vertices have exchanged partners, as that brought the four nearer to one another."""
-    a, b = mirror[i], mirror[j]
-    if i == b or apart[i, b] + apart[j, a] >= apart[i, a] + apart[j, b] - 1e-9:
+def _exchanged(mirror, apart, free, i):
+    """Whether a vertex has exchanged partners with another free one, as that brings the four nearer to one another."""
+    partner, partners = mirror[i], mirror[free]
+    nearer = apart[i, partner] + apart[free, partners] - apart[i, partners] - apart[free, partner]
+    best = int(np.argmax(nearer))
+    if nearer[best] < 1e-9:
         return False
-    mirror[[i, b, j, a]] = b, i, a, j
+    mirror[[i, partners[best], free[best], partner]] = partners[best], i, partner, free[best]
     return True
 
 

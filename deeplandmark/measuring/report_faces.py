@@ -9,7 +9,8 @@ from deeplandmark.faces.picture import write_picture
 
 _SIDE = 230        # pixels of the square shown for a face
 _AROUND = 1.35     # its side, in sides of the face box
-_RING = 6          # radius in pixels
+_RING, _DOT = 6, 2.5   # radii in pixels
+_MANY = 20         # points of a face, of which more are drawn half as large
 _BLACK, _WHITE, _PAPER = (0, 0, 0), (255, 255, 255), (245, 245, 245)
 
 
@@ -48,16 +49,17 @@ def _drawn(face, predicted_px):
     corners = _moved(matrix, face.bbox.as_array().reshape(2, 2))
     image = draw_box(image, BBox(*corners.ravel()), thickness=1)
     truth_px, predicted_px = _moved(matrix, face.landmark_px), _moved(matrix, predicted_px)
-    return draw_points(_draw_truth(image, truth_px, predicted_px), predicted_px, radius=2.5)
+    size = 0.5 if len(truth_px) > _MANY else 1
+    return draw_points(_draw_truth(image, truth_px, predicted_px, size), predicted_px, radius=_DOT * size)
 
 
-def _draw_truth(image, truth_px, predicted_px):
+def _draw_truth(image, truth_px, predicted_px, size):
     """A ring round every true point, and a line to its prediction."""
     seen = np.isfinite(truth_px).all(axis=1)
     for truth, predicted in zip(fixed_point(truth_px[seen]), fixed_point(predicted_px[seen])):
         cv2.line(image, truth, predicted, _WHITE, 1, cv2.LINE_AA, SHIFT)
         for thickness, colour in ((3, _BLACK), (1, _WHITE)):
-            cv2.circle(image, truth, _RING << SHIFT, colour, thickness, cv2.LINE_AA, SHIFT)
+            cv2.circle(image, truth, int(_RING * size) << SHIFT, colour, thickness, cv2.LINE_AA, SHIFT)
     return image
 
 
