@@ -12,6 +12,7 @@ import pytest
 
 import deeplandmark.caffe as caffe
 from deeplandmark.__main__ import VERBS, main
+from deeplandmark.caffe.files.database import open_database
 from deeplandmark.faces.points import Points
 from deeplandmark.networks.published import ONNX_FILE, default_model
 from tests.helpers.onnx_cascades import random_model
@@ -79,6 +80,16 @@ def check_caffe(names):
     assert names["solver"].iter == 5 and Path("run_iter_10.solverstate").exists()
 
 
+def check_caffe_walkthrough(names):
+    assert names["right"] >= 9                                   # of ten digits
+    tested = Path("train.log.test").read_text().splitlines()
+    assert float(tested[-1].split(",")[tested[0].split(",").index("accuracy")]) > 0.9
+    assert len(list(open_database("features_lmdb", "lmdb"))) == 100
+    losses, params = names["losses"], names["solver"].net.params
+    assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:5])
+    np.testing.assert_array_equal(params["conv"][0].data, params["conv_p"][0].data)
+
+
 def check_speed(names):
     assert names["levels"].shape == (1, 3, 5, 2) and names["confidence"].shape == (1, 5)
     assert names["points"].shape == (1, 5, 2)
@@ -101,7 +112,8 @@ def check_coming_from(names):
 
 
 RUNS = {
-    "README.md": (check_readme, {}), "docs/caffe.md": (check_caffe, {}), "docs/detect.md": (check_detect, {}),
+    "README.md": (check_readme, {}), "docs/caffe.md": (check_caffe, {}),
+    "docs/caffe_walkthrough.md": (check_caffe_walkthrough, {}), "docs/detect.md": (check_detect, {}),
     "docs/coming_from.md": (check_coming_from, {}),
     "docs/align.md": (check_align, {"image": IMAGE, "points": [[9, 9], [30, 9], [20, 20], [9, 30], [30, 30]]}),
     "docs/own_points.md": (check_own_points, {"image": IMAGE, "boxes": BOXES}),
