@@ -144,7 +144,8 @@ def _parser():
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--rounds", type=whole_number(1), default=15, help="times each thing is done (default 15)")
     parser.add_argument("--threads", type=whole_number(1), default=1, help="threads of torch in training (default 1)")
-    parser.add_argument("--model", metavar="DIR", help="model folder with a cascade.onnx; default: the published one")
+    parser.add_argument("--model", metavar="DIR", help="model folder with a cascade.onnx; default: the published one; "
+                        "light: the small one")
     parser.add_argument("--pictures", type=whole_number(1), default=2000, metavar="N", help="from disk (default 2000)")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers")
     parser.add_argument("--chart", metavar="FILE.png", help="draw the cost of a face over faces a call")

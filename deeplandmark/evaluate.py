@@ -33,7 +33,7 @@ def get_args_parser():
     parser = argparse.ArgumentParser(prog="deeplandmark evaluate", description=__doc__.split(": ", 1)[1],
                                      epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", metavar="DIR", help="model folder, ours or the original's; default: the published "
-                        "weights of the package, else model/")
+                        "weights of the package, else model/; light: its small ones")
     parser.add_argument("--list", metavar="FILE", help="faces, in any of the formats of docs/formats.md, or a "
                         f"folder of .pts files; default: {TEST_LIST} of --images or --data")
     parser.add_argument("--images", metavar="DIR", help="folder the list's paths start at; default: the list's own")

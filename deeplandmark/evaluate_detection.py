@@ -158,7 +158,8 @@ def _parser():
     parser.add_argument("--held-back", action="store_true", help="every tenth face of the training list, for choosing "
                         "settings, instead of the validation list; every tenth picture of --list")
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help="only N pictures, spread over the list")
-    parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
+    parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package; "
+                        "light: its small ones")
     add_search_arguments(parser)
     parser.add_argument("--sheet", metavar="FILE.png", help="draw the boxes that are not on the labelled face: "
                         "which of them are faces, only an eye can tell")

@@ -67,7 +67,7 @@ def _parser():
     parser.add_argument("--runtime", metavar="PATH", help="of --web: the npm package onnxruntime-web, a .tgz or a "
                         "folder; by default npm fetches it")
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "
-                        "else model/")
+                        "else model/; light: the package's small ones")
     add_python_layers(parser)
     parser.add_argument("--mirror", action="store_true", help="of a cascade: look at each face mirrored, too, and "
                         "average: slower, a little better")

@@ -27,7 +27,7 @@ def get_args_parser():
                         help="address to listen at (default 127.0.0.1: this machine only)")
     parser.add_argument("--port", type=_port, default=8000, help="default 8000; 0 takes a free one")
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "
-                        "else model/")
+                        "else model/; light: the package's small ones")
     add_python_layers(parser)
     add_detector_argument(parser)
     add_looks_argument(parser, "auto")

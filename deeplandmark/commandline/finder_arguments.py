@@ -15,7 +15,8 @@ from deeplandmark.work.opencv import set_up_opencv
 
 
 def add_finder_arguments(parser):
-    parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package")
+    parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package; "
+                        "light: its small ones")
     parser.add_argument("--points", choices=POINTS, help="how many points of a face the published weights find "
                         "(default 5; 68: iBUG's; 88: with the brows' both edges and the nose)")
     parser.add_argument("--level", type=int, choices=(1, 2, 3), help="last level of a cascade (default 3)")

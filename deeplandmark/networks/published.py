@@ -9,7 +9,8 @@ import deeplandmark
 from deeplandmark.networks.model_folder import has_networks
 
 ONNX_FILE = "cascade.onnx"  # the whole folder as one graph, made by `deeplandmark export`
-PUBLISHED = {"wide": "", "68": "68", "88": "88"}     # name of weights in the package -> their folder in published/
+# Name of weights in the package -> their folder in published/.
+PUBLISHED = {"wide": "", "light": "light", "68": "68", "88": "88"}
 POINTS = "5", "68", "88"    # of which there are published weights; 5 are those of the default model
 
 

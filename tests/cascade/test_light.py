@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from deeplandmark import Cascade
+from deeplandmark import Cascade, load
 from deeplandmark.cascade.confidence.calibration import Observations, fit_confidence
 from deeplandmark.cascade.confidence.confidence import Weights, point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import fit_error, hidden_odds, names_of_weights
@@ -11,7 +11,7 @@ from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
 from deeplandmark.faces.points import SETS
-from deeplandmark.networks.published import ONNX_FILE
+from deeplandmark.networks.published import ONNX_FILE, model_at
 from tests.helpers.onnx_cascades import assert_same, picture, random_model
 
 NETWORK = light_networks()[0]
@@ -112,3 +112,12 @@ def test_its_row_survives_json_and_other_points_are_refused():
         CascadeSettings.from_json(settings.to_json().replace("0.18, 0.13", "0.18"), "here")
     with pytest.raises(ValueError, match="usual five"):
         light_networks(SETS["68"])
+
+
+def test_published_weights_have_names(tmp_path, monkeypatch):
+    assert model_at("light") == model_at("wide") / "light" and model_at() == model_at("wide")
+    assert Cascade.load("light").settings.networks == light_networks()
+    assert load("light").backend == "onnx"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "light").mkdir()                                 # a folder of that name goes before
+    assert str(model_at("light")) == "light"
