@@ -1,4 +1,4 @@
-"""`deeplandmark evaluate`: measure a cascade on a list of faces, beside the original and the paper."""
+"""`deeplandmark evaluate`: measure a model on a list of faces, beside the original and the paper."""
 import argparse
 import os
 import sys
@@ -11,10 +11,12 @@ from deeplandmark.commandline.finder_arguments import add_looks_argument, looks_
 from deeplandmark.faces.datasets.archive import TEST_LIST
 from deeplandmark.faces.datasets.own_lists import measuring_list
 from deeplandmark.faces.datasets.read_faces import read_faces
-from deeplandmark.faces.errors import ListError
+from deeplandmark.faces.errors import FacesError, ListError, OtherPointsError
+from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.measuring import report as usual_report
 from deeplandmark.measuring import report_robustness
 from deeplandmark.measuring.evaluation import evaluate, spread
+from deeplandmark.measuring.five_of_more import FiveOfMore, without_offsets
 from deeplandmark.measuring.robustness import measure
 from deeplandmark.models import load
 from deeplandmark.networks.published import model_at
@@ -25,6 +27,8 @@ _EXAMPLES = """examples:
   deeplandmark evaluate --model model --data dataset/train --out result
   deeplandmark evaluate --images pictures --list pictures/faces.txt --json table.json --limit 200
   deeplandmark evaluate --list faces68/labels.xml
+  deeplandmark evaluate --model 68 --list faces68/labels.xml
+  deeplandmark evaluate --model 68 --five
   deeplandmark evaluate --robust --looks auto --out result --limit 500
 """
 
@@ -44,6 +48,8 @@ def get_args_parser():
     add_looks_argument(parser, 1)
     parser.add_argument("--robust", action="store_true", help="measure instead how far the faces may be tilted, framed "
                         "badly, dark, blurred, small, covered ...")
+    parser.add_argument("--five", action="store_true", help="judge a model of more points by the five that its points "
+                        "tell, on a list of five; constant offsets of definition are taken off")
     add_python_layers(parser)
     add_max_pixels(parser)
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help="only N faces, spread evenly over the list")
@@ -61,13 +67,18 @@ def main(arguments=None):
 def _run(options):
     _make_folders(options)
     model = model_at(options.model)
-    cascade = load(model)                                        # it says how many points the list has
+    if options.five and options.robust:
+        raise FacesError("--five is not for --robust")
+    system = load(model)                                         # it says how many points the list has
+    system = FiveOfMore(system) if options.five else system
     list_path = Path(options.list) if options.list else _default_list(options)
-    faces, problems = read_faces(list_path, cascade.settings.points, options.images)
+    faces, problems = _faces(list_path, system.settings.points, options)
     name_skipped("evaluate", problems)
     measured, report = (measure, report_robustness) if options.robust else (evaluate, usual_report)
-    result = measured(cascade, faces if options.limit is None else spread(faces, options.limit), problems,
+    result = measured(system, faces if options.limit is None else spread(faces, options.limit), problems,
                       looks_of(options))
+    if options.five:
+        result = without_offsets(result, system.of)
     name_skipped("evaluate", result.problems[len(problems):])
     title = f"model {model}, list {list_path.name}"
     print(report.table(result, title), end="")
@@ -75,6 +86,15 @@ def _run(options):
         report.save_json(result, options.json)
     if options.out:
         report.save_report(result, options.out, title)
+
+
+def _faces(list_path, points, options):
+    try:
+        return read_faces(list_path, points, options.images)
+    except OtherPointsError as error:
+        more = points.five and points != FIVE_POINTS
+        raise ListError(error.found + ("; --five judges the model by the five that its points tell" if more else "")
+                        ) from None
 
 
 def _make_folders(options):

@@ -58,7 +58,7 @@ def test_the_main_job_killed_and_started_again(checkout):
     assert (model / "cascade.json").exists() and not (checkout / "model").exists()
     table = json.loads((checkout / "result-synthetic" / "table.json").read_text())
     assert table["n"] == 10 and sorted(table["levels"]) == ["1", "2", "3"]
-    assert "this cascade, level 3" in out and "original, level 3" in out
+    assert "this model, level 3" in out and "original, level 3" in out
     for name in ("table.txt", "histograms.png", "cumulative.png", "samples.png", "worst.png"):
         assert (checkout / "result-synthetic" / name).stat().st_size > 500
     assert len(list((checkout / "log-synthetic" / "curves").glob("*.png"))) >= 23
@@ -123,7 +123,7 @@ def test_a_family_of_ones_own_is_a_row_and_its_templates(checkout):
     process = bootstrap(checkout, "--data", "faces", "--variant", "mine", "--effort", "1")
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
-    assert "[7/7] evaluate" in err and "this cascade, level 1" in out
+    assert "[7/7] evaluate" in err and "this model, level 1" in out
     assert (checkout / "model-synthetic-mine" / "1_small" / "_iter_10.solverstate").exists()
     assert "rotation: 7\n" in (checkout / "prototxt" / "1_small_train.prototxt").read_text()
     described = json.loads((checkout / "model-synthetic-mine" / "cascade.json").read_text())

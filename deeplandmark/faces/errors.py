@@ -9,6 +9,20 @@ class ListError(FacesError):
     """A picture list cannot be used."""
 
 
+class OtherPointsError(ListError):
+    """The faces of a list have other points than are asked for.
+
+    Attributes
+    ----------
+    found : str
+        The message without what helps.
+    """
+
+    def __init__(self, found):
+        super().__init__(f"{found}; --points names another set")
+        self.found = found
+
+
 class PictureError(FacesError):
     """A picture is missing, cut short, no picture, or does not fit its box."""
 

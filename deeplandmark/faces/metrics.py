@@ -1,15 +1,16 @@
 """How good points are: detection error, failures, cumulative curves; how true confidences are. Functions of arrays.
 
-Two normalisers are in use, and a number means nothing without the name of its own: the width of the face box (the
-paper's) and the distance between the two eye points (other papers').
+Three normalisers are in use, and a number means nothing without the name of its own: the width of the face box (the
+paper's), the distance of the pupils and that of the outer eye corners (other papers').
 """
 from dataclasses import dataclass
 
 import numpy as np
 
-BOX_WIDTH, INTEROCULAR = "width of the face box", "distance between the eyes"
+BOX_WIDTH, PUPILS = "width of the face box", "distance of the pupils"
+OUTER_CORNERS = "distance of the outer eye corners"
 FAILURE = 0.05              # of the box width (paper, Sec. 5.1)
-INTEROCULAR_FAILURE = 0.10  # of the distance between the eyes, as usual with that normaliser
+INTEROCULAR_FAILURE = 0.10  # of the distance of the pupils, as usual with that normaliser
 BINS = 15                   # of a reliability diagram, as usual
 
 
@@ -37,10 +38,11 @@ def detection_error(predicted, truth, box_width):
 
 
 def interocular_error(predicted, truth, eyes=(0, 1)):
-    """As `detection_error`, as a fraction of the true distance between the points `eyes`: float64 (..., k).
-    NaN, too, where the two eyes are one point, or one is not visible."""
+    """As `detection_error`, as a fraction of the true distance between the two `eyes`, a point each or several, whose
+    mean counts: float64 (..., k). NaN, too, where the two eyes are one point, or one is not visible."""
     truth = np.asarray(truth, dtype=np.float64)
-    between = np.linalg.norm(truth[..., eyes[1], :] - truth[..., eyes[0], :], axis=-1)
+    left, right = (truth[..., np.atleast_1d(eye), :].mean(axis=-2) for eye in eyes)
+    between = np.linalg.norm(right - left, axis=-1)
     return _distance(predicted, truth) / np.where(between > 0, between, np.nan)[..., None]
 
 
@@ -66,6 +68,12 @@ def cumulative_curve(errors, thresholds):
     if not len(ordered):
         raise ValueError("a cumulative curve needs at least one error")
     return np.searchsorted(ordered, thresholds, side="right") / len(ordered)
+
+
+def area_under_curve(errors, most):
+    """Area under the cumulative curve of all `errors` (NaN is left out) from 0 to `most`, divided by `most`: 0..1, 1 is
+    no error at all. The curve is one of steps, so that it is the mean of max(0, 1 - error / most)."""
+    return float(mean_error(1 - np.minimum(np.asarray(errors, np.float64) / most, 1), axis=None))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ class Points:
         The usual five are the means of these points; empty where the set does not tell.
     groups : tuple of (str, tuple of int)
         Parts of the face: contour, brows ... ; empty where the set has none.
+    outer_corners : tuple of 2 int, or empty
+        The outer corners of the left and the right eye, by whose distance papers divide; empty where there are none.
     """
     names: tuple[str, ...]
     mirror: tuple[int, ...]
@@ -37,6 +39,7 @@ class Points:
     lines: tuple[tuple[int, ...], ...] = ()
     five: tuple[tuple[int, ...], ...] = ()
     groups: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    outer_corners: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -50,6 +53,16 @@ class Points:
     def shown(self) -> tuple[str, ...]:
         """The titles, or else the names."""
         return self.titles or self.names
+
+    @property
+    def parts(self) -> dict[str, tuple[int, ...]]:
+        """The groups with left and right as one: contour, brows, nose, eyes, mouth; empty where the set has none."""
+        found: dict[str, tuple[int, ...]] = {}
+        for name, part in self.groups:
+            side, _, both = name.partition("_")
+            name = both + "s" if side in ("left", "right") else name
+            found[name] = (*found.get(name, ()), *part)
+        return found
 
     def to_five(self, points_px: ArrayLike) -> np.ndarray:
         """The usual five of points (..., k, 2): float64 (..., 5, 2). Raises ValueError for a set that does not tell."""
@@ -108,7 +121,7 @@ IBUG_68 = Points(
                         (55, 59), (56, 58), (60, 64), (61, 63), (65, 67)]),
     lines=(_span(0, 16), _span(17, 21), _span(22, 26), _span(27, 30), _span(31, 35), _closed(36, 41), _closed(42, 47),
            _closed(48, 59), _closed(60, 67)),
-    five=(_span(36, 41), _span(42, 47), (30,), (48,), (54,)), groups=_IBUG_GROUPS)
+    five=(_span(36, 41), _span(42, 47), (30,), (48,), (54,)), groups=_IBUG_GROUPS, outer_corners=(36, 45))
 
 _FACE_88_GROUPS = (
     ("contour", _span(0, 20)), ("left_eye", _span(21, 28)), ("right_eye", _span(29, 36)), ("left_brow", _span(37, 44)),
@@ -123,7 +136,7 @@ FACE_88 = Points(
                         (66, 72), (67, 71), (68, 70), (73, 77), (74, 76), (78, 84), (79, 83), (80, 82), (85, 87)]),
     lines=(_span(0, 20), _closed(21, 28), _closed(29, 36), _closed(37, 44), _closed(45, 52), (53, 54, 55, 56),
            (57, 59, 61, 63, 65, 64, 62, 60, 58), _closed(66, 77), _closed(78, 87)),
-    five=(_span(21, 28), _span(29, 36), (56,), (66,), (72,)), groups=_FACE_88_GROUPS)
+    five=(_span(21, 28), _span(29, 36), (56,), (66,), (72,)), groups=_FACE_88_GROUPS, outer_corners=(21, 29))
 
 _WFLW_GROUPS = (
     ("contour", _span(0, 32)), ("left_brow", _span(33, 41)), ("right_brow", _span(42, 50)), ("nose", _span(51, 59)),
@@ -137,7 +150,7 @@ WFLW_98 = Points(
                         (76, 82), (77, 81), (78, 80), (83, 87), (84, 86), (88, 92), (89, 91), (93, 95), (96, 97)]),
     lines=(_span(0, 32), _closed(33, 41), _closed(42, 50), _span(51, 54), _span(55, 59), _closed(60, 67),
            _closed(68, 75), _closed(76, 87), _closed(88, 95)),
-    five=((96,), (97,), (54,), (76,), (82,)), groups=_WFLW_GROUPS)
+    five=((96,), (97,), (54,), (76,), (82,)), groups=_WFLW_GROUPS, outer_corners=(60, 72))
 
 # Of what the flag --points calls them.
 SETS = {"5": FIVE_POINTS, "68": IBUG_68, "88": FACE_88, "98": WFLW_98}

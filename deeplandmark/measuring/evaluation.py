@@ -47,6 +47,10 @@ class Evaluation:
     points : Points
     looks : int array (n,) or None
         How often each face was looked at.
+    offsets : float64 array (k, 2) or None
+        Right and down, in box widths: what was taken off every prediction (see five_of_more.py).
+    made_of : Points or None
+        What the points were made of, if not of themselves.
     """
     annotations: tuple
     predicted: np.ndarray
@@ -56,6 +60,8 @@ class Evaluation:
     problems: tuple = ()
     points: Points = FIVE_POINTS
     looks: np.ndarray = None
+    offsets: np.ndarray = None
+    made_of: Points = None
 
     def __len__(self):
         return len(self.annotations)
@@ -91,7 +97,7 @@ class Evaluation:
 
     @property
     def interocular_errors(self):
-        """float64 (n, L, k), fractions of the true distance between the eyes (points 0 and 1)."""
+        """float64 (n, L, k), fractions of the true distance of the pupils (points 0 and 1)."""
         return np.stack([interocular_error(self.predicted[:, i], self.truth) for i in range(self.level_count)], axis=1)
 
     @property
@@ -222,6 +228,8 @@ def _collect(used, found, seconds, problems, points):
     if getattr(found[0], "first", None) is not None:
         first = np.concatenate([faces.first for faces in found])
     confidence = None if found[0].confidence is None else np.concatenate([faces.confidence for faces in found])
-    looks = np.concatenate([faces.looks for faces in found]) if hasattr(found[0], "looks") else None
+    looks = None
+    if getattr(found[0], "looks", None) is not None:
+        looks = np.concatenate([faces.looks for faces in found])
     return Evaluation(tuple(used), np.concatenate([_levels(faces) for faces in found]), first, confidence,
                       1000 * seconds / len(used), problems, points, looks)

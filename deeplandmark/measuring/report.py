@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from deeplandmark.measuring.plotting import save_figure
+from deeplandmark.measuring.report_parts import draw_parts, has_parts, parts_as_json
 from deeplandmark.measuring.report_table import REJECTED, interocular_summaries, summaries, table
 from deeplandmark.work.whole_file import write_text
 
@@ -13,15 +14,20 @@ def as_json(evaluation):
     """{"n": faces, "levels": {"1": {"mean": [k], "failure": [k]}, ...}, "ms_per_face": x}, and more where it is known.
 
     Errors of "levels", "subsets" and "poses" are fractions of the box width. "interocular" has the same levels in
-    distances between the eyes (five points only), "subsets" the same for each folder of pictures, "poses" for each kind
-    of pose (five points only), "confidence" the expected
-    calibration error, the reliability diagram's bins and the share of failures without the least confident faces.
+    distances of the pupils (five points only), "subsets" the same for each folder of pictures, "poses" for each kind
+    of pose (five points only), "confidence" the expected calibration error, the reliability diagram's bins and the
+    share of failures without the least confident faces; "parts", "faces" and "others" see report_parts.py; "offsets"
+    what was taken off each point (right, down), box widths.
     Network F alone is no level and stands in the text only.
     """
     found = {"n": len(evaluation), "levels": _levels(summaries(evaluation), evaluation),
              "ms_per_face": evaluation.ms_per_face}
     if evaluation.is_usual:
         found["interocular"] = {"levels": _levels(interocular_summaries(evaluation), evaluation)}
+    if evaluation.offsets is not None:
+        found["offsets"] = [_numbers(offset) for offset in evaluation.offsets]
+    if has_parts(evaluation):
+        found.update(parts_as_json(evaluation))
     for key, parts in (("subsets", evaluation.subsets), ("poses", evaluation.poses)):
         if parts:
             found[key] = {name: {"n": len(part), "levels": _levels(summaries(part), part)}
@@ -51,6 +57,8 @@ def save_report(evaluation, folder, title=""):
                "cumulative": report_curves.draw_cumulative(evaluation)}
     if evaluation.confidence is not None:
         figures["confidence"] = report_confidence.draw_confidence(evaluation)
+    if has_parts(evaluation):
+        figures["parts"] = draw_parts(evaluation)
     for name, figure in figures.items():
         save_figure(figure, folder / f"{name}.png")
         figure.set_layout_engine("none")                         # the layout found for the PNG is the SVG's, too
@@ -78,7 +86,7 @@ def _confidence(evaluation):
 
 
 def _numbers(values):
-    """JSON knows no NaN, which the distance between the eyes may give."""
+    """JSON knows no NaN, which the distance of the pupils may give."""
     return [None if np.isnan(value) else float(value) for value in values]
 
 

@@ -3,7 +3,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deeplandmark.faces.metrics import BOX_WIDTH, FAILURE, INTEROCULAR, INTEROCULAR_FAILURE, failure_rate, mean_error
+from deeplandmark.faces.metrics import BOX_WIDTH, FAILURE, INTEROCULAR_FAILURE, PUPILS, failure_rate, mean_error
+from deeplandmark.measuring.report_parts import has_parts, parts_lines
 from deeplandmark.measuring.results_of_others import ORIGINAL, PAPER, READ_OFF, ROWS, VALIDATION_FACES
 
 REJECTED = 0.05           # share of the faces whose rejection the report speaks of
@@ -26,19 +27,21 @@ def summaries(evaluation):
 
 
 def interocular_summaries(evaluation):
-    """As `summaries`, in distances between the eyes."""
+    """As `summaries`, in distances of the pupils."""
     return _summaries(evaluation.first_interocular_errors, evaluation.interocular_errors, INTEROCULAR_FAILURE)
 
 
 def table(evaluation, title=""):
-    """The text: this cascade beside the original and the paper, with the other normaliser, on subsets, by
-    pose, how true its confidence is, and the time."""
+    """The text: this model beside the original and the paper, with the other normaliser, by part of the face, on
+    subsets, by pose, how true its confidence is, and the time."""
     lines = [title] if title else []
-    lines += [f"n = {len(evaluation)} faces", "",
+    lines += [f"n = {len(evaluation)} faces", *_offsets(evaluation), "",
               f"Mean error in % of the {BOX_WIDTH}; in brackets failures, % of faces above {100 * FAILURE:g} %",
               *_rows(summaries(evaluation), evaluation.names)]
     if evaluation.is_usual:
         lines += _published_rows() + [""] + _notes(evaluation) + _interocular(evaluation)
+    if has_parts(evaluation):
+        lines += parts_lines(evaluation)
     lines += _parts(evaluation, evaluation.subsets, "on each folder of pictures")
     lines += _parts(evaluation, evaluation.poses, _POSES) + _confidence(evaluation) + [
         "", f"{evaluation.ms_per_face:.1f} ms per face, mean of one face at a time, without decoding the picture"]
@@ -60,7 +63,7 @@ def _summary(name, errors, threshold):
     return Summary(name, mean_error(errors), failure_rate(errors, threshold))
 
 
-def _rows(found, names, prefix="this cascade, "):
+def _rows(found, names, prefix="this model, "):
     if len(names) > _MOST_COLUMNS:  # the table would be too wide
         return ["".ljust(_LABEL) + "mean".rjust(_COLUMN),
                 *(_row(prefix + row.name, [], [], 100 * mean_error(row.mean), 100 * mean_error(row.failure))
@@ -92,8 +95,22 @@ def _notes(evaluation):
     return notes
 
 
+def _offsets(evaluation):
+    """What was taken off predictions, and why."""
+    if evaluation.offsets is None:
+        return []
+    of = evaluation.made_of
+    heads = [name.replace(" corner", "")[:_COLUMN - 1] for name in evaluation.names]
+    return ["", f"The five points are made of the model's {len(of)}. An eye's middle is no pupil: what differs by "
+                "definition, the", f"median over this list of each point's offset in % of the {BOX_WIDTH}, is taken "
+                "off first:", "".ljust(_LABEL) + "".join(head.rjust(_COLUMN) for head in heads),
+            *(name.ljust(_LABEL) + "".join(("-" if np.isnan(value) else f"{100 * value:+.2f}").rjust(_COLUMN)
+                                            for value in values)
+              for name, values in zip(("to the right", "down"), evaluation.offsets.T))]
+
+
 def _interocular(evaluation):
-    return ["", f"The same in % of the {INTEROCULAR}; in brackets failures, "
+    return ["", f"The same in % of the {PUPILS}; in brackets failures, "
                 f"% of faces above {100 * INTEROCULAR_FAILURE:g} %",
             *_rows(interocular_summaries(evaluation), evaluation.names)]
 

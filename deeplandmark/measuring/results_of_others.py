@@ -1,5 +1,7 @@
-"""What the original and the paper reached on the paper's validation list (testImageList.txt, 3,466 pictures)."""
+"""What others reached: the original and the paper on the paper's validation list (testImageList.txt, 3,466 pictures),
+networks of 68 points on 300W."""
 from dataclasses import dataclass
+from typing import ClassVar
 
 VALIDATION_FACES = 3466
 PAPER = "Y. Sun, X. Wang, X. Tang: Deep Convolutional Network Cascade for Facial Point Detection, CVPR 2013, Fig. 5"
@@ -54,3 +56,46 @@ ROWS = (
 def row(who, level):
     """The `Published` of that source and level; None where there is none (the original's F alone is its level 1)."""
     return next((found for found in ROWS if (found.who, found.level) == (who, level)), None)
+
+
+OTHER_DATA = "other data"
+_HRNET = "HRNet-W18: Wang et al., TPAMI 2020, as the authors' code has it"
+_SLPT = "SLPT: Xia et al., CVPR 2022"
+_LIGHTWEIGHT = "MobileFaceNet, PFLD, MobileNetV2: C. Chen, PyTorch Face Landmark; the first two with more training data"
+_DEEP_ALIGNMENT = "DeepAlignment, VGG-shadow: DeepAlignment's README"
+
+
+@dataclass(frozen=True)
+class On300W:
+    """Mean errors on the test sets of 300W (Sagonas et al., ICCV workshops 2013), whose pictures nobody here has
+    measured: rows to stand beside, under the words OTHER_DATA.
+
+    Attributes
+    ----------
+    name : str
+    common, challenge, full : float
+        Per cent of the distance of the outer eye corners.
+    source : str
+    normaliser_is_told : bool
+        False: by which distance the errors are divided is documented nowhere.
+    """
+    SUBSETS: ClassVar[tuple] = ("common", "challenge", "full")
+
+    name: str
+    common: float
+    challenge: float
+    full: float
+    source: str
+    normaliser_is_told: bool = True
+
+
+ON_300W = (
+    On300W("SLPT", 2.75, 4.90, 3.17, _SLPT),
+    On300W("HRNet-W18", 2.91, 5.11, 3.34, _HRNET),
+    On300W("MobileFaceNet", 3.30, 5.69, 3.76, _LIGHTWEIGHT),
+    On300W("PFLD (0.73 M weights)", 3.49, 6.01, 3.97, _LIGHTWEIGHT),
+    On300W("MobileNetV2, 56 x 56", 4.50, 8.50, 5.27, _LIGHTWEIGHT),
+    On300W("DeepAlignment, stage 2", 5.76, 8.93, 6.39, _DEEP_ALIGNMENT, False),
+    On300W("VGG-shadow", 5.66, 10.82, 6.67, _DEEP_ALIGNMENT, False),
+    On300W("DeepAlignment, stage 1", 6.07, 10.60, 6.96, _DEEP_ALIGNMENT, False),
+)

@@ -106,7 +106,7 @@ def test_evaluate_reports_it(original, faces, tmp_path, capsys):
     folder, nets = original
     data = faces[0].path.parent
     assert evaluate.main(["--model", str(folder), "--data", str(data), "--json", str(tmp_path / "table.json")]) == 0
-    assert "this cascade, level 3" in capsys.readouterr().out
+    assert "this model, level 3" in capsys.readouterr().out
     levels = json.loads((tmp_path / "table.json").read_text())["levels"]
     errors = [np.linalg.norm(located(nets, read_grey(face.path), face.bbox.as_array()) - face.landmark_px, axis=2)
               / face.bbox.width for face in faces]

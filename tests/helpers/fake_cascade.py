@@ -1,4 +1,5 @@
 """A cascade that knows the truth and is off by what a test says."""
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -6,15 +7,17 @@ import numpy as np
 
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.faces import Annotation, read_list, write_list
+from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.faces.synthetic import draw_face
 
 
 class FakeCascade:
     """Finds a face by its box; level i is off to the right by offsets[i], F alone by `first`, in box widths."""
 
-    def __init__(self, annotations, offsets=(0.04, 0.03, 0.02), first=0.06):
+    def __init__(self, annotations, offsets=(0.04, 0.03, 0.02), first=0.06, points=FIVE_POINTS):
+        self.faces = list(annotations)
         self.truth = {tuple(face.bbox.as_array()): face.landmark_px for face in annotations}
-        self.settings = CascadeSettings()
+        self.settings = CascadeSettings(points)
         self.offsets, self.first, self.calls = offsets, first, 0
 
     def locate(self, image, boxes):
@@ -40,6 +43,19 @@ def synthetic_list(folder, count):
         faces.append(Annotation(folder / f"{i}.png", bbox, landmark_px, "", i))
     write_list(folder / "testImageList.txt", faces)
     return folder / "testImageList.txt"
+
+
+def with_points(faces, points, rng):
+    """Faces of five points with those of a set instead, which tell the same five and move with them."""
+    weights = rng.dirichlet(np.ones(5), len(points))
+    moved = []
+    for face in faces:
+        five, landmark_px = face.landmark_px, weights @ face.landmark_px
+        for own, part in zip(five, points.five):
+            around = rng.normal(0, face.bbox.width / 20, (len(part), 2))
+            landmark_px[list(part)] = own + around - around.mean(axis=0)
+        moved.append(replace(face, landmark_px=landmark_px))
+    return moved
 
 
 def repeated_list(folder, lines):

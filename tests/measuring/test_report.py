@@ -46,7 +46,7 @@ def test_json_follows_the_schema(result, tmp_path):
 def test_the_tables_numbers_are_the_jsons(result):
     text, levels = table(result), as_json(result)["levels"]
     for i, level in levels.items():
-        found = cells(text, f"this cascade, level {i} ")
+        found = cells(text, f"this model, level {i} ")
         for column, name, digits in ((0, "mean", 0.00501), (1, "failure", 0.0501)):
             expected = 100 * np.array([*level[name], np.mean(level[name])])
             np.testing.assert_allclose(found[:, column], expected, atol=digits)
@@ -56,9 +56,9 @@ def test_the_table_fits_and_names_its_normalisers(result):
     text = table(result, "model model, list testImageList.txt")
     assert max(map(len, text.splitlines())) <= 110
     assert "% of the width of the face box; in brackets failures, % of faces above 5 %" in text
-    assert "% of the distance between the eyes; in brackets failures, % of faces above 10 %" in text
+    assert "% of the distance of the pupils; in brackets failures, % of faces above 10 %" in text
     assert "not for this run's faces" in text and "1.5 ms per face" in text
-    np.testing.assert_allclose(cells(text, "this cascade, F alone"), [[6, 100]] * 6, atol=1e-9)
+    np.testing.assert_allclose(cells(text, "this model, F alone"), [[6, 100]] * 6, atol=1e-9)
 
 
 def test_two_folders_are_two_subsets(result):
@@ -130,7 +130,7 @@ def test_a_cascade_of_fewer_levels(tmp_path, offsets, first):
     text = table(found)
     assert len(as_json(found)["levels"]) == len(offsets)
     assert ("F alone" in text.split("original,")[0]) == (first is not None)
-    assert f"this cascade, level {len(offsets) + 1}" not in text
+    assert f"this model, level {len(offsets) + 1}" not in text
 
 
 @pytest.mark.slow
@@ -141,7 +141,7 @@ def test_points_of_ones_own_stand_beside_nobody_elses(tmp_path):
     own = replace(found, points=Points(("ear", "chin", "brow", "a_name_that_is_too_long", "tip"), (0, 1, 2, 3, 4)))
     text = table(own)
     assert text.splitlines()[3].split() == ["ear", "chin", "brow", "a_name_that_i", "tip", "mean"]
-    assert "paper" not in text and "eyes" not in text and "interocular" not in as_json(own)
+    assert "paper" not in text and "pupils" not in text and "interocular" not in as_json(own)
     twice = tuple(replace(face, landmark_px=np.tile(face.landmark_px, (2, 1))) for face in faces)
     many = replace(found, annotations=twice, predicted=np.tile(found.predicted, (1, 1, 2, 1)), first=None,
                    confidence=None, points=Points(tuple(f"p{i}" for i in range(10)), tuple(range(10))))

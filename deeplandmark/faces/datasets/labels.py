@@ -11,7 +11,7 @@ import numpy as np
 from deeplandmark.faces.box import BBox, usable
 from deeplandmark.faces.box_of_points import boxes_of_points, completed
 from deeplandmark.faces.datasets.annotation import Annotation, Problem, box_text
-from deeplandmark.faces.errors import ListError
+from deeplandmark.faces.errors import ListError, OtherPointsError
 from deeplandmark.faces.points import FIVE_POINTS, SETS, Points
 
 _FARTHEST = 1e6         # pixels: what is farther off is a slip
@@ -141,8 +141,8 @@ def _chooser(labels, points, path):
     if points == FIVE_POINTS and source.five:
         return source.to_five
     named = "" if labels.names is None else f" ({_shortly(labels.names)})"
-    raise ListError(f"{path}: its faces have {labels.count} points{named}, {len(points)} are asked for "
-                    f"({_shortly(points.names)}); --points names another set")
+    raise OtherPointsError(f"{path}: its faces have {labels.count} points{named}, {len(points)} are asked for "
+                           f"({_shortly(points.names)})")
 
 
 def _places(names, points):
