@@ -7,6 +7,7 @@ from pathlib import Path
 from deeplandmark.faces.points import FIVE_POINTS, SETS, Points
 from deeplandmark.faces.points_file import read_points
 from deeplandmark.models.families import FAMILIES, USUAL
+from deeplandmark.work.one_line import clipped
 
 # model-wide/, model-synthetic/ and so on are the folders of others.
 _TAKEN = ("synthetic", *(name for name in FAMILIES if name != USUAL))
@@ -53,4 +54,4 @@ def _argument(path):
     try:
         return points_of(path)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        raise argparse.ArgumentTypeError(clipped(error)) from None

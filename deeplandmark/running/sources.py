@@ -81,7 +81,9 @@ def is_glob(name):
 
 
 def _file(path):
-    return Source(path) if os.path.isfile(path) else Source(path, f"{path}: no such picture")
+    if os.path.isfile(path):
+        return Source(path)
+    return Source(path, f"{path}: {'no file but a pipe or a device' if os.path.exists(path) else 'no such picture'}")
 
 
 def _below(folder, leave_out, passed_over):
