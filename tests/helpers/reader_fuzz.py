@@ -111,8 +111,9 @@ def main():
         os.chdir(folder)
         if options.keep:
             reader, data = _input([Reader(*row) for row in make()], options.seed, options.first)
-            options.keep.mkdir(parents=True, exist_ok=True)
-            (options.keep / reader.name).write_bytes(data)
+            target = options.keep / reader.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
             return 0
         for line in fuzz(options.count, options.seed, options.first):
             bad += 1

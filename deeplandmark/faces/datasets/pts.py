@@ -84,9 +84,11 @@ def _points(file):
         text = file.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise ListError(f"{file}: cannot be read ({error.strerror})") from None
-    body = re.fullmatch(r".*?\{(.*?)\}\s*", text, re.DOTALL)
+    begin, end = text.find("{"), len(text.rstrip()) - 1          # no expression: braces without end would take for ever
     try:
-        rows = [[float(word) for word in line.split()] for line in body[1].strip().splitlines() if line.strip()]
+        if begin < 0 or text[end] != "}":
+            raise ValueError
+        rows = [[float(word) for word in line.split()] for line in text[begin + 1:end].splitlines() if line.strip()]
         points_px = hidden_as_nan(np.array(rows, np.float64).reshape(len(rows), 2))
     except (TypeError, ValueError):
         raise ListError(f"{file}: expected version, n_points and lines x y between braces") from None

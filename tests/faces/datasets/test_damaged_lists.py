@@ -68,3 +68,10 @@ def test_an_answer_or_one_line(name, tmp_path):
     print("seed", SEED)
     readable = try_damaged(name, tmp_path, TRIES, SEED)
     assert 0 < readable <= 2 * TRIES and (readable < 2 * TRIES) == (name != "pts")     # one file of five may be bad
+
+
+@pytest.mark.parametrize("text", ["{" * 300_000, "{}" * 300_000, "version: 1\n{\n" + "1 2\n" * 100_000, "", "}", "{"])
+def test_braces_without_end_are_read_through_once(tmp_path, text):
+    (tmp_path / "a.pts").write_text(text)
+    with pytest.raises(FacesError):
+        read_faces(tmp_path)
