@@ -66,12 +66,14 @@ def main(arguments=None):
 
 def _found(options, mesh):
     """(list of FoundFace, how many pictures were bad)."""
+    not_pictures: list[str] = []
     if options.list:
         faces = _listed(options)
         coming, total = find_in_list(mesh, faces, options.threads), len(faces)
     else:
         total = count_sources(options.pictures, None, "annotate")
-        coming = find_in_pictures(mesh, _finder(options), _paths(options.pictures), options.threads)
+        coming = find_in_pictures(mesh, _finder(options), _paths(options.pictures, not_pictures),
+                                  options.threads)
     found, bad, progress = [], 0, Progress("faces" if options.list else "pictures", total, "annotating")
     for each in progress.over(coming):
         if isinstance(each, Problem):
@@ -79,7 +81,7 @@ def _found(options, mesh):
             progress.say(f"annotate: skipped {each}")
         else:
             found += each
-    return found, bad
+    return found, bad + len(not_pictures)
 
 
 def _listed(options):
@@ -87,13 +89,15 @@ def _listed(options):
     return faces_of_list("annotate", options.list, points, options.images)
 
 
-def _paths(names):
+def _paths(names, not_pictures):
+    """The pictures among what is named; anything else is said, and added to `not_pictures`."""
     for source in sources(names):
         if source.problem is None and not source.is_video:
             yield source.path
         else:
             why = source.problem or f"{source.path}: a video; only pictures are taken here"
             print(f"annotate: skipped {why}", file=sys.stderr)
+            not_pictures.append(source.path)
 
 
 def _finder(options):

@@ -89,6 +89,8 @@ def test_boxes_of_a_file_and_bad_pictures(pictures, tmp_path, capsys):
     assert "annotate: skipped" in (error := capsys.readouterr().err) and "broken.jpg" in error
     (face,) = read_faces(out, IBUG_68)[0]
     assert face.bbox.as_array() == pytest.approx([left, top, right, bottom], abs=0.01)
+    assert annotate.main([str(pictures / "a.png"), str(tmp_path / "no.png"), str(out)]) == 1
+    assert "annotate: skipped" in (error := capsys.readouterr().err) and "no.png: no such picture" in error
 
 
 def test_faces_of_a_list_keep_their_boxes(listed, tmp_path):
