@@ -182,3 +182,9 @@ def test_windows_line_ends(tmp_path):
 def test_not_a_log(tmp_path, text):
     with pytest.raises(FileFormatError, match="training log"):
         parsed(tmp_path, text)
+
+
+def test_a_line_of_a_hundred_thousand_iterations_is_gone_through_once(tmp_path):
+    (tmp_path / "a.log").write_text("I0101 10:00:00.0 1 solver.cpp:239] " + "Iteration 1 " * 100_000 + "\n")
+    with pytest.raises(FileFormatError, match="no iteration found"):
+        parse_log(tmp_path / "a.log")

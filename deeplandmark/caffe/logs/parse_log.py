@@ -22,7 +22,7 @@ from deeplandmark.work.whole_file import open_whole
 _HEADER = re.compile(r"[IWEF](\d{8}|\d{4}) (\d\d):(\d\d):(\d\d\.\d+) +\d+ [\w.]+:\d+\] ")
 _RUN = re.compile(r"\] Solving ")
 _ITERATION = re.compile(r"Iteration (\d{1,15})(?!\d)")     # a longer one is a damaged line
-_DISPLAY = re.compile(r"Iteration \d+.*?, loss = (\S+)")
+_DISPLAY = re.compile(r"Iteration \d+(?:(?!Iteration).)*?, loss = (\S+)")     # goes through a line once
 _RATE = re.compile(r"Iteration \d+, lr = (\S+)")
 _OUTPUT = re.compile(r"(Train|Test) net output #(\d+): (\S+) = (\S+)")
 _TEST_NET = re.compile(r"Testing net \(#(\d+)\)")
