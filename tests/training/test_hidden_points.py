@@ -15,6 +15,7 @@ from deeplandmark.measuring.report_curves import draw_cumulative, draw_histogram
 from deeplandmark.measuring.report_faces import draw_worst
 from deeplandmark.measuring.report_table import summaries, table
 from deeplandmark.models.families import settings_of
+from deeplandmark.networks.regression import sigmoid
 from deeplandmark.regressor.calibration import fitted
 from deeplandmark.training.network_training import constant_loss
 from deeplandmark.training.prepare import Plan, prepare
@@ -107,18 +108,17 @@ def test_a_report_leaves_them_out(hiding, tmp_path):
 def test_the_confidence_of_a_regressor_counts_what_is_seen(hiding, monkeypatch):
     """By hand: a hidden point is neither right nor wrong."""
     faces = [replace(face, landmark_px=face.landmark_px.copy()) for face in read_list(hiding) for _ in range(10)]
-    known = {str(face.path): np.nan_to_num(face.landmark_px, nan=1) for face in faces}
+    known = {tuple(face.bbox.as_array()): np.nan_to_num(face.landmark_px, nan=1) for face in faces}
 
-    class Fake:
-        points, settings = settings_of("face112").points, settings_of("face112")
+    class Engine:
+        settings = settings_of("face112")
 
-        def locate_many(self, pictures, errors):
-            return (type("Faces", (), {"points": known[str(path)][None] + [[[2, 0]]]}) for path, _ in pictures)
-
-    monkeypatch.setattr("deeplandmark.regressor.calibration.Regressor", type("R", (), {"load": lambda folder: Fake()}))
-    found, text = fitted("folder", faces)
-    # Twelve faces are held back, one for each of the list; three of them hide one point: nose, left eye, left corner.
-    hides_one, hides_none = (11 + 1) / (11 + 2), (12 + 1) / (12 + 2)
-    pair = (hides_one + hides_none) / 2
-    np.testing.assert_allclose(found.confidence, [pair, pair, hides_one, pair, pair], atol=1e-6)
+        def run_faces(self, images, boxes):
+            return np.array([known[tuple(box)] for box in boxes]) + [2, 0], None
+    monkeypatch.setattr("deeplandmark.regressor.calibration.TorchEngine", lambda folder: Engine())
+    found, text = fitted("folder", faces, copies=1)
+    # Twelve faces are held back, one for each of the list; three of them hide one point: nose, left eye, left corner. A
+    # point and its mirror's share their odds; one that is right and one that is wrong are added.
+    nose, pair = (11 + 1) / (11 + 2), (23 + 1) / (23 + 2)
+    np.testing.assert_allclose(sigmoid(np.array(found.confidence.bias)), [pair, pair, nose, pair, pair], atol=1e-5)
     assert "0.00 % of their points are failures" in text
