@@ -24,10 +24,3 @@ def test_it_builds_without_a_warning(tmp_path):
     assert "locate_many" in pages["api/index.html"] and "Finds the points of every face" in pages["api/index.html"]
     loading = re.compile(r'<(?:script|img|link rel="(?:stylesheet|preconnect)")[^>]*(?:src|href)="(https?:[^"]+)"')
     assert not [address for text in pages.values() for address in loading.findall(text)]    # nothing from other hosts
-
-
-def test_every_page_is_in_the_menu():
-    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("nav:")[2]
-    named = set(re.findall(r"([\w/]+\.md)", menu))
-    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    assert named == pages | {"model_card.md", "dataset.md"}
