@@ -105,6 +105,14 @@ def test_encode_undoes_decode(code, in_target):
     np.testing.assert_allclose(decode(PRIORS, VARIANCES, offsets, code, in_target), truth, atol=1e-6)
 
 
+@pytest.mark.parametrize("settings", ["background_label_id: 3", "background_label_id: 2 map_object_to_agnostic: true"])
+def test_a_background_beyond_the_classes(settings):
+    shapes = [(3, 24), (3, 18), (1, 2, 24), (1, 1, 2, 8)]
+    with pytest.raises(caffe.NetError, match="leaves no class among 3"):
+        one_layer(f'type: "MultiBoxLoss" multibox_loss_param {{ num_classes: 3 {settings} }}',
+                  [np.zeros(shape, F4) for shape in shapes])
+
+
 def test_nothing_shared_is_nothing_matched():
     found, most = match(PRIORS, np.array([[0.95, 0.95, 1, 1]], F4), 0.5)
     assert (found == -1).all() and (most == 0).all()

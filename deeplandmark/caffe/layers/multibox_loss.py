@@ -34,6 +34,9 @@ class MultiBoxLoss(NormalisedLoss):
         self.read_loss_param()
         if p.num_classes < 1 or p.neg_pos_ratio <= 0:
             self.fail(f"needs num_classes, and a neg_pos_ratio above 0; found {p.num_classes} and {p.neg_pos_ratio:g}")
+        largest = p.background_label_id + p.map_object_to_agnostic
+        if largest >= p.num_classes and (p.conf_loss_type == p.SOFTMAX or p.map_object_to_agnostic):
+            self.fail(f"background_label_id {p.background_label_id} leaves no class among {p.num_classes}")
         for name, wanted in (("share_location", True), ("ignore_cross_boundary_bbox", False), ("bp_inside", False)):
             if getattr(p, name) != wanted:
                 self.fail(f"multibox_loss_param {name}: {str(not wanted).lower()} is not covered")
