@@ -103,7 +103,7 @@ def _boxes_and_rows():
 
 def _models():
     shutil.copytree(default_model(), "model", ignore=shutil.ignore_patterns("*.onnx", "losses*", "*.md"))
-    parts = sorted(map(str, Path("model").iterdir()))
+    parts = sorted(str(file) for file in Path("model").iterdir() if file.is_file())   # not those of other models
     small = ["model/cascade.json", "model/1_F.prototxt", "model/1_F.caffemodel", "model/2_LE1.prototxt",
              "model/3_N1.caffemodel"]
     return [command("detect a.png --boxes 20,20,90,90 --model model", small, ["a.png", *parts]),
