@@ -26,8 +26,8 @@ def get_args_parser():
     parser.add_argument("--host", default="127.0.0.1",
                         help="address to listen at (default 127.0.0.1: this machine only)")
     parser.add_argument("--port", type=_port, default=8000, help="default 8000; 0 takes a free one")
-    parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package, "
-                        "else model/; light: the package's small ones")
+    parser.add_argument("--model", metavar="DIR", help="model folder, or light, the package's small weights; default: "
+                        "the published weights of 5 points, and on request those of 68 and 88")
     add_python_layers(parser)
     add_detector_argument(parser)
     add_looks_argument(parser, "auto")

@@ -4,6 +4,7 @@ import time
 import numpy as np
 
 from deeplandmark.models import angles_option, looks_option
+from deeplandmark.web.limits import Refusal
 from deeplandmark.web.picture import check_boxes, decode
 from deeplandmark.web.upload import parse_upload
 
@@ -17,13 +18,17 @@ class Finder:
     detector : with `detect(image uint8 (h, w, 3))` -> (boxes (n, 4) of the cascade's kind, scores (n,))
     limits : Limits
     looks : 1, 2 or "auto"
-        How often a face is looked at, of a system that may look again.
+        How often a face is looked at, of systems that may look again.
+    others : dict of str to System
+        Further ones that an upload may ask for, by how many points they find.
     """
 
-    def __init__(self, system, detector, limits, looks="auto"):
-        self.limits = limits
-        self._system, self._detector, self._has_levels = system, detector, hasattr(system, "levels")
-        self._looks = looks_option(system, looks)
+    def __init__(self, system, detector, limits, looks="auto", others=None):
+        self.limits, self._detector, self._looks = limits, detector, looks
+        self._system, self._others = system, others or {}
+        self._systems = {**self._others, str(len(system.points)): system}
+        for each in self._systems.values():
+            looks_option(each, looks)                            # the error of one that looks once, before any upload
 
     def answer(self, content_type, body):
         """What `find` gives for a request's body, bytes; raises Refusal."""
@@ -33,27 +38,44 @@ class Finder:
         """The answer to an Upload, ready for JSON: see `openapi.py`. Raises Refusal 422 for a picture it cannot use."""
         started = time.perf_counter()
         image = decode(upload.data, self.limits.pixels)
-        options = {**self._looks, **({"level": upload.level} if self._has_levels else {})}
+        system = self._asked_for(upload.points)
+        options = {**looks_option(system, self._looks),
+                   **({"level": upload.level} if hasattr(system, "levels") else {})}
         if upload.boxes is None:
             detected = self._detector.detect(image).chosen(slice(self.limits.faces))
             boxes, scores = detected
-            options |= angles_option(self._system, detected.points)
+            options |= angles_option(system, detected.points)
         else:
             boxes, scores = upload.boxes, [None] * len(upload.boxes)
             check_boxes(boxes, image.shape[1], image.shape[0], self.limits.covered * self.limits.pixels)
-        found = self._system.locate(image, boxes, **options)
+        found = system.locate(image, boxes, **options)
         return {"faces": [_face(found, i, boxes[i], score) for i, score in enumerate(scores)],
                 "ms": round(1000 * (time.perf_counter() - started), 1),
                 "width": image.shape[1], "height": image.shape[0]}
 
     def model(self):
-        """What the page must know of the model and the limits, ready for JSON. One without levels has a single one."""
-        settings, levels = self._system.settings, self._system.levels if self._has_levels else [1]
-        return {"points": list(settings.points.names),
-                "names": list(settings.points.shown),
-                "levels": list(levels),
-                "half_sides": {str(level): settings.half_side(level) for level in levels if level > 1},
+        """What the page must know of the model, the others and the limits, ready for JSON."""
+        return {**_described(self._system),
+                "others": {name: _described(system) for name, system in self._others.items()},
                 "limits": {"bytes": self.limits.bytes, "pixels": self.limits.pixels, "faces": self.limits.faces}}
+
+    def _asked_for(self, points):
+        if points is None:
+            return self._system
+        if points not in self._systems:
+            raise Refusal(422, f"field 'points' must be {' or '.join(sorted(self._systems, key=int))}, "
+                               f"found {points[:40]!r}")
+        return self._systems[points]
+
+
+def _described(system):
+    """Of a system, for the page. One without levels has a single one."""
+    settings, levels = system.settings, getattr(system, "levels", [1])
+    return {"points": list(settings.points.names),
+            "names": list(settings.points.shown),
+            "lines": [list(line) for line in settings.points.lines],
+            "levels": list(levels),
+            "half_sides": {str(level): settings.half_side(level) for level in levels if level > 1}}
 
 
 def _face(found, i, box, score):

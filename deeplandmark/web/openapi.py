@@ -10,7 +10,7 @@ def openapi(limits):
     return {
         "openapi": "3.1.0",
         "info": {"title": "deeplandmark", "version": "1",
-                 "description": "Facial points by a cascade of small convolutional networks. Nothing sent is kept."},
+                 "description": "Facial points by small convolutional networks. Nothing sent is kept."},
         "paths": {"/api/landmarks": {"post": _landmarks(limits)}, "/api/model": {"get": _model()}},
         "components": {"schemas": {"Upload": _upload(limits), "Found": _found(), "Face": _face(), "Model": _described(),
                                    "Error": _object({"error": {"type": "string", "description": "one line"}})}},
@@ -48,6 +48,8 @@ def _upload(limits):
             "boxes": {"type": "string", "examples": ["[[84, 92, 161, 169]]", "84,92,161,169"],
                       "description": f"face boxes: left, top, right, bottom; at most {limits.faces}. "
                                      "Without them faces are looked for"},
+            "points": {"type": "integer", "examples": [68],
+                       "description": "how many points of a face: those of the model, or of one of its others"},
             "level": {"type": "integer", "minimum": 1, "maximum": 3, "default": 3,
                       "description": "the last level to run"},
         },
@@ -76,16 +78,26 @@ def _face():
 
 
 def _described():
-    texts = {"type": "array", "items": {"type": "string"}}
     return _object({
-        "points": {**texts, "description": "short names, left = left in the picture"},
-        "names": {**texts, "description": "names for people"},
-        "levels": {"type": "array", "items": {"type": "integer"}, "description": "those it has"},
-        "half_sides": {"type": "object", "additionalProperties": {"type": "number"},
-                       "description": "half the side of the patch seen at a level, as a fraction of the face box"},
+        **_set_of_points(),
+        "others": {"type": "object", "additionalProperties": _object(_set_of_points()),
+                   "description": "further models, by how many points they find"},
         "limits": {**_object({name: {"type": "integer"} for name in ("bytes", "pixels", "faces")}),
                    "description": "of an upload and its picture"},
     })
+
+
+def _set_of_points():
+    texts = {"type": "array", "items": {"type": "string"}}
+    return {
+        "points": {**texts, "description": "short names, left = left in the picture"},
+        "names": {**texts, "description": "names for people"},
+        "levels": {"type": "array", "items": {"type": "integer"}, "description": "those it has"},
+        "lines": {"type": "array", "items": {"type": "array", "items": {"type": "integer"}},
+                  "description": "positions of points that a drawing joins, line by line"},
+        "half_sides": {"type": "object", "additionalProperties": {"type": "number"},
+                       "description": "half the side of the patch seen at a level, as a fraction of the face box"},
+    }
 
 
 def _object(properties):

@@ -11,17 +11,19 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from deeplandmark.faces.box import usable
 from deeplandmark.web.limits import Refusal
 
-FIELDS = ("image", "boxes", "level")
+FIELDS = ("image", "boxes", "level", "points")
 LEVELS = ("1", "2", "3")
 _FIELD_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One request: the picture's file, boxes float64 (n, 4) in its pixels or None, and the last level to run."""
+    """One request: the picture's file, boxes float64 (n, 4) in its pixels or None, the last level to run, and how many
+    points of a face are asked for, as text, or None."""
     data: bytes
     boxes: np.ndarray = None
     level: int = 3
+    points: str = None
 
 
 async def read_body(request, limits, hold=lambda count: None):
@@ -127,7 +129,7 @@ async def _checked(items, limits):
         if any(isinstance(value, UploadFile) for value in texts[name]):
             raise Refusal(422, f"field {name!r} must be text, not a file")
     boxes, level = parse_boxes(texts["boxes"], limits.faces), _parse_level(texts["level"])
-    return Upload(await texts["image"][0].read(), boxes, level)
+    return Upload(await texts["image"][0].read(), boxes, level, _parse_points(texts["points"]))
 
 
 def _parse_level(texts):
@@ -136,6 +138,12 @@ def _parse_level(texts):
     if len(texts) > 1 or texts[0].strip() not in LEVELS:
         raise Refusal(422, f"field 'level' must be 1, 2 or 3, found {', '.join(texts)[:40]!r}")
     return int(texts[0])
+
+
+def _parse_points(texts):
+    if len(texts) > 1:
+        raise Refusal(422, f"field 'points' may be given once, found {', '.join(texts)[:40]!r}")
+    return texts[0].strip() or None if texts else None
 
 
 def parse_boxes(texts, most):

@@ -31,7 +31,7 @@ class Work:
 
     Attributes
     ----------
-    model : path, or None for the published one
+    model : path, or None for the published ones, of any number of points
     detector : str, its kind
     limits : Limits
     explain : (Exception) -> str
@@ -223,9 +223,11 @@ def _load(work):
     set_up_opencv()
     from deeplandmark.models import load
     from deeplandmark.models.detectors import load_detector
+    from deeplandmark.networks.published import POINTS, model_at
     from deeplandmark.web.finder import Finder
     detector = load_detector(work.detector)
-    return Finder(load(work.model), detector, work.limits, work.looks)
+    others = {} if work.model else {name: load(name) for name in POINTS[1:] if model_at(name).is_dir()}
+    return Finder(load(work.model), detector, work.limits, work.looks, others)
 
 
 def _hush_libraries():

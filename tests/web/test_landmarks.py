@@ -121,7 +121,7 @@ def test_exif_orientation(server, orientation, stored):
 @pytest.mark.parametrize("fields, says", [
     ({"level": "4"}, "'level' must be 1, 2 or 3"), ({"level": "two"}, "'level' must be"),
     ({"level": ["1", "2"]}, "'level'"),
-    ({"levle": "2"}, "unknown field 'levle' (known: image, boxes, level)"),
+    ({"levle": "2"}, "unknown field 'levle' (known: image, boxes, level, points)"),
     ({"boxes": "1,2,3"}, "'boxes' must be left,top,right,bottom"), ({"boxes": "[[1,2,3,4],5]"}, "'boxes' must be"),
     ({"boxes": '[["1",2,3,4]]'}, "'boxes' must be"), ({"boxes": "[" * 50000}, "'boxes' must be"),
     ({"boxes": "null"}, "'boxes' must be"), ({"boxes": "9,9,3,20"}, "has no area"),

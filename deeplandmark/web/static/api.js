@@ -4,9 +4,10 @@ export async function readModel() {
   return answerOf(await fetch("api/model"));
 }
 
-export async function findLandmarks(file, { boxes, signal } = {}) {
+export async function findLandmarks(file, { boxes, points, signal } = {}) {
   const form = new FormData();
   form.append("image", file, "picture");
+  if (points) form.append("points", points);
   if (boxes) form.append("boxes", JSON.stringify(boxes));
   let response;
   try {

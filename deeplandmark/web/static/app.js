@@ -15,6 +15,9 @@ const EXPLANATIONS = [
   "Level 3 looks closer still, and makes the last correction.",
 ];
 
+const WHOLE = "One network looks at the whole face and places all points at once; where it is worth it, twice.";
+const FEW = 10;                                                   // points that are worth a close-up each
+
 const part = (id) => document.getElementById(id);
 const now = { file: null, name: "", picture: null, answer: null, selected: 0, request: null };
 const scene = new Scene(part("canvas"), part("stage"));
@@ -25,16 +28,18 @@ const camera = new Camera(showFrame);
 const byHand = new BoxByHand(scene, { stage: part("stage"), button: part("drag"), form: part("box") },
                              (box) => find([box]));
 const frames = [];                                                // times of the webcam's last ones
-let model;
+let model;                                                        // of the points that are chosen
+let all;
 
 start();
 
 async function start() {
   try {
-    model = await readModel();
+    all = model = await readModel();
   } catch (error) {
     return showError(error);
   }
+  makeSets();
   makeLevels();
   listen({ input: part("file"), sample: part("sample"), stage: part("stage") }, open, showError);
   part("camera").addEventListener("click", toggleCamera);
@@ -48,7 +53,21 @@ async function start() {
   });
 }
 
+// How many points of a face, where there is a choice.
+function makeSets() {
+  const names = [all.points.length, ...Object.keys(all.others)];
+  part("sets").replaceChildren(...names.map((name) => new Option(`${name} points`, name)));
+  part("sets-row").hidden = names.length < 2;
+  part("sets").addEventListener("change", (event) => {
+    model = { ...all, ...all.others[event.target.value] };
+    makeLevels();
+    if (now.file && !camera.on) find();
+  });
+}
+
 function makeLevels() {
+  part("levels").replaceChildren(part("levels").firstElementChild);
+  for (const id of ["levels", "replay"]) part(id).hidden = model.levels.length < 2;
   model.levels.forEach((level, i) => {
     const input = Object.assign(document.createElement("input"), { type: "radio", name: "level", className: "unseen" });
     Object.assign(input, { id: `level-${level}`, value: i + 1 });
@@ -104,7 +123,7 @@ async function find(boxes) {
     }
     const decoding = decode(file);
     decoding.catch(() => {});                                     // what the server says of a bad file comes first
-    const answer = await findLandmarks(file, { boxes, signal: request.signal });
+    const answer = await findLandmarks(file, { boxes, points: model.points.length, signal: request.signal });
     const picture = await decoding;
     if (now.request !== request) return;
     now.box = boxes?.[0];
@@ -158,7 +177,9 @@ function select(selected) {
   scene.set({ selected });
   byHand.fill(face?.box);
   if (!face) return;
-  closeups.show(now.picture, now.answer, face, model.names);
+  const few = face.points.length <= FEW;
+  part("closeups-title").hidden = !few;
+  closeups.show(now.picture, now.answer, few ? face : null, model.names);
   showPosition(player.position);
   showLevel(Math.round(player.position));
 }
@@ -173,7 +194,7 @@ function showLevel(position) {
   const face = now.answer?.faces[now.selected];
   if (!face) return;
   part(`level-${model.levels[position - 1]}`).checked = true;
-  part("explanation").textContent = EXPLANATIONS[position - 1];
+  part("explanation").textContent = model.levels.length > 1 ? EXPLANATIONS[position - 1] : WHOLE;
   fillPoints(part("points"), face, face.levels[position - 1], model.names);
 }
 
@@ -206,7 +227,8 @@ function stopCamera() {
 
 async function showFrame(file) {
   try {
-    const [answer, picture] = await Promise.all([findLandmarks(file), createImageBitmap(file)]);
+    const asked = findLandmarks(file, { points: model.points.length });
+    const [answer, picture] = await Promise.all([asked, createImageBitmap(file)]);
     if (!camera.on) return;
     Object.assign(now, { file, name: "webcam", answer, picture, selected: 0, box: null });
     album.entries = [now.entry = { file, name: "webcam", answer, picture }];

@@ -15,6 +15,7 @@ export class Closeups {
   show(picture, answer, face, names) {
     const scale = picture.width / answer.width;
     this.face = face;
+    if (!face) return this.list.replaceChildren();
     this.half = HALF * (face.box[2] - face.box[0]);
     this.tiles = face.points.map((point, i) => this.tile(i, point, picture, scale, names[i]));
     this.list.replaceChildren(...this.tiles.map((tile) => tile.item));

@@ -9,7 +9,9 @@ export function paintFaces(context, answer, model, { scale, unit, position, sele
     if (i === selected) paintWindows(context, windowsAt(face, model, position), scale, unit);
     paintCorners(context, face.box, scale, unit);
     if (answer.faces.length > 1) paintNumber(context, face.box, i + 1, scale, unit);
-    paintPoints(context, face, position, scale, unit);
+    const points = pointsAt(face, position);
+    paintLines(context, points, model.lines, scale, unit);
+    paintPoints(context, face, points, scale, unit);
   });
   context.globalAlpha = 1;
 }
@@ -27,10 +29,24 @@ export function paintDot(context, x, y, radius, colour) {
   }
 }
 
-function paintPoints(context, face, position, scale, unit) {
-  const width = (face.box[2] - face.box[0]) * scale;
-  const radius = Math.min(Math.max(width * 0.022, 2.8 * unit), 7 * unit);
-  pointsAt(face, position).forEach(([x, y], i) => {
+function paintLines(context, points, lines, scale, unit) {
+  context.lineJoin = context.lineCap = "round";
+  for (const [width, colour] of [[3, "rgb(11 16 24 / 55%)"], [1.5, "rgb(255 255 255 / 80%)"]]) {
+    context.lineWidth = width * unit;
+    context.strokeStyle = colour;
+    for (const line of lines) {
+      context.beginPath();
+      line.forEach((i, k) => context[k ? "lineTo" : "moveTo"](...points[i].map((value) => place(value, scale))));
+      context.stroke();
+    }
+  }
+}
+
+function paintPoints(context, face, points, scale, unit) {
+  const many = Math.min(1, Math.sqrt(5 / points.length));         // dots of 68 points shall not hide the face
+  const width = many * (face.box[2] - face.box[0]) * scale;
+  const radius = Math.min(Math.max(width * 0.022, 2.8 * many * unit), 7 * unit);
+  points.forEach(([x, y], i) => {
     const doubt = 1 - face.confidence[i];                          // a wide halo says the same as the colour
     context.beginPath();
     context.arc(place(x, scale), place(y, scale), radius * 1.6 + doubt * width * 0.12, 0, 2 * Math.PI);
