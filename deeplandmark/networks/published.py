@@ -9,8 +9,8 @@ import deeplandmark
 from deeplandmark.networks.model_folder import has_networks
 
 ONNX_FILE = "cascade.onnx"  # the whole folder as one graph, made by `deeplandmark export`
-# Name of weights in the package -> their folder in published/.
-PUBLISHED = {"wide": "", "light": "light", "68": "68", "88": "88"}
+# Name of weights in the package -> what they are in published/, a model folder or a graph.
+PUBLISHED = {"wide": "", "light": "light", "68": "points68.onnx", "88": "points88.onnx"}
 POINTS = "5", "68", "88"    # of which there are published weights; 5 are those of the default model
 
 

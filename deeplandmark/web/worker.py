@@ -226,7 +226,7 @@ def _load(work):
     from deeplandmark.networks.published import POINTS, model_at
     from deeplandmark.web.finder import Finder
     detector = load_detector(work.detector)
-    others = {} if work.model else {name: load(name) for name in POINTS[1:] if model_at(name).is_dir()}
+    others = {} if work.model else {name: load(name) for name in POINTS[1:] if model_at(name).exists()}
     return Finder(load(work.model), detector, work.limits, work.looks, others)
 
 
