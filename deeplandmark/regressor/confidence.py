@@ -25,7 +25,7 @@ class Confidence:
     bias, slope : k each
     weights : D, or none
     sure, lost : float
-        Mean confidence that a twelfth of held-back faces lie below, and one in two hundred: where a second look is
+        Mean confidence that half of the held-back faces lie below, and one in two hundred: where a second look is
         worth its time, and looks at the face turned (networks/looks.py). 0 without weights.
     """
     bias: tuple

@@ -30,7 +30,7 @@ def test_odds_that_are_known_are_found():
     assert np.abs(np.nanmean(right, axis=0) - confidence.mean(axis=0)).max() < 0.03
     assert np.corrcoef(confidence[:, 2], truth[:, 2])[0, 1] > 0.97
     usual = confidence[::2].mean(axis=1)
-    assert (usual < found.sure).mean() == pytest.approx(1 / 12, abs=0.01)
+    assert (usual < found.sure).mean() == pytest.approx(1 / 2, abs=0.01)
     assert (usual < found.lost).mean() == pytest.approx(1 / 200, abs=0.005)
     assert Confidence.from_json(found.to_json(), 3) == found
 

@@ -61,7 +61,8 @@ function makeSets() {
   part("sets").addEventListener("change", (event) => {
     model = { ...all, ...all.others[event.target.value] };
     makeLevels();
-    if (now.file && !camera.on) find();
+    // What was found is of other points.
+    if (now.file && !camera.on) open(album.entries.map(({ file, name }) => ({ file, name })));
   });
 }
 
@@ -103,11 +104,16 @@ async function choose(i) {
 
 async function look(entry) {
   try {
-    const [answer, picture] = await Promise.all([findLandmarks(entry.file), decode(entry.file)]);
+    const [answer, picture] = await Promise.all([ask(entry.file), decode(entry.file)]);
     if (!entry.answer) album.set(entry, { answer, picture });
   } catch (error) {
     album.set(entry, { error: error.message });
   }
+}
+
+// Asks for the points that are chosen.
+function ask(file, more = {}) {
+  return findLandmarks(file, { points: model.points.length, ...more });
 }
 
 // Sends the picture; with `boxes`, the faces are these instead of those that are found.
@@ -123,7 +129,7 @@ async function find(boxes) {
     }
     const decoding = decode(file);
     decoding.catch(() => {});                                     // what the server says of a bad file comes first
-    const answer = await findLandmarks(file, { boxes, points: model.points.length, signal: request.signal });
+    const answer = await ask(file, { boxes, signal: request.signal });
     const picture = await decoding;
     if (now.request !== request) return;
     now.box = boxes?.[0];
@@ -227,8 +233,7 @@ function stopCamera() {
 
 async function showFrame(file) {
   try {
-    const asked = findLandmarks(file, { points: model.points.length });
-    const [answer, picture] = await Promise.all([asked, createImageBitmap(file)]);
+    const [answer, picture] = await Promise.all([ask(file), createImageBitmap(file)]);
     if (!camera.on) return;
     Object.assign(now, { file, name: "webcam", answer, picture, selected: 0, box: null });
     album.entries = [now.entry = { file, name: "webcam", answer, picture }];
