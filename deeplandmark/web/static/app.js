@@ -104,16 +104,22 @@ async function choose(i) {
 
 async function look(entry) {
   try {
-    const [answer, picture] = await Promise.all([ask(entry.file), decode(entry.file)]);
+    const { answer, picture } = await lookAt(entry.file);
     if (!entry.answer) album.set(entry, { answer, picture });
   } catch (error) {
     album.set(entry, { error: error.message });
   }
 }
 
-// Asks for the points that are chosen.
-function ask(file, more = {}) {
-  return findLandmarks(file, { points: model.points.length, ...more });
+// The server's answer, of the points that are chosen, and the picture as the browser shows it.
+async function lookAt(file, more = {}) {
+  const decoding = createImageBitmap(file);
+  decoding.catch(() => {});                                       // what the server says of a bad file comes first
+  const answer = await findLandmarks(file, { points: model.points.length, ...more });
+  const picture = await decoding.catch(() => {
+    throw new Error("This browser cannot show the file; deeplandmark detect reads it.");
+  });
+  return { answer, picture };
 }
 
 // Sends the picture; with `boxes`, the faces are these instead of those that are found.
@@ -127,10 +133,7 @@ async function find(boxes) {
     if (file.size > model.limits.bytes) {
       throw new Error(`The file has ${megabytes(file.size)}; at most ${megabytes(model.limits.bytes)} are taken.`);
     }
-    const decoding = decode(file);
-    decoding.catch(() => {});                                     // what the server says of a bad file comes first
-    const answer = await ask(file, { boxes, signal: request.signal });
-    const picture = await decoding;
+    const { answer, picture } = await lookAt(file, { boxes, signal: request.signal });
     if (now.request !== request) return;
     now.box = boxes?.[0];
     album.set(now.entry, { answer, picture, error: undefined, box: now.box });
@@ -145,12 +148,6 @@ async function find(boxes) {
     }
   }
   if (now.request === request) setBusy(false);
-}
-
-function decode(file) {
-  return createImageBitmap(file).catch(() => {
-    throw new Error("This browser cannot show the file; deeplandmark detect reads it.");
-  });
 }
 
 function clear() {
@@ -233,7 +230,7 @@ function stopCamera() {
 
 async function showFrame(file) {
   try {
-    const [answer, picture] = await Promise.all([ask(file), createImageBitmap(file)]);
+    const { answer, picture } = await lookAt(file);
     if (!camera.on) return;
     Object.assign(now, { file, name: "webcam", answer, picture, selected: 0, box: null });
     album.entries = [now.entry = { file, name: "webcam", answer, picture }];
