@@ -3,6 +3,7 @@ import math
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 from deeplandmark.cascade.cascade import Cascade
 from deeplandmark.cascade.networks import networks
 from deeplandmark.measuring.speed.measuring import in_turn
+from deeplandmark.models import load
 from deeplandmark.networks.network import PREDICTION
 from deeplandmark.networks.published import model_at
 from deeplandmark.training.templates import render, template_folder
@@ -21,6 +23,7 @@ MANY = 4096             # faces of a call, to see that the cost of a face stays 
 PEAK = 512              # size of the square matrices whose product shows the machine's peak
 OPENCV, GRAPH, TORCH, SESSIONS = ("OpenCV importer, the original's 21 networks", "one graph",
                                   "torch, network by network", "ONNX Runtime, network by network")
+OTHERS = {"light": "light, one graph", "68": "68 points, one graph"}    # of the package, beside its usual weights
 
 
 def one_face(rounds, model=None):
@@ -32,10 +35,14 @@ def one_face(rounds, model=None):
     with tempfile.TemporaryDirectory() as folder:
         steps = {GRAPH: lambda: graph.locate(image, box, looks=1),
                  TORCH: lambda: torch_cascade.locate(image, box, looks=1),
-                 **_sessions(Path(folder), model, image, box)}
+                 **_sessions(Path(folder), model, image, box), **({} if model else _others(image, box))}
         if hasattr(cv2.dnn, "readNetFromCaffe"):
             steps = {OPENCV: _opencv(Path(folder), image, box[0]), **steps}
         return in_turn(steps, rounds, warm=True)
+
+
+def _others(image, box):
+    return {text: partial(load(name).locate, image, box, looks=1) for name, text in OTHERS.items()}
 
 
 def faces(rounds, threads=1, model=None):
