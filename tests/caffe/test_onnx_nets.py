@@ -9,11 +9,12 @@ from deeplandmark.caffe.onnx import exported_types
 from tests.helpers.onnx_runs import CONV, check, net_text, run_both
 
 NOT_AT_INFERENCE = {
-    "Accuracy", "CenterLoss", "ContrastiveLoss", "DenseTargets", "DetectionOutput", "EuclideanLoss", "HDF5Output",
-    "HingeLoss", "InfogainLoss", "MarginInnerProduct", "MultinomialLogisticLoss", "PSROIPooling", "Proposal", "Python",
-    "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss",
-    "SmoothL1Loss", "SoftmaxWithLoss", "VisibleTarget", "WeightEuclideanLoss", "YoloDetectionOutput",
-    "Yolov3DetectionOutput"}
+    "Accuracy", "BoxAnnotatorOHEM", "CenterLoss", "ContrastiveLoss", "DenseTargets", "DetectionOutput",
+    "EuclideanLoss", "FocalLoss", "HDF5Output", "HingeLoss", "InfogainLoss", "MarginInnerProduct", "MultiBoxLoss",
+    "MultinomialLogisticLoss", "PSROIPooling", "Proposal", "Python", "SelectiveEuclideanLoss",
+    "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss", "SmoothL1Loss", "SmoothL1LossOHEM",
+    "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "VisibleTarget", "WeightEuclideanLoss",
+    "YoloDetectionOutput", "Yolov3DetectionOutput"}
 SOURCES = {"Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "Input", "MemoryData", "WindowData"}
 CASCADE = f"""layer {{ name: "data" type: "MemoryData" top: "data" top: "landmark"
     memory_data_param {{ batch_size: 64 channels: 1 height: 15 width: 15 }} }}
