@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from deeplandmark.detector_training.nets import NETS, SYSTEM, generate
-from deeplandmark.detector_training.samples import SamplePlan, prepare_samples, show_samples
+from deeplandmark.detector_training.samples import SamplePlan, prepare_samples
 from deeplandmark.detector_training.shared_stages import suspect, write_prototxt
 from deeplandmark.detector_training.stage import DetectorSystem, Stage
 from deeplandmark.detector_training.suspects import Suspects
@@ -39,11 +39,10 @@ def make_samples(net, job):
     result = prepare_samples(plan, pictures, job.folders.train, suspects, candidates, job.jobs)
     if result is None:
         return f"the samples of {net.name} in {job.folders.train}/{net.name}/ are up to date"
-    sheets = show_samples(net, job.folders.train)
-    counts, bad = result
+    (counts, bad), folder = result, f"{job.folders.train}/{net.name}"
     return "\n".join([f"skipped {problem}" for problem in (*problems, *bad)]
                      + [f"{net.name}: " + ", ".join(f"{counts[kind]} {kind}" for kind in sorted(counts))
-                        + f" ({suspects.found_by} suspects a face at those refused); drawn in {sheets}"])
+                        + f" ({suspects.found_by} suspects a face at those refused); drawn in {folder}"])
 
 
 def train(net, job):

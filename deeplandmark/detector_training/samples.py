@@ -74,7 +74,7 @@ class SamplePlan:
 
 
 def prepare_samples(plan, pictures, out="train", suspects=None, candidates=None, jobs=None, force=False):
-    """Makes the HDF5 files of a network.
+    """Makes the HDF5 files of a network, and a sheet of each kind (see `show_samples`).
 
     Parameters
     ----------
@@ -116,6 +116,7 @@ def prepare_samples(plan, pictures, out="train", suspects=None, candidates=None,
     _write_all(folder, zip(pictures, shown), bad, counts)
     for kind in (*KINDS, "test"):
         write_text(folder / f"{kind}.txt", f"{folder / kind}.h5\n")
+    show_samples(plan.net, out)                                  # before the mark: a killed run shall draw them again
     write_marker(out, name, {"fingerprint": fingerprint, "counts": counts, **asdict(plan)})
     return counts, bad.problems
 
@@ -188,11 +189,11 @@ def show_samples(net, folder, each=160):
     import h5py  # only training needs it
     for kind in KINDS:
         with h5py.File(Path(folder, net.name, f"{kind}.h5"), "r") as file:
+            if f"label_{kind}" not in file:                      # there is none of that kind
+                continue
             count = len(file[f"label_{kind}"])
             rows = np.unique(np.linspace(0, count - 1, min(each, count)).astype(int))
             pixels, points = file[f"pixels_{kind}"][rows], file[f"points_{kind}"][rows]
-        if not len(rows):
-            continue
         landmarks = [row.reshape(2, 5).T * net.size - 0.5 for row in points] if kind == "points" else None
         write_picture(Path(folder, net.name, f"{kind}.png"), contact_sheet(
             list(pixels[:, ::-1].transpose(0, 2, 3, 1)), landmarks, columns=16, scale=max(1, 96 // net.size)))

@@ -17,6 +17,7 @@ from deeplandmark.detector_training.candidates import windows_of
 from deeplandmark.detector_training.cut_outs import Labelled, face_boxes
 from deeplandmark.detector_training.pictures import picture_or_problem
 from deeplandmark.detector_training.scenes import ScenePlan, compose
+from deeplandmark.detector_training.show_scenes import show_files
 from deeplandmark.detector_training.single_shot import SingleShotNet
 from deeplandmark.faces.datasets.annotation import Problem
 from deeplandmark.faces.errors import ListError
@@ -120,7 +121,7 @@ def _texture(rng):
 
 
 def make_files(files, pictures, suspects, out, detector_for=None, jobs=None):
-    """Makes the HDF5 files of a network.
+    """Makes the HDF5 files of a network, and a sheet of some of their scenes or windows (see `show_files`).
 
     Parameters
     ----------
@@ -163,6 +164,7 @@ def make_files(files, pictures, suspects, out, detector_for=None, jobs=None):
             seeds = [(files.seed, len(kind), scene) for scene in scenes]
             _write(paths[-1], shown.over(in_order(partial(_rows, files.plan, sources, detector_for), seeds, jobs)))
         write_text(folder / f"{kind}.txt", "".join(f"{path}\n" for path in paths))
+    show_files(files.net, out)                                   # before the mark: a killed run shall draw them again
     write_marker(out, files.net.name, {"fingerprint": fingerprint, "scenes": counts, "seed": files.seed})
     return sum(counts.values())
 

@@ -10,7 +10,6 @@ import numpy as np
 from deeplandmark.detector_training.pictures import picture_or_problem
 from deeplandmark.detector_training.scene_files import SceneFiles, make_files
 from deeplandmark.detector_training.shared_stages import suspect, write_prototxt
-from deeplandmark.detector_training.show_scenes import show_files
 from deeplandmark.detector_training.single_shot import FIRST_NET, S_NET, SYSTEM, V_NET, generate
 from deeplandmark.detector_training.stage import DetectorSystem, Stage
 from deeplandmark.detector_training.suspects import Suspects
@@ -55,7 +54,7 @@ def make_scenes(net, job):
     count = make_files(files, pictures, suspects, job.folders.train, detector_for, job.jobs)
     if count is None:
         return f"the scenes of {net.name} in {job.folders.train}/{net.name}/ are up to date"
-    sheet = show_files(net, job.folders.train)
+    sheet = f"{job.folders.train}/{net.name}/samples.png"
     return "\n".join([*(f"skipped {problem}" for problem in problems),
                       f"{net.name}: {count} scenes ({suspects.found_by}); drawn in {sheet}"])
 
