@@ -6,6 +6,7 @@ A file of a few kilobytes can unfold to gigabytes, or to minutes of work. Every 
 from __future__ import annotations
 
 import os
+import struct
 import zlib
 from dataclasses import dataclass
 
@@ -96,9 +97,19 @@ def _refused_by_work(header, data, limits):
         most = min(_SCANS, max(_SCANS_OF_ALL, _SCANS_OF_ALL * limits.pixels // (header.width * header.height)))
         if header.scans > most:
             return f"a JPEG of this size has at most {most} scans, found {header.scans:,}"
+    if header.kind == "PNG" and _claims_too_much(header, data):
+        return f"the PNG claims more data than its {header.width} x {header.height} pixels can have"
     if header.kind == "PNG" and _unfolds_too_far(header, data, limits):
         return f"the PNG's data unfold to more than its {header.width} x {header.height} pixels"
     return None
+
+
+def _claims_too_much(header, data):
+    """Whether a PNG's last chunk says that it is longer than any of such a picture: a decoder takes as much memory as it
+    says, up to 4 GB, before it sees that the file ends."""
+    *_, (_, start, end) = png_chunks(data)
+    (claimed,) = struct.unpack_from(">I", data, start - 8)
+    return claimed > max(end - start, 2 * _png_rows(header, data) + 1024)
 
 
 def _unfolds_too_far(header, data, limits):

@@ -138,6 +138,16 @@ def test_png_bombs():
     checked_header(encoded(image, ".png"), PictureLimits(1_200_000))
 
 
+def test_a_png_may_not_claim_what_it_has_not():
+    """OpenCV takes so much memory before it sees that the file ends; one that is cut short claims what it had."""
+    whole = png(60, 50, bytes(50 * 181))
+    place = whole.index(b"IDAT") - 4
+    for claimed in (0x27FF0020, 0xFFFFFFFF):
+        with pytest.raises(ValueError, match="claims more data than its 60 x 50 pixels can have"):
+            checked_header(whole[:place] + struct.pack(">I", claimed) + whole[place + 4:])
+    checked_header(whole[:place + 12])
+
+
 def test_packed_texts_of_a_png_are_not_unpacked(monkeypatch):
     """libpng would unpack each, up to 8 MB; OpenCV is not given them."""
     rows = b"".join(b"\0" + bytes(range(30)) for _ in range(10))

@@ -70,7 +70,7 @@ def _columns(columns, list_path):
     numbered = sorted(int(found[1]) for name in columns if (found := _NUMBERED.fullmatch(name)))
     names = [] if numbered else [found[1] for name in columns if (found := _NAMED.fullmatch(name))]
     wanted = [(f"x{i}", f"y{i}") for i in numbered] or [(f"{name}_x", f"{name}_y") for name in names]
-    missing = [y for _, y in wanted if y not in columns]
+    missing = [name for pair in wanted for name in pair if name not in columns]     # "x01" is no "x1"
     if picture is None or not wanted or missing:
         what = missing[0] if missing else "picture" if picture is None else "x1, y1 ..."
         raise ListError(f"{list_path}:1: expected the columns picture, {', '.join(_BOX)}, x1, y1 ...; {what} is not "
