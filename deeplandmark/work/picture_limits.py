@@ -105,8 +105,8 @@ def _refused_by_work(header, data, limits):
 
 
 def _claims_too_much(header, data):
-    """Whether a PNG's last chunk says that it is longer than any of such a picture: a decoder takes as much memory as it
-    says, up to 4 GB, before it sees that the file ends."""
+    """Whether a PNG's last chunk says that it is longer than any of such a picture: a decoder takes as much memory as
+    it says, up to 4 GB, before it sees that the file ends."""
     *_, (_, start, end) = png_chunks(data)
     (claimed,) = struct.unpack_from(">I", data, start - 8)
     return claimed > max(end - start, 2 * _png_rows(header, data) + 1024)

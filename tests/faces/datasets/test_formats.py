@@ -171,8 +171,7 @@ def test_csv(tmp_path):
     np.testing.assert_array_equal(face.landmark_px, [[1, 2], [3, 4], [5, 6]])
     np.testing.assert_allclose(face.bbox.as_array(), boxes_of_points(face.landmark_px[None])[0])
     for text, message in (("picture,x1\na,1\n", "y1 is not there"), ("name,x1,y1\na,1,2\n", "picture is not there"),
-                          ("picture,x01,y1\na,1,2\n", "x1 is not there"),
-                          ("", "picture is not there")):
+                          ("picture,x01,y1\na,1,2\n", "x1 is not there"), ("", "picture is not there")):
         path.write_text(text)
         with pytest.raises(ListError, match=message):
             read_faces(path, EARS)
