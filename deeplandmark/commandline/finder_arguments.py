@@ -44,7 +44,7 @@ def with_boxes_joined(arguments=None):
 
 
 def add_looks_argument(parser, default):
-    parser.add_argument("--looks", choices=("1", "2", "auto"), default=str(default), help="how often a cascade looks "
+    parser.add_argument("--looks", choices=("1", "2", "auto"), default=str(default), help="how often the model looks "
                         "at a face: again upright and in a better box, and turned where it is lost; auto: where "
                         f"that is worth it (default {default})")
 

@@ -111,7 +111,7 @@ def looks_option(system: Any, looks: int | str) -> dict[str, Any]:
     if hasattr(system, "looks"):
         return {"looks": looks}
     if looks == 2:
-        raise ValueError("this model looks once at a face; only a cascade looks again")
+        raise ValueError("this model always looks once at a face")
     return {}
 
 
