@@ -15,7 +15,8 @@ class Finder:
     Parameters
     ----------
     system : System (see models/)
-    detector : with `detect(image uint8 (h, w, 3))` -> (boxes (n, 4) of the cascade's kind, scores (n,))
+    detectors : callable (min_face=None, thorough=False) -> detector, as `load_detector` of one kind gives it
+        Asked for each upload without boxes.
     limits : Limits
     looks : 1, 2 or "auto"
         How often a face is looked at, of systems that may look again.
@@ -23,8 +24,8 @@ class Finder:
         Further ones that an upload may ask for, by how many points they find.
     """
 
-    def __init__(self, system, detector, limits, looks="auto", others=None):
-        self.limits, self._detector, self._looks = limits, detector, looks
+    def __init__(self, system, detectors, limits, looks="auto", others=None):
+        self.limits, self._detectors, self._looks = limits, detectors, looks
         self._system, self._others = system, others or {}
         self._systems = {**self._others, str(len(system.points)): system}
         for each in self._systems.values():
@@ -42,7 +43,8 @@ class Finder:
         options = {**looks_option(system, self._looks),
                    **({"level": upload.level} if hasattr(system, "levels") else {})}
         if upload.boxes is None:
-            detected = self._detector.detect(image).chosen(slice(self.limits.faces))
+            detector = self._detectors(min_face=upload.min_face, thorough=upload.thorough)
+            detected = detector.detect(image).chosen(slice(self.limits.faces))
             boxes, scores = detected
             options |= angles_option(system, detected.points)
         else:

@@ -50,6 +50,12 @@ def _upload(limits):
                                      "Without them faces are looked for"},
             "points": {"type": "integer", "examples": [68],
                        "description": "how many points of a face: those of the model, or of one of its others"},
+            "min_face": {"type": "number", "exclusiveMinimum": 0, "examples": [20],
+                         "description": "width of the smallest face to look for: pixels above 1, up to 1 a share of "
+                                        "the picture's shorter side"},
+            "thorough": {"type": "boolean", "default": False,
+                         "description": "look at the picture turned by 45, 90 and 180 degrees, too, and for faces half "
+                                        "as large"},
             "level": {"type": "integer", "minimum": 1, "maximum": 3, "default": 3,
                       "description": "the last level to run"},
         },

@@ -1,6 +1,7 @@
 """Reading an upload: in memory, and never more of it than the limits allow."""
 import asyncio
 import json
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,19 +12,22 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from deeplandmark.faces.box import usable
 from deeplandmark.web.limits import Refusal
 
-FIELDS = ("image", "boxes", "level", "points")
+FIELDS = ("image", "boxes", "level", "points", "min_face", "thorough")
 LEVELS = ("1", "2", "3")
+_YES, _NO = ("true", "1", "on"), ("false", "0", "off", "")
 _FIELD_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One request: the picture's file, boxes float64 (n, 4) in its pixels or None, the last level to run, and how many
-    points of a face are asked for, as text, or None."""
+    """One request: the picture's file, boxes float64 (n, 4) in its pixels or None, the last level to run, how many
+    points of a face are asked for, as text, or None, and how faces are looked for (see `load_detector`)."""
     data: bytes
     boxes: np.ndarray = None
     level: int = 3
     points: str = None
+    min_face: float = None
+    thorough: bool = False
 
 
 async def read_body(request, limits, hold=lambda count: None):
@@ -128,22 +132,42 @@ async def _checked(items, limits):
     for name in FIELDS[1:]:
         if any(isinstance(value, UploadFile) for value in texts[name]):
             raise Refusal(422, f"field {name!r} must be text, not a file")
-    boxes, level = parse_boxes(texts["boxes"], limits.faces), _parse_level(texts["level"])
-    return Upload(await texts["image"][0].read(), boxes, level, _parse_points(texts["points"]))
+    once = {name: _once_at_most(name, texts[name]) for name in FIELDS[2:]}
+    return Upload(boxes=parse_boxes(texts["boxes"], limits.faces), level=_parse_level(once["level"]),
+                  points=once["points"] or None, min_face=_parse_min_face(once["min_face"]),
+                  thorough=_parse_thorough(once["thorough"]), data=await texts["image"][0].read())
 
 
-def _parse_level(texts):
-    if not texts:
-        return int(LEVELS[-1])
-    if len(texts) > 1 or texts[0].strip() not in LEVELS:
-        raise Refusal(422, f"field 'level' must be 1, 2 or 3, found {', '.join(texts)[:40]!r}")
-    return int(texts[0])
-
-
-def _parse_points(texts):
+def _once_at_most(name, texts):
+    """The text of a field that may be given once, "" where it is not."""
     if len(texts) > 1:
-        raise Refusal(422, f"field 'points' may be given once, found {', '.join(texts)[:40]!r}")
-    return texts[0].strip() or None if texts else None
+        raise Refusal(422, f"field {name!r} may be given once, found {', '.join(texts)[:40]!r}")
+    return texts[0].strip() if texts else ""
+
+
+def _parse_level(text):
+    if text and text not in LEVELS:
+        raise Refusal(422, f"field 'level' must be 1, 2 or 3, found {text[:40]!r}")
+    return int(text or LEVELS[-1])
+
+
+def _parse_min_face(text):
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise Refusal(422, "field 'min_face' must be pixels above 1, or up to 1 a share of the picture's shorter side, "
+                           f"found {text[:40]!r}")
+    return value
+
+
+def _parse_thorough(text):
+    if text.lower() not in _YES + _NO:
+        raise Refusal(422, f"field 'thorough' must be true or false, found {text[:40]!r}")
+    return text.lower() in _YES
 
 
 def parse_boxes(texts, most):

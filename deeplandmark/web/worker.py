@@ -5,6 +5,7 @@ worker has begun can be ended, which no thread can be.
 """
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from deeplandmark.work.processes import deaf_to_interrupts, single_threaded_chil
 
 _AFTER_CLIENT = 1.0     # seconds that work goes on when nobody waits for it any more: to start a process takes as long
 _OPENCV_NO_MEMORY = -4  # cv2.Error.StsNoMem
+_DETECTORS = 4         # settings of the detector whose networks stay in memory
 _HANGS = 20             # times its processor time after which work that uses none is given up
 
 
@@ -225,9 +227,10 @@ def _load(work):
     from deeplandmark.models.detectors import load_detector
     from deeplandmark.networks.published import POINTS, model_at
     from deeplandmark.web.finder import Finder
-    detector = load_detector(work.detector)
+    detectors = functools.lru_cache(_DETECTORS)(functools.partial(load_detector, work.detector))
+    detectors(min_face=None, thorough=False)                      # the error of one that cannot be loaded, now
     others = {} if work.model else {name: load(name) for name in POINTS[1:] if model_at(name).exists()}
-    return Finder(load(work.model), detector, work.limits, work.looks, others)
+    return Finder(load(work.model), detectors, work.limits, work.looks, others)
 
 
 def _hush_libraries():

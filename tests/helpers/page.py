@@ -9,6 +9,25 @@ POINT_PIXELS = """
   return arguments[0].map(([x, y]) => [...canvas.getContext("2d").getImageData(
     Math.round((x + 0.5) * scale), Math.round((y + 0.5) * scale), 1, 1).data].slice(0, 3));"""
 
+# Of each text on the page: what it says, and its contrast as WCAG 2.2 reckons it.
+CONTRASTS = """
+  const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  const luminance = (rgb) => rgb.map((v) => linear(v / 255)).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const parts = (text) => text.match(/[\\d.]+/g).map(Number);
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const [r, g, b, alpha = 1] = parts(getComputedStyle(e).backgroundColor);
+      if (alpha === 1) return [r, g, b];
+    }
+    return [255, 255, 255];
+  };
+  const texts = [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && e.tagName !== "OPTION"
+    && [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) && !e.matches(".unseen"));
+  return texts.map((e) => {
+    const pair = [luminance(parts(getComputedStyle(e).color).slice(0, 3)), luminance(ground(e))].sort((a, b) => b - a);
+    return [`${e.tagName} ${e.textContent.trim().slice(0, 30)}`, (pair[0] + 0.05) / (pair[1] + 0.05)];
+  });"""
+
 
 def resize(driver, width, height):
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",

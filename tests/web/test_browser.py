@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.browser import NEEDS_CHROMIUM
-from tests.helpers.page import IMAGE, all_of, choose, one, pixels, resize, says, swatches, wait
+from tests.helpers.page import CONTRASTS, IMAGE, all_of, choose, one, pixels, resize, says, swatches, wait
 from tests.helpers.server import encoded
 
 selenium = pytest.importorskip("selenium", reason="the browser test needs the extra [dev]")
@@ -61,6 +61,8 @@ def test_by_keyboard_alone(page):
     press(Keys.TAB)
     assert focused() == "sets"
     press(Keys.TAB)
+    assert focused() == "How faces are looked for"
+    press(Keys.TAB)
     assert focused() == "level-3"                                 # the one that is on, as radio buttons do
     before = one(page, "#points").text
     press(Keys.ARROW_LEFT)
@@ -85,6 +87,24 @@ def test_everything_has_a_name_for_screen_readers(page):
     assert {"button", "radio", "combobox", "spinbutton", "status", "table"} <= {role for role, _ in roles}
     assert not [role for role, name in roles if role in named and not name.strip()], roles
     assert ("group", "After level") in roles
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_stand_out(page, scheme):
+    """WCAG 2.2, 1.4.3: at least 4.5 between the luminance of each text and of what is behind it; before a picture, with
+    one, and where something went wrong."""
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
+                                {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    try:
+        seen = page.driver.execute_script(CONTRASTS)
+        one(page, "#sample").click()
+        says(page, "6 faces found")
+        page.driver.execute_script("for (const d of document.querySelectorAll('details')) d.open = true;"
+                                   "document.querySelector('#error').textContent = 'So it went.'")
+        seen += page.driver.execute_script(CONTRASTS)
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert len(seen) > 50 and min(contrast for _, contrast in seen) >= 4.5, sorted(seen, key=lambda each: each[1])[:5]
 
 
 @pytest.mark.parametrize("width", [320, 375])
@@ -144,6 +164,19 @@ def test_how_many_points(page, files):
         assert one(page, "#levels").is_displayed() == (count == 5)
         assert len(all_of(page, "#closeups li")) == (count if count == 5 else 0)
     assert len(all_of(page, "#album button")) == 2
+
+
+def test_how_faces_are_looked_for(page, files):
+    choose(page, files / "face.png")
+    says(page, "1 face found")
+    one(page, "#search summary").click()
+    one(page, "#how [name=min_face]").send_keys("220")
+    one(page, "#how button").click()
+    says(page, "No face found")
+    one(page, "#how [name=min_face]").clear()
+    one(page, "#how [name=thorough]").click()
+    one(page, "#how button").click()
+    says(page, "1 face found")
 
 
 def test_webcam(page):

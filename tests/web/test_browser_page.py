@@ -79,7 +79,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def finder():
-    return Finder(load(), load_detector(), Limits())
+    return Finder(load(), load_detector, Limits())
 
 
 def asked(browser, data, boxes=None):

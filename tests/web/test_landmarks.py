@@ -73,6 +73,18 @@ def test_ways_to_write_boxes(server, boxes, count):
         assert answer["faces"][0]["points"] == points_of(server, PNG)[0].tolist()
 
 
+def test_how_faces_are_looked_for(server):
+    """Fields that the command line has as flags; a face that is smaller than asked for is left out, a turned one is
+    found when all turns are looked at."""
+    assert len(server.post(PNG, min_face="20")[1]["faces"]) == 1
+    assert server.post(PNG, min_face=str(round(2 * WIDTH)))[1]["faces"] == []
+    over = np.full((2 * IMAGE.shape[0], 2 * IMAGE.shape[1], 3), 90, np.uint8)
+    over[:IMAGE.shape[0], :IMAGE.shape[1]] = IMAGE[::-1, ::-1]
+    assert server.post(encoded(over), thorough="false")[1]["faces"] == []
+    found = server.post(encoded(over), thorough="true")[1]["faces"]
+    assert len(found) == 1 and off(np.array(found[0]["points"]), np.array(IMAGE.shape[1::-1]) - 1 - TRUTH) < 0.08
+
+
 def test_no_face_is_an_empty_list(server):
     status, answer = server.post(encoded(np.full((120, 160, 3), 127, np.uint8)))
     assert status == 200 and answer["faces"] == [] and (answer["width"], answer["height"]) == (160, 120)
@@ -121,7 +133,9 @@ def test_exif_orientation(server, orientation, stored):
 @pytest.mark.parametrize("fields, says", [
     ({"level": "4"}, "'level' must be 1, 2 or 3"), ({"level": "two"}, "'level' must be"),
     ({"level": ["1", "2"]}, "'level'"),
-    ({"levle": "2"}, "unknown field 'levle' (known: image, boxes, level, points)"),
+    ({"levle": "2"}, "unknown field 'levle' (known: image, boxes, level, points, min_face, thorough)"),
+    ({"min_face": "0"}, "'min_face' must be pixels above 1"), ({"min_face": "inf"}, "'min_face' must"),
+    ({"min_face": ["20", "30"]}, "may be given once"), ({"thorough": "maybe"}, "'thorough' must be true or false"),
     ({"boxes": "1,2,3"}, "'boxes' must be left,top,right,bottom"), ({"boxes": "[[1,2,3,4],5]"}, "'boxes' must be"),
     ({"boxes": '[["1",2,3,4]]'}, "'boxes' must be"), ({"boxes": "[" * 50000}, "'boxes' must be"),
     ({"boxes": "null"}, "'boxes' must be"), ({"boxes": "9,9,3,20"}, "has no area"),

@@ -19,8 +19,8 @@ export function readModel() {
   return ask({ what: "model" });
 }
 
-export async function findLandmarks(file, { boxes, signal } = {}) {
-  const answer = await ask({ what: "find", file, boxes });
+export async function findLandmarks(file, { boxes, search, signal } = {}) {
+  const answer = await ask({ what: "find", file, boxes, search });
   signal?.throwIfAborted();
   return answer;
 }

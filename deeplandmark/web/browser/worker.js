@@ -28,12 +28,12 @@ async function load() {
   return { settings, detector, cascade: new Cascade(ort, cascade, settings) };
 }
 
-async function answer({ what, file, boxes }) {
+async function answer({ what, file, boxes, search }) {
   const parts = await ready;
-  return what === "model" ? parts.settings.model : find(parts, file, boxes);
+  return what === "model" ? parts.settings.model : find(parts, file, boxes, search);
 }
 
-async function find({ settings, detector, cascade }, file, given) {
+async function find({ settings, detector, cascade }, file, given, search) {
   const { pixels, faces: most } = settings.model.limits;
   const started = performance.now();
   const picture = await decode(file, pixels);
@@ -41,7 +41,7 @@ async function find({ settings, detector, cascade }, file, given) {
   const problem = given && boxProblem(given, width, height);
   if (problem) throw new Error(problem);
   const found = given ? given.map((box) => ({ box, score: null, angle: 0 }))
-                      : (await detector.detect(picture)).slice(0, most).map((face) => (
+                      : (await detector.detect(picture, minFaceOf(search))).slice(0, most).map((face) => (
                           { box: face.box, score: face.score, angle: angleOf(face.points, settings) }));
   const located = await cascade.locate(greyOf(picture), found);
   const faces = located.map((face, i) => ({
@@ -49,6 +49,11 @@ async function find({ settings, detector, cascade }, file, given) {
     score: found[i].score === null ? null : rounded(found[i].score, 4), levels: rounded(face.levels, 2),
   }));
   return { faces, ms: rounded(performance.now() - started, 1), width, height };
+}
+
+// The smallest face that the page's form asks for, in pixels.
+function minFaceOf(search) {
+  return search?.min_face ? Number(search.min_face) : null;
 }
 
 function rounded(value, digits) {

@@ -4,10 +4,11 @@ export async function readModel() {
   return answerOf(await fetch("api/model"));
 }
 
-export async function findLandmarks(file, { boxes, points, signal } = {}) {
+export async function findLandmarks(file, { boxes, points, search, signal } = {}) {
   const form = new FormData();
   form.append("image", file, "picture");
   if (points) form.append("points", points);
+  for (const [name, value] of Object.entries(search ?? {})) form.append(name, value);
   if (boxes) form.append("boxes", JSON.stringify(boxes));
   let response;
   try {

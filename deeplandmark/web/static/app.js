@@ -43,6 +43,10 @@ async function start() {
   makeLevels();
   listen({ input: part("file"), sample: part("sample"), stage: part("stage") }, open, showError);
   part("camera").addEventListener("click", toggleCamera);
+  part("how").addEventListener("submit", (event) => {
+    event.preventDefault();
+    openAnew();
+  });
   part("replay").addEventListener("click", () => player.play(model.levels.length));
   part("faces").addEventListener("change", (event) => select(Number(event.target.value)));
   part("save-json").addEventListener("click", () => saveJson(now.answer, now.name));
@@ -61,9 +65,12 @@ function makeSets() {
   part("sets").addEventListener("change", (event) => {
     model = { ...all, ...all.others[event.target.value] };
     makeLevels();
-    // What was found is of other points.
-    if (now.file && !camera.on) open(album.entries.map(({ file, name }) => ({ file, name })));
+    openAnew();                                                   // what was found is of other points
   });
+}
+
+function openAnew() {
+  if (now.file && !camera.on) open(album.entries.map(({ file, name }) => ({ file, name })));
 }
 
 function makeLevels() {
@@ -115,11 +122,16 @@ async function look(entry) {
 async function lookAt(file, more = {}) {
   const decoding = createImageBitmap(file);
   decoding.catch(() => {});                                       // what the server says of a bad file comes first
-  const answer = await findLandmarks(file, { points: model.points.length, ...more });
+  const answer = await findLandmarks(file, { points: model.points.length, search: searched(), ...more });
   const picture = await decoding.catch(() => {
     throw new Error("This browser cannot show the file; deeplandmark detect reads it.");
   });
   return { answer, picture };
+}
+
+// How faces are looked for, by the form's names; what is left empty is as usual.
+function searched() {
+  return Object.fromEntries([...new FormData(part("how"))].filter(([, value]) => value));
 }
 
 // Sends the picture; with `boxes`, the faces are these instead of those that are found.
@@ -255,7 +267,8 @@ function tellRate() {
 
 // ------------------------------------------------------------------------------------------------------------- words
 async function copyPython() {
-  const text = asPython(now.file, now.name, now.box);
+  const points = Object.keys(all.others).find((name) => all.others[name].points.length === model.points.length);
+  const text = asPython(now.file, now.name, { box: now.box, points, search: searched() });
   try {
     await navigator.clipboard.writeText(text);
   } catch {                                                       // a page without https, or one that is not in front

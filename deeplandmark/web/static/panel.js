@@ -30,11 +30,15 @@ export function saveCsv(text, name) {
   save(new Blob([text], { type: "text/csv" }), `${name}.csv`);
 }
 
-// What finds the same from Python; with the box that was given by hand, where there is one.
-export function asPython(file, name, box) {
+// What finds the same from Python: of so many points where they are not the usual, with the box that was given by hand,
+// where there is one, or else with how faces were looked for.
+export function asPython(file, name, { box, points, search }) {
   const path = JSON.stringify(file.name ?? `${name}.jpg`);
   const edges = box?.map((edge) => edge.toFixed(1)).join(", ");
-  const found = box ? `deeplandmark.load().locate(${path}, [[${edges}]], looks="auto")` : `deeplandmark.find(${path})`;
+  const options = [points && `points=${points}`, search.min_face && `min_face=${search.min_face}`,
+                   search.thorough && "thorough=True"].filter(Boolean);
+  const found = box ? `deeplandmark.load(${points ? `"${points}"` : ""}).locate(${path}, [[${edges}]], looks="auto")`
+    : `deeplandmark.find(${[path, ...options].join(", ")})`;
   return `import deeplandmark\n\nfaces = ${found}\nprint(faces.points, faces.confidence)\n`;
 }
 
