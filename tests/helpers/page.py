@@ -12,7 +12,8 @@ POINT_PIXELS = """
 # Of each text on the page: what it says, and its contrast as WCAG 2.2 reckons it.
 CONTRASTS = """
   const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-  const luminance = (rgb) => rgb.map((v) => linear(v / 255)).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const luminance = (rgb) => rgb.map((v) => linear(v / 255)).reduce(
+    (sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
   const parts = (text) => text.match(/[\\d.]+/g).map(Number);
   const ground = (element) => {
     for (let e = element; e; e = e.parentElement) {
