@@ -23,6 +23,7 @@ VERBS = {
         "convert": "write a list of faces in another format",
         "annotate": "label faces with 68, 88 or 468 points, to train on",
         "worst": "show the faces on which a model is furthest off, write the list without them",
+        "restyle": "write pictures in other styles: grey, light, dark, sketch",
         "synthesize": "draw synthetic faces with exact points",
         "generate": "write the networks' prototxt files from the templates",
         "prepare": "make a level's HDF5 samples",

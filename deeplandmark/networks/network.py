@@ -27,9 +27,10 @@ class Network:
     channels : int
         1 (grey) or 3 (blue, green, red).
     earlier : tuple of str
-        Of a network that is a whole cascade in itself: the blobs with its answers after the levels before the last.
+        Blobs with answers before the last, which learn as the last does: those of a network that is a whole cascade in
+        itself, after each level, or of one that comes to its answer in steps.
     half_sides : tuple of float
-        Of such a one: half the side of its patches at each level but the first, fraction of the box.
+        Of a whole cascade: half the side of its patches at each level but the first, fraction of the box.
     """
     level: int
     name: str
@@ -76,7 +77,8 @@ def network_from_json(values, point_count):
 
 def _is_whole(network):
     """Whether `earlier` and `half_sides` are those of a network, most of which have neither."""
-    return (all(isinstance(blob, str) for blob in network.earlier) and len(network.earlier) == len(network.half_sides)
+    return (all(isinstance(blob, str) for blob in network.earlier)
+            and len(network.half_sides) in (0, len(network.earlier))
             and all(side > 0 for side in network.half_sides) and not (network.earlier and network.level > 1))
 
 

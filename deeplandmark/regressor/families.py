@@ -18,9 +18,11 @@ def whole_face(size, channels=3, beyond=0.1):
     return window_of_face((size, size), (-beyond, 1 + beyond, -beyond, 1 + beyond), channels)
 
 
-def window_of_face(size, window, channels=3):
-    """A rule for one network for all points; it sees x0, x1, y0, y1, fractions of the face box, as (rows, columns)."""
-    return lambda points: (Network(1, "face", "net", tuple(range(len(points))), size, window, channels=channels),)
+def window_of_face(size, window, channels=3, earlier=()):
+    """A rule for one network for all points; it sees x0, x1, y0, y1, fractions of the face box, as (rows, columns).
+    `earlier`: blobs with answers before the last."""
+    return lambda points: (Network(1, "face", "net", tuple(range(len(points))), size, window, channels=channels,
+                                   earlier=earlier),)
 
 
 def _centred(window, size=1.0):
@@ -77,4 +79,10 @@ MOBILENETV2_BLOCK8 = Family(
     normalisation=Normalisation(127.5, 127.5), augmentation=_POSED,
     variables=_changes(_centred(_WIDE), loss="MSE", batch_size=16, rotation=22.5, zoom=0.7))
 
-FAMILIES = (FACE112, COMPACT, MOBILENETV2, VGG_SHADOW, MOBILENET, VGGFACE_TRANSFER, MOBILENETV2_BLOCK8)
+# SAN (Dong et al., CVPR 2018), as small as a CPU trains it; two streams with an answer each, then that of both.
+SAN = Family(
+    "san", "regressor", window_of_face((64, 64), _WIDER, earlier=("original", "mean_style")),
+    "maps of the face and of the mean of its styles, 64 x 64 (SAN)", normalisation=Normalisation(0.0, 255.0),
+    variables=_changes(USUAL_ENCODING, rotation=25, scale=0.15, light=0.3), augmentation=_POSED)
+
+FAMILIES = (FACE112, COMPACT, MOBILENETV2, VGG_SHADOW, MOBILENET, VGGFACE_TRANSFER, MOBILENETV2_BLOCK8, SAN)

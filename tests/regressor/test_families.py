@@ -96,6 +96,23 @@ def test_compact():
         assert network.size == (96, 96) and network.channels == 1
 
 
+def test_san():
+    """Two equal streams, of the picture and of the mean of its styles; an answer of each, and that of both together."""
+    net, network = net_of("san", IBUG_68)
+    assert counts(net)[1] == 351628 + 9 and round(multiply_adds(net) / 1e6) == 25
+    shapes = {name: [blob.data.shape for blob in blobs] for name, blobs in net.params.items()}
+    assert all(shapes[f"original_{part}"] == shapes[f"mean_style_{part}"] for part in ("conv1", "conv5", "maps"))
+    assert net.blobs["maps"].data.shape == (1, 68, 16, 16)
+    net.blobs["data"].data = np.random.default_rng(2).uniform(-0.1, 1.1, (1, 3, 64, 64)).astype(np.float32)
+    net.forward()
+    picture = net.blobs["picture"].data
+    np.testing.assert_allclose(net.blobs["aggregated"].data, np.mean([net.blobs[name].data for name in (
+        "picture", "grey", "light", "dark", "sketch")], 0), atol=1e-6)
+    np.testing.assert_allclose(net.blobs["light"].data, np.sqrt(picture), atol=1e-6)
+    for blob in (*network.earlier, "fc2"):
+        assert net.blobs[blob].data.shape == (1, 136) and np.abs(net.blobs[blob].data).max() < 1.6
+
+
 def test_vggface_transfer():
     """VGG-16's convolutions under their names, none of them learnt; the mean colour of VGG-Face is taken out."""
     net, _ = net_of("vggface_transfer", FACE_88)
@@ -112,7 +129,9 @@ def test_vggface_transfer():
 
 # ------------------------------------------------------------------------------------------------- training and export
 SETTINGS = {"mobilenetv2": ("--set coarse_weight=2",), "vgg_shadow": (), "mobilenet": (), "mobilenetv2_block8": (),
-            "vggface_transfer": ("--set weights=VGG_FACE.caffemodel",)}
+            "vggface_transfer": ("--set weights=VGG_FACE.caffemodel",), "san": ("--set width=4", "--set joined=8")}
+KEPT = {"vggface_transfer": {"centred", *VGG_16}, "san": {"grey"}}       # layers whose weights are given
+LAST = {"san": "maps"}                  # the last layer with weights, where it is not the usual one
 
 
 @pytest.fixture
@@ -168,9 +187,9 @@ def test_a_few_steps_and_the_graph(name, pictures):
     assert np.isfinite(graph).all() and np.abs(graph - by_torch).max() < 1e-4 * np.ptp(by_torch)
     moved = {layer: max(np.abs(blob.data - old).max() for blob, old in zip(blobs, before[layer]))
              for layer, blobs in solver.net.params.items()}
-    assert moved["fc2"] > 0 and all(np.isfinite(change) for change in moved.values())
+    assert moved[LAST.get(name, "fc2")] > 0 and all(np.isfinite(change) for change in moved.values())
     frozen = {layer for layer, change in moved.items() if change == 0}
-    assert frozen == ({"centred", *VGG_16} if name == "vggface_transfer" else set())
+    assert frozen == KEPT.get(name, set())
     if name == "vggface_transfer":
         np.testing.assert_array_equal(solver.net.params["conv3_2"][0].data, given)
 

@@ -12,6 +12,7 @@ from deeplandmark.caffe.onnx import (
     recurrent,  # noqa: F401
     reduction,  # noqa: F401
     shape,  # noqa: F401
+    soft_argmax,  # noqa: F401
 )
 from deeplandmark.caffe.onnx.export import to_onnx
 from deeplandmark.caffe.onnx.registry import exported_types
