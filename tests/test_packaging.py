@@ -1,5 +1,7 @@
 """What source distribution and wheel hold, and that they work where nothing but them and the libraries is there."""
 import importlib.util
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +101,24 @@ def test_the_wheel_names_its_command_and_its_extras(wheel):
     needed = [line for line in metadata if line.startswith("Requires-Dist: ") and "extra ==" not in line]
     names = sorted(line.split()[1].split(">")[0].split("<")[0] for line in needed)
     assert names == ["numpy", "onnxruntime", "opencv-python"]
+
+
+def test_an_index_shows_links_that_lead_somewhere(unpacked, tmp_path):
+    """By the address that a release tells; each names a file of the tag, pictures as they are."""
+    source = shutil.copytree(unpacked, tmp_path / "source")
+    code = "from setuptools import build_meta; print(build_meta.prepare_metadata_for_build_wheel('made'))"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True,
+                   env={**os.environ, "DEEPLANDMARK_URL": "https://example.org/deeplandmark/"})
+    metadata, = (source / "made").glob("*/METADATA")
+    text = metadata.read_text(encoding="utf-8")
+    version = re.search("^Version: (.*)$", text, re.MULTILINE)[1]
+    assert "Project-URL: Changelog, https://example.org/deeplandmark/blob/v" in text
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)]*)\)", text)
+    assert sum(bool(mark) for mark, _ in links) >= 3
+    for mark, link in links:
+        place = f"https://example.org/deeplandmark/{'raw' if mark else 'blob'}/v{version}/"
+        assert link.startswith(place), link
+        assert (source / link.removeprefix(place).partition("#")[0]).exists(), link
 
 
 def test_unpacked_it_works_without_extras(wheel, tmp_path):
