@@ -1,5 +1,5 @@
-"""What setup.cfg has no words for: the folder prototxt/ is installed as the package deeplandmark.templates, and where the
-project's address is told README's links are absolute (DEEPLANDMARK_URL, see docs/RELEASE.md)."""
+"""What setup.cfg has no words for: the folder prototxt/ as the package deeplandmark.templates, and absolute links
+in the README that an index shows, where an address is told (DEEPLANDMARK_URL, see docs/RELEASE.md)."""
 import os
 import re
 from configparser import ConfigParser

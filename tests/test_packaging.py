@@ -106,7 +106,8 @@ def test_the_wheel_names_its_command_and_its_extras(wheel):
 def test_an_index_shows_links_that_lead_somewhere(unpacked, tmp_path):
     """By the address that a release tells; each names a file of the tag, pictures as they are."""
     source = shutil.copytree(unpacked, tmp_path / "source")
-    code = "from setuptools import build_meta; print(build_meta.prepare_metadata_for_build_wheel('made'))"
+    (source / "made").mkdir()
+    code = "from setuptools import build_meta; build_meta.prepare_metadata_for_build_wheel('made')"
     subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True,
                    env={**os.environ, "DEEPLANDMARK_URL": "https://example.org/deeplandmark/"})
     metadata, = (source / "made").glob("*/METADATA")
