@@ -119,6 +119,7 @@ _LAYERS = [
     ("SelectiveEuclideanLoss", "row_selection_param { label: 0 label: 1 keep: 0.7 }", [_ROWS, _ROWS, (3,)], 1),
     ("SelectiveSoftmaxWithLoss", "row_selection_param { keep: 0.7 }", [_ROWS, (3,)], 1),
     ("SmoothL1Loss", "smooth_l1_loss_param { sigma: 2 }", [_ROWS, _ROWS], 1),
+    ("PointSIFT", "point_sift_param { cell: 2 sigma: 0.5 right: 1.5 }", [(2, 1, 8, 9), (2, 4)], 1),
     ("SoftArgmax", "soft_argmax_param { left: -1.5 bottom: 2 }", [_MAPS], 1),
     ("Split", "", [_ROWS], 2), ("Swish", "swish_param { beta: 2 }", [_ROWS], 1), ("TanH", "", [_ROWS], 1),
     ("Threshold", "threshold_param { threshold: 0.5 }", [_ROWS], 1),

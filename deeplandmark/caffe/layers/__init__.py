@@ -29,6 +29,7 @@ from deeplandmark.caffe.layers import (
     parameter,  # noqa: F401
     patch_data,  # noqa: F401
     point_patches,  # noqa: F401
+    point_sift,  # noqa: F401
     pooling,  # noqa: F401
     proposal,  # noqa: F401
     python_layer,  # noqa: F401

@@ -8,6 +8,7 @@ from deeplandmark.caffe.onnx import (
     normalise,  # noqa: F401
     operands,  # noqa: F401
     point_patches,  # noqa: F401
+    point_sift,  # noqa: F401
     pooling,  # noqa: F401
     recurrent,  # noqa: F401
     reduction,  # noqa: F401
