@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.module import to_torch
 from deeplandmark.cascade.confidence.confidence import point_confidence
 from deeplandmark.cascade.confidence.error_from_hidden_layers import hidden_odds, names_of_weights, weights_in_use
@@ -18,6 +17,7 @@ from deeplandmark.faces.box import reproject
 from deeplandmark.networks.hidden_layer import hidden_blob
 from deeplandmark.networks.model_folder import has_networks
 from deeplandmark.networks.published import ONNX_FILE
+from deeplandmark.networks.running import check_network
 from deeplandmark.networks.running import run_network as run_module
 from deeplandmark.networks.windows import frames_of, see, windows_of
 
@@ -179,9 +179,7 @@ def average(answers, shape):
 def _load_network(network, folder):
     stem = folder / network.full_name
     module = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel")
-    shape = run_module(module, np.zeros((1, network.channels, *network.size), np.float32))[0].shape
-    if shape != (1, network.num_output):
-        raise CaffeError(f"{stem}.prototxt: its output has shape {shape}, expected (1, {network.num_output})")
+    check_network(module, network, f"{stem}.prototxt")
     return module
 
 

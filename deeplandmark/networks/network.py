@@ -68,7 +68,9 @@ def network_from_json(values, point_count):
                       **{name: lists[name] for name in _KEPT_WHERE_SET if name in lists})
     rows, columns = network.size
     x0, x1, y0, y1 = network.window if network.level == 1 else (-network.half_side, network.half_side) * 2
-    if not (network.level in (1, 2, 3) and min(rows, columns) >= 1 and x0 < x1 and y0 < y1
+    whole = (network.level, network.channels, *network.points, *network.size)
+    if not (all(type(number) is int for number in whole) and network.level in (1, 2, 3) and min(rows, columns) >= 1
+            and x0 < x1 and y0 < y1 and isinstance(network.name, str)
             and network.channels in (1, 3) and network.points and set(network.points) <= set(range(point_count))
             and _is_whole(network)):
         raise ValueError(f"{values} is no network of {point_count} points")

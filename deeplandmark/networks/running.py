@@ -6,6 +6,22 @@ from deeplandmark.networks.hidden_layer import hidden_blob
 from deeplandmark.networks.network import PREDICTION
 
 
+def check_network(module, network, where):
+    """Raises ValueError, naming the file `where`, for a NetModule that sees or answers other than a Network says."""
+    graph, zeros = module.graph, np.zeros((1, network.channels, *network.size), np.float32)
+    shapes = dict(zip(graph.blob_names, graph.blob_shapes))
+    missing = {"data", *network.earlier} - shapes.keys()
+    if missing:
+        raise ValueError(f"{where}: it has no blob {min(missing)!r}")
+    if shapes["data"][1:] != zeros.shape[1:]:
+        raise ValueError(f"{where}: it sees data of shape {shapes['data'][1:]}, but the settings of the model say "
+                         f"{zeros.shape[1:]}")
+    wanted = (1, network.num_output)
+    wrong = [answer.shape for answer in run_network(module, zeros, network.earlier)[:-1] if answer.shape != wanted]
+    if wrong:
+        raise ValueError(f"{where}: its output has shape {wrong[0]}, expected {wanted}")
+
+
 def run_network(module, data, earlier=()):
     """A network's answers float32 (n, num_output) to inputs float32 (n, channels, rows, columns), those in the blobs
     `earlier` before the last, and its hidden layer (n, D) or None."""

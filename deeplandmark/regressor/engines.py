@@ -22,12 +22,11 @@ class TorchEngine:
     """
 
     def __init__(self, folder):
-        from deeplandmark.caffe.module import to_torch  # only this engine needs torch
-        from deeplandmark.networks.running import run_network
+        from deeplandmark.networks.running import run_network  # only this engine needs torch
+        from deeplandmark.regressor.network import load_network
         self.settings = RegressorSettings.load(folder)
-        stem = f"{folder}/{self.settings.network.full_name}"
         self._run_network = run_network
-        self._module = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel")
+        self._module = load_network(self.settings, folder)
 
     def run(self, image, boxes):
         """Points (n, k, 2), pixels, and confidence (n, k), in a picture uint8 (h, w) or (h, w, 3) with boxes (n, 4)

@@ -1,12 +1,10 @@
 """A regressor as one ONNX graph: picture and boxes in, points out (needs the extra [train] to be written)."""
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper
 
-from deeplandmark.caffe.module import to_torch
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder
 from deeplandmark.caffe.onnx.export import export_graph
 from deeplandmark.faces.cutting import FLAT
@@ -15,6 +13,7 @@ from deeplandmark.networks.model_folder import fingerprint
 from deeplandmark.networks.network import PREDICTION
 from deeplandmark.regressor.confidence import Confidence
 from deeplandmark.regressor.engines import FORMAT, OUTPUTS, UNKNOWN
+from deeplandmark.regressor.network import load_network
 from deeplandmark.regressor.settings import RegressorSettings
 from deeplandmark.work.whole_file import write_bytes
 
@@ -72,8 +71,7 @@ class _Hidden(NamedTuple):
 
 def _network(folder, settings):
     """(ModelProto of the network, name of its answer, _Hidden)"""
-    stem = Path(folder, settings.network.full_name)
-    graph = to_torch(f"{stem}.prototxt", f"{stem}.caffemodel").graph
+    graph = load_network(settings, folder).graph
     answers = graph.blob_names.index(PREDICTION)
     weights = settings.confidence.weights if settings.confidence else ()
     if not weights:

@@ -100,11 +100,12 @@ def test_refused(kind, shapes, settings, reason):
         net(kind, shapes, settings)
 
 
-@pytest.mark.parametrize("kind", ["HingeLoss", "MultinomialLogisticLoss", "InfogainLoss"])
-@pytest.mark.parametrize("label", [-1, 3])
+@pytest.mark.parametrize("kind", ["Accuracy", "FocalLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss",
+                                  "SoftmaxWithLoss", "SoftmaxWithLossOHEM"])
+@pytest.mark.parametrize("label", [-1, 3, np.nan])
 def test_impossible_labels(kind, label):
     shapes = [(2, 3), (2,), (3, 3)][:3 if kind == "InfogainLoss" else 2]
     made = net(kind, shapes)
     made.blobs["i1"].data = [0, label]
-    with pytest.raises(caffe.NetError, match=f"label {label} is not one of the 3 classes"):
+    with pytest.raises(caffe.NetError, match=f"layer 'l': label {label} is not one of the 3 classes"):
         made.forward()

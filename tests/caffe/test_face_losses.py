@@ -89,7 +89,7 @@ def test_a_share_beyond_all_numbers_is_infinite():
 
 def test_wrong_labels_are_refused():
     net = one_layer('type: "CenterLoss" center_loss_param { num_output: 3 }', [np.zeros((5, 2), F4), LABELS])
-    with pytest.raises(caffe.NetError, match="layer 'op': takes 5 labels of 0 to 2"):
+    with pytest.raises(caffe.NetError, match="layer 'op': label 3 is not one of the 3 classes 0..2"):
         net.forward()
 
 

@@ -1,4 +1,5 @@
 """Mutated definitions and weights end in a net or a CaffeError; `deeplandmark caffe fuzz` runs any."""
+import math
 import os
 import time
 
@@ -37,6 +38,21 @@ def test_seeds_are_nets_that_run():
     for text in SOLVERS:
         with pytest.raises(CaffeError, match="not both"):
             read_solver(text)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1, 2.5, 1e30])
+def test_any_numbers_in_any_blob(value):
+    """A label beyond the classes, a box of NaN: a forward and a backward, or a CaffeError that names the layer."""
+    for text in NETS:
+        for name in caffe.Net(text, caffe.TRAIN, seed=0).inputs:
+            net = caffe.Net(text, caffe.TRAIN, seed=0)
+            net.blobs[name].data.flat[0] = value
+            try:
+                net.forward()
+                net.backward()
+            except CaffeError as error:
+                assert "layer '" in str(error), text
 
 
 def test_inputs_follow_from_seed_and_number():

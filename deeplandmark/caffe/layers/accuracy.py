@@ -4,6 +4,7 @@ import math
 import torch
 
 from deeplandmark.caffe.layers.base import Layer
+from deeplandmark.caffe.layers.labels import checked_labels
 from deeplandmark.caffe.layers.registry import layer
 
 
@@ -38,7 +39,7 @@ class Accuracy(Layer):
     def forward(self, scores, labels):
         rows = scores.movedim(self.dim, -1)
         rows = rows.reshape(-1, rows.shape[-1])
-        labels = labels.reshape(-1).long()
+        labels = checked_labels(self, labels.reshape(-1), rows.shape[-1], self.ignore_label)
         if self.ignore_label is not None:
             counted = labels != self.ignore_label
             rows, labels = rows[counted], labels[counted]

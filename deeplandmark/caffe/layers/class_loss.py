@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from deeplandmark.caffe.files.blob_proto import blob_to_array
 from deeplandmark.caffe.layers.base import LossLayer
+from deeplandmark.caffe.layers.labels import checked_labels
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.caffe.layers.softmax import NormalisedLoss
 from deeplandmark.caffe.layers.stored_blob import read_blob_file
@@ -30,18 +31,6 @@ class OneLabelLoss(LossLayer):
         """Rows (N, K) and labels (N, 1) as int64."""
         rows = scores.reshape(scores.shape[0], -1)
         return rows, checked_labels(self, labels.reshape(-1, 1), rows.shape[1])
-
-
-def checked_labels(caller, labels, classes, ignore_label=None):
-    """Labels as int64, cut like C's casts; a NetError for one outside 0..classes-1 that is not ignore_label."""
-    labels = labels.long()
-    wrong = (labels < 0) | (labels >= classes)
-    if ignore_label is not None:
-        wrong &= labels != ignore_label
-    # An exported graph cannot look at its values.
-    if not torch.compiler.is_compiling() and wrong.any():
-        caller.fail(f"label {labels[wrong][0].item()} is not one of the {classes} classes 0..{classes - 1}")
-    return labels
 
 
 @layer("HingeLoss")

@@ -5,6 +5,7 @@ import numpy as np
 import torch
 
 from deeplandmark.caffe.layers.base import Layer, LossLayer
+from deeplandmark.caffe.layers.labels import checked_labels
 from deeplandmark.caffe.layers.registry import layer
 
 
@@ -13,10 +14,9 @@ class ClassLabels:
 
     def labels(self, bottom, rows, classes):
         """Labels as int64 (rows,); a NetError for another number of them or one outside 0..classes - 1."""
-        found = bottom.detach().reshape(-1).long()
-        if len(found) != rows or rows and not (0 <= int(found.min()) and int(found.max()) < classes):
-            self.fail(f"takes {rows} labels of 0 to {classes - 1}, found {found.tolist()[:5]} ...")
-        return found
+        if bottom.numel() != rows:
+            self.fail(f"takes {rows} labels, found {bottom.numel()}")
+        return checked_labels(self, bottom.reshape(-1), classes)
 
 
 @layer("CenterLoss")

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from deeplandmark.caffe.layers.base import Layer
-from deeplandmark.caffe.layers.class_loss import checked_labels
+from deeplandmark.caffe.layers.labels import checked_labels
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.caffe.layers.softmax import NormalisedLoss, SoftmaxWithLoss
 

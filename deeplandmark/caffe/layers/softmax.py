@@ -4,6 +4,7 @@ import math
 import torch
 
 from deeplandmark.caffe.layers.base import Layer, LossLayer
+from deeplandmark.caffe.layers.labels import checked_labels
 from deeplandmark.caffe.layers.registry import layer
 
 _SMALLEST = torch.finfo(torch.float32).tiny
@@ -85,7 +86,8 @@ class SoftmaxWithLoss(NormalisedLoss):
         rows = scores.movedim(self.dim, -1)
         batch = math.prod(scores.shape[:self.dim])
         rows = rows.reshape(-1, rows.shape[-1])
-        loss, prob, count = _SoftmaxLoss.apply(rows, labels.reshape(-1).long(), self.ignore_label)
+        labels = checked_labels(self, labels.reshape(-1), rows.shape[-1], self.ignore_label)
+        loss, prob, count = _SoftmaxLoss.apply(rows, labels, self.ignore_label)
         loss = loss / self.normaliser(len(rows), batch, count)
         if self.num_tops == 1:
             return loss,
