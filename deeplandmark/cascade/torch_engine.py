@@ -142,8 +142,18 @@ def load_modules(folder, settings=None):
         raise ValueError(f"{folder} is not a model folder: it has no 1_F.prototxt, nor another network of level 1")
     settings = settings or CascadeSettings.load(folder)
     modules = {network: _load_network(network, folder) for network in _present(settings, folder)}
+    _check_points(settings, modules, folder)
     _check_hidden(settings, modules, folder)
     return settings, modules
+
+
+def _check_points(settings, modules, folder):
+    """Raises ValueError where a level has no network for a point."""
+    for level in levels_of(modules):
+        seen = {point for network in modules if network.level == level for point in network.points}
+        missing = [name for point, name in enumerate(settings.points.names) if point not in seen]
+        if missing and not any(network.earlier for network in modules):
+            raise ValueError(f"{folder}: no network of level {level} predicts {missing[0]}")
 
 
 def _check_hidden(settings, modules, folder):

@@ -119,7 +119,8 @@ class Normalisation:
     deviation: float | None = None
 
     def __post_init__(self):
-        if (self.mean is None) != (self.deviation is None) or self.deviation is not None and not self.deviation > 0:
+        numbers = np.array([number for number in (self.mean, self.deviation) if number is not None], np.float32)
+        if numbers.size not in (0, 2) or not np.isfinite(numbers).all() or not (numbers[1:] > 0).all():
             raise ValueError(f"normalisation: a mean of {self.mean} and a deviation of {self.deviation}")
 
     def apply(self, patch):

@@ -1,5 +1,6 @@
 """One network as a row: what it sees and which points it predicts."""
 from dataclasses import dataclass
+from math import isfinite
 
 PREDICTION = "fc2"      # the blob that holds the answer
 
@@ -67,14 +68,22 @@ def network_from_json(values, point_count):
     network = Network(**{name: lists[name] for name in _KEPT},
                       **{name: lists[name] for name in _KEPT_WHERE_SET if name in lists})
     rows, columns = network.size
-    x0, x1, y0, y1 = network.window if network.level == 1 else (-network.half_side, network.half_side) * 2
     whole = (network.level, network.channels, *network.points, *network.size)
     if not (all(type(number) is int for number in whole) and network.level in (1, 2, 3) and min(rows, columns) >= 1
-            and x0 < x1 and y0 < y1 and isinstance(network.name, str)
+            and isinstance(network.name, str) and isinstance(network.structure, str) and _has_place(network)
             and network.channels in (1, 3) and network.points and set(network.points) <= set(range(point_count))
+            and len(set(network.points)) == len(network.points)
             and _is_whole(network)):
         raise ValueError(f"{values} is no network of {point_count} points")
     return network
+
+
+def _has_place(network):
+    """Whether there is a window of some size at level 1, half a side after it, and not the other."""
+    first = network.level == 1
+    x0, x1, y0, y1 = network.window if first else (-network.half_side, network.half_side) * 2
+    unused = network.half_side if first else network.window
+    return unused is None and isfinite(x1 - x0) and isfinite(y1 - y0) and x0 < x1 and y0 < y1
 
 
 def _is_whole(network):

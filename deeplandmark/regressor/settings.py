@@ -24,6 +24,10 @@ class RegressorSettings(ModelSettings):
 
     confidence: Confidence = None
 
+    def __post_init__(self):
+        if len(self.networks) != 1 or self.network.points != tuple(range(len(self.points))):
+            raise ValueError(f"a regressor is one network of all {len(self.points)} points")
+
     @property
     def network(self):
         return self.networks[0]

@@ -123,6 +123,26 @@ def test_what_cannot_be_exported_or_read_is_refused(tmp_path):
             Cascade.load(**wrong)
 
 
+@pytest.mark.parametrize("change, text", [
+    ({"size": (3, 39)}, r"1_EN.prototxt: it sees data of shape \(1, 31, 39\), but the settings of the model say"),
+    ({"earlier": ("nowhere",), "half_sides": (0.1,)}, "1_EN.prototxt: it has no blob 'nowhere'"),
+    ({"points": (0, 1)}, r"1_EN.prototxt: its output has shape \(1, 6\), expected \(1, 4\)")])
+def test_a_net_that_does_not_fit_its_settings_is_refused_by_name(change, text, tmp_path):
+    folder = random_model(tmp_path / "model", levels=(1,))
+    settings = CascadeSettings.load(folder)
+    rows = tuple(replace(network, **change) if network.name == "EN" else network for network in settings.networks)
+    replace(settings, networks=rows).save(folder)
+    with pytest.raises(ValueError, match=text):
+        export_cascade(folder)
+
+
+def test_a_point_that_no_network_predicts_is_told(tmp_path):
+    folder = random_model(tmp_path / "model", levels=(1,), leave_out=("1_F",))
+    (folder / "1_NM.prototxt").unlink()
+    with pytest.raises(ValueError, match="no network of level 1 predicts LM"):
+        export_cascade(folder)
+
+
 def test_a_graph_of_another_format_is_refused(tmp_path):
     import onnx
     model = onnx.load(default_model() / ONNX_FILE)

@@ -26,6 +26,10 @@ def test_written_and_read_again(settings, tmp_path):
     ("networks/0/size", [0, 39], "no network of 5 points"), ("networks/0/size", 39, ""),
     ("networks/0/level", 4, ""), ("networks/0/window", None, ""), ("networks/0/window", [1, 0, 0, 1], "no network"),
     ("networks/0/points", [5], "no network of 5 points"), ("networks/0/points", [], "no network"),
+    ("networks/0/size", [39.0, 39], "no network"), ("networks/0/points", [0.0], "no network"),
+    ("networks/0/structure", {}, "no network"), ("networks/0/name", 3, "no network"),
+    ("networks/0/half_side", [[1]], "no network"), ("networks/3/window", {}, "no network"),
+    ("networks/0/window", [0, float("inf"), 0, 1], "no network"), ("networks/3/half_side", 1e999, "no network"),
     ("networks/3/half_side", None, ""), ("networks/3/half_side", 0, "no network"),
     ("level_1_share", 1, "not in 0 .. 1")])
 def test_what_is_wrong_is_refused(place, value, text, tmp_path):
