@@ -32,6 +32,9 @@ class Network:
         itself, after each level, or of one that comes to its answer in steps.
     half_sides : tuple of float
         Of a whole cascade: half the side of its patches at each level but the first, fraction of the box.
+    turns : int
+        Trainings, one after another, each from the weights of the one before: a part of the network first, then
+        another, then all. Its templates are told which, `turn`.
     """
     level: int
     name: str
@@ -43,11 +46,16 @@ class Network:
     channels: int = 1
     earlier: tuple = ()
     half_sides: tuple = ()
+    turns: int = 1
 
     @property
     def full_name(self):
         """As in file names: 1_F, 2_LE1."""
         return f"{self.level}_{self.name}"
+
+    def turn_name(self, turn):
+        """The same of one of its trainings, 1 ... turns; of the last, which makes the network, its own."""
+        return self.full_name if turn == self.turns else f"{self.full_name}_turn{turn}"
 
     @property
     def num_output(self):
@@ -87,10 +95,11 @@ def _has_place(network):
 
 
 def _is_whole(network):
-    """Whether `earlier` and `half_sides` are those of a network, most of which have neither."""
+    """Whether `earlier`, `half_sides` and `turns` are those of a network, most of which have none of them."""
     return (all(isinstance(blob, str) for blob in network.earlier)
             and len(network.half_sides) in (0, len(network.earlier))
-            and all(side > 0 for side in network.half_sides) and not (network.earlier and network.level > 1))
+            and all(side > 0 for side in network.half_sides) and not (network.earlier and network.level > 1)
+            and type(network.turns) is int and network.turns >= 1)
 
 
 def network_to_json(network):
@@ -100,4 +109,4 @@ def network_to_json(network):
 
 
 _KEPT = ("level", "name", "structure", "points", "size", "window", "half_side")
-_KEPT_WHERE_SET = ("channels", "earlier", "half_sides")
+_KEPT_WHERE_SET = ("channels", "earlier", "half_sides", "turns")

@@ -18,11 +18,11 @@ def whole_face(size, channels=3, beyond=0.1):
     return window_of_face((size, size), (-beyond, 1 + beyond, -beyond, 1 + beyond), channels)
 
 
-def window_of_face(size, window, channels=3, earlier=()):
+def window_of_face(size, window, channels=3, **more):
     """A rule for one network for all points; it sees x0, x1, y0, y1, fractions of the face box, as (rows, columns).
-    `earlier`: blobs with answers before the last."""
+    `more`: of its row (see Network)."""
     return lambda points: (Network(1, "face", "net", tuple(range(len(points))), size, window, channels=channels,
-                                   earlier=earlier),)
+                                   **more),)
 
 
 def _centred(window, size=1.0):
@@ -85,4 +85,22 @@ SAN = Family(
     "maps of the face and of the mean of its styles, 64 x 64 (SAN)", normalisation=Normalisation(0.0, 255.0),
     variables=_changes(USUAL_ENCODING, rotation=25, scale=0.15, light=0.3), augmentation=_POSED)
 
-FAMILIES = (FACE112, COMPACT, MOBILENETV2, VGG_SHADOW, MOBILENET, VGGFACE_TRANSFER, MOBILENETV2_BLOCK8, SAN)
+# Networks that look again at their own answer; narrower than published unless --set says otherwise (docs/methods.md).
+_AGAIN = _changes(USUAL_ENCODING, loss="PointDistanceLoss", batch_size=32, test_batch_size=50)
+_OF_AGAIN = {"augmentation": _POSED, "minutes": {"fast": {"train_1": 25}, "full": {"train_1": 75}}}
+DAN = Family(
+    "dan", "regressor", window_of_face((112, 112), _WIDER, channels=1, turns=3),
+    "Deep Alignment Network: the face, then the face turned upright (--set width=, hidden=, shrink=)",
+    variables=_AGAIN, **_OF_AGAIN)
+
+DAN_STAGE = Family(
+    "dan_stage", "regressor", window_of_face((112, 112), _WIDER, channels=1), "the first stage of dan by itself",
+    variables=_AGAIN, **_OF_AGAIN)
+
+MDM = Family(
+    "mdm", "regressor", window_of_face((112, 112), _WIDER, channels=1, earlier=("step_1", "step_2", "step_3")),
+    "Mnemonic Descent Method: patches around the points, four times (--set patch=, reach=, maps=, memory=)",
+    variables={1: {**_AGAIN[1], "eyes": "corners"}}, **_OF_AGAIN)
+
+FAMILIES = (FACE112, COMPACT, MOBILENETV2, VGG_SHADOW, MOBILENET, VGGFACE_TRANSFER, MOBILENETV2_BLOCK8, SAN, DAN,
+            DAN_STAGE, MDM)

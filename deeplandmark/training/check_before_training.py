@@ -10,8 +10,8 @@ from deeplandmark.training.collapse import JUDGED
 _GENERATE, _PREPARE = "`deeplandmark generate", "`deeplandmark prepare"
 
 
-def mismatch(network, prototxt, train):
-    """Why a network cannot be trained with these files, and what to run; None when it can.
+def mismatch(network, prototxt, train, turn=1):
+    """Why a network cannot be trained, at one of its turns, with these files, and what to run; None when it can.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def mismatch(network, prototxt, train):
     prototxt, train : str
         The folders of the training net and of the HDF5 files.
     """
-    path = f"{prototxt}/{network.full_name}_train.prototxt"
+    path = f"{prototxt}/{network.turn_name(turn)}_train.prototxt"
     layers = read_net(path).layer
     answers = [layer.inner_product_param.num_output for layer in layers if layer.type == "InnerProduct"]
     if answers and answers[-1] != network.num_output:

@@ -19,6 +19,7 @@ from deeplandmark.faces.metrics import mean_error
 from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.check_before_training import mismatch
 from deeplandmark.training.samples_mark import prepared
+from deeplandmark.training.start_weights import TURN_FILE
 from deeplandmark.work.json_text import parse_json
 from deeplandmark.work.whole_file import WholeFile, write_text
 
@@ -60,11 +61,12 @@ class State:
 
 
 class NetworkTraining:
-    """Files and state of one network; `begin` it before the training."""
+    """Files and state of one training of a network, of its only one unless a turn is given; `begin` it before the
+    training."""
 
-    def __init__(self, network, settings, folders):
-        self.network, self.settings, self.folders = network, settings, folders
-        self.name = network.full_name
+    def __init__(self, network, settings, folders, turn=None):
+        self.network, self.settings, self.folders, self.turn = network, settings, folders, turn
+        self.name = network.turn_name(turn) if turn else network.full_name
         self.folder = Path(folders.model, self.name)
         self.prefix = f"{folders.model}/{self.name}/"
         self.log = Path(folders.log, f"{self.name}.log")
@@ -119,20 +121,26 @@ class NetworkTraining:
         self.state = State(self.state.fingerprint, self.state.attempt + 1)
         self.save_state()
 
+    @property
+    def makes_the_network(self):
+        """Whether no other turn follows."""
+        return self.name == self.network.full_name
+
     def finish(self):
-        """Puts the trained network into the model folder: {level}_{name}.prototxt and .caffemodel."""
-        self._publish(self.resume_file().replace(".solverstate", ".caffemodel"), "caffemodel")
-        self.publish_deploy()
+        """Puts the trained network into the model folder, {level}_{name}.prototxt and .caffemodel; or the weights of a
+        turn that others follow where these look for them."""
+        weights = self.resume_file().replace(".solverstate", ".caffemodel")
+        if self.makes_the_network:
+            _copy(weights, Path(self.folders.model, f"{self.name}.caffemodel"))
+            self.publish_deploy()
+        else:
+            _copy(weights, self.folder / TURN_FILE)
         self.state.done = True
         self.save_state()
 
     def publish_deploy(self):
         """The deploy net into the model folder; it may have been edited since the training."""
-        self._publish(f"{self.folders.prototxt}/{self.name}_deploy.prototxt", "prototxt")
-
-    def _publish(self, source, suffix):
-        with WholeFile(Path(self.folders.model, f"{self.name}.{suffix}")) as temporary:
-            shutil.copyfile(source, temporary)
+        _copy(f"{self.folders.prototxt}/{self.name}_deploy.prototxt", Path(self.folders.model, f"{self.name}.prototxt"))
 
     def _read_state(self):
         try:
@@ -152,11 +160,18 @@ class NetworkTraining:
         for kind in ("train", "solver"):
             digest.update(Path(self.folders.prototxt, f"{self.name}_{kind}.prototxt").read_bytes())
         digest.update(prepared(self.folders.train, self.network.level).encode())
+        if self.turn and self.turn > 1:
+            digest.update(Path(self.folders.model, self.network.turn_name(self.turn - 1), TURN_FILE).read_bytes())
         return digest.hexdigest()
 
 
-def new_trainings(settings: ModelSettings, level, folders, names=None):
-    """NetworkTraining of every network of a level (or of those named).
+def _copy(source, target):
+    with WholeFile(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def new_trainings(settings: ModelSettings, level, folders, names=None, turn=1):
+    """NetworkTraining of every network of a level (or of those named) that has such a turn.
 
     Raises
     ------
@@ -171,16 +186,17 @@ def new_trainings(settings: ModelSettings, level, folders, names=None):
     if prepared(folders.train, level) is None:
         raise TrainingError(f"{folders.train}/ has no HDF5 files of level {level}; run `deeplandmark prepare "
                             f"{level}` first")
-    networks = [network for network in settings.of_level(level) if names is None or network.full_name in names]
+    networks = [network for network in settings.of_level(level)
+                if turn <= network.turns and (names is None or network.full_name in names)]
     for network in networks:
         for kind in ("train", "deploy", "solver"):
-            path = Path(folders.prototxt, f"{network.full_name}_{kind}.prototxt")
+            path = Path(folders.prototxt, f"{network.turn_name(turn)}_{kind}.prototxt")
             if not path.exists():
                 raise TrainingError(f"{path} is missing; run `deeplandmark generate` first")
-        reason = mismatch(network, folders.prototxt, folders.train)
+        reason = mismatch(network, folders.prototxt, folders.train, turn)
         if reason:
             raise TrainingError(reason)
-    return [NetworkTraining(network, settings, folders) for network in networks]
+    return [NetworkTraining(network, settings, folders, turn) for network in networks]
 
 
 def stacks(trainings, jobs):
@@ -198,7 +214,7 @@ def stacks(trainings, jobs):
 def constant_loss(training):
     """`error` (EuclideanLoss) of the best constant answer on the held-back faces: what a collapsed network has."""
     import h5py  # only training needs it
-    with h5py.File(Path(training.folders.train, training.name, "test.h5"), "r") as file:
+    with h5py.File(Path(training.folders.train, training.network.full_name, "test.h5"), "r") as file:
         landmark = np.asarray(file["landmark"])
     return float(np.nansum(np.square(landmark - mean_error(landmark)), axis=1).mean() / 2)
 

@@ -26,6 +26,7 @@ from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.hdf5_writer import HDF5Writer
 from deeplandmark.training.samples import sample, start_points, wide_sample
 from deeplandmark.training.samples_mark import marker_file, prepared, write_marker
+from deeplandmark.training.start_weights import write_mean_shape
 from deeplandmark.training.teacher import taught, teacher_of
 from deeplandmark.work.processes import in_processes
 from deeplandmark.work.progress import Progress
@@ -166,6 +167,7 @@ def _write_all(plan, faces, out, bad, jobs):
 
 
 def _finish(folder, names):
+    write_mean_shape(folder, names[1:])
     for list_name, members in (("test.txt", names[:1]), ("train.txt", names[1:])):
         write_text(folder / list_name, "".join(f"{folder / name}\n" for name in members))
 

@@ -2,12 +2,14 @@
 import re
 import traceback
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.models.families import USUAL, family_of
 from deeplandmark.networks.settings import patch_extent
 from deeplandmark.networks.windows import unit_in_box
+from deeplandmark.training.start_weights import MEAN_SHAPE_FILE, TURN_FILE
 from deeplandmark.work.whole_file import write_text
 
 RECIPES = ("fast", "full")
@@ -21,7 +23,7 @@ def template_folder():
 
 
 def render(network, kind, *, folder, variant=USUAL, structure=None, recipe="fast", effort=1.0, seed=1,
-           frozen=False, variables=None, prototxt="prototxt", train="train", model="model"):
+           frozen=False, variables=None, prototxt="prototxt", train="train", model="model", turn=None):
     """Text of one prototxt.
 
     Parameters
@@ -42,13 +44,15 @@ def render(network, kind, *, folder, variant=USUAL, structure=None, recipe="fast
         Further variables of the templates, such as rotation or loss.
     prototxt, train, model : str
         Folders as the prototxt names them: of the training net, of the h5 lists, of the snapshots.
+    turn : int, optional
+        Which of the network's trainings, 1 ... network.turns; by default the last, which makes the network.
 
     Raises
     ------
     ValueError
         For an error in a template, naming file and line.
     """
-    family = family_of(variant)
+    family, turn = family_of(variant), turn or network.turns
     name = f"{variant}_solver" if kind == "solver" else kind
     values = dict(
         level=network.level, name=network.name, num_output=network.num_output, rows=network.size[0],
@@ -57,10 +61,12 @@ def render(network, kind, *, folder, variant=USUAL, structure=None, recipe="fast
         extent=patch_extent(network, family.encoding), box_widths=unit_in_box(network, family.encoding),
         half_side=network.half_side, earlier=network.earlier,
         half_sides=[round(family.encoding.scale * side, 6) for side in network.half_sides],
-        max_shift=family.shift.get(network.level),
-        train_prototxt=f"{prototxt}/{network.full_name}_train.prototxt",
+        max_shift=family.shift.get(network.level), turn=turn,
+        train_prototxt=f"{prototxt}/{network.turn_name(turn)}_train.prototxt",
         train_source=f"{train}/{network.full_name}/train.txt", test_source=f"{train}/{network.full_name}/test.txt",
-        snapshot_prefix=f"{model}/{network.full_name}/")
+        snapshot_prefix=f"{model}/{network.turn_name(turn)}/",
+        start_weights=f"{train}/{network.full_name}/{MEAN_SHAPE_FILE}" if turn == 1
+        else f"{model}/{network.turn_name(turn - 1)}/{TURN_FILE}")
     return rendered(folder, family.system, name, {**values, **family.variables.get(network.level, {}),
                                                   **(variables or {})})
 
@@ -138,7 +144,8 @@ def _place(error):
 
 
 def generate(out="prototxt", folder=None, levels=None, s0=None, points=FIVE_POINTS, **settings):
-    """Writes `{level}_{name}_{train,deploy,solver}.prototxt` of every network of some levels, or of all, into a folder.
+    """Writes `{level}_{name}_{train,deploy,solver}.prototxt` of every network of some levels, or of all, into a folder;
+    for each training of one that takes turns.
 
     `s0` names another structure for F, `settings` are those of `render`. Returns the list of paths. Files whose text is
     the same are left alone.
@@ -156,9 +163,9 @@ def generate(out="prototxt", folder=None, levels=None, s0=None, points=FIVE_POIN
         if levels and network.level not in levels:
             continue
         structure = s0 if network.structure == "s0" else None
-        for kind in ("train", "deploy", "solver"):
-            path = out / f"{network.full_name}_{kind}.prototxt"
-            text = render(network, kind, folder=folder, structure=structure, prototxt=str(out), **settings)
+        for turn, kind in product(range(1, network.turns + 1), ("train", "deploy", "solver")):
+            path = out / f"{network.turn_name(turn)}_{kind}.prototxt"
+            text = render(network, kind, folder=folder, structure=structure, prototxt=str(out), turn=turn, **settings)
             if not path.exists() or path.read_text(encoding="utf-8") != text:
                 write_text(path, text, durable=False)
             paths.append(path)

@@ -3,6 +3,7 @@ import os
 import queue
 import time
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 
 from deeplandmark.training.collapse import stuck
@@ -41,23 +42,36 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
     """
     _check_device(device)
     jobs = jobs or (cores() if device == "cpu" else 1)
-    threads, trained = max(1, cores() // jobs), False
+    how, errors, trained = (device, precision, max(1, cores() // jobs)), {}, False
+    for turn in range(1, 1 + max(network.turns for network in settings.of_level(level))):
+        trainings, anew = _train_turn(partial(new_trainings, settings, level, folders, names, turn), level, jobs, how,
+                                      say)
+        trained = trained or anew
+        for training in trainings:
+            if training.makes_the_network:
+                training.publish_deploy()
+                errors[training.name] = training.state.error
+    _describe(settings, level, folders.model, trained)
+    return errors
+
+
+def _train_turn(new, level, jobs, how, say):
+    """Trains what `new`, () -> list of NetworkTraining, finds until all is done: (them, whether there was something to
+    do). `how` is (device, precision, threads)."""
+    trained = False
     while True:
-        trainings = new_trainings(settings, level, folders, names)
+        trainings = new()
         for training in trainings:
             training.begin()
         if todo := [training for training in trainings if not training.state.done]:
             trained = True
-            _run(todo, level, jobs, (device, precision, threads), say)
+            _run(todo, level, jobs, how, say)
             continue
         errors = {training.name: training.state.error for training in trainings}
         again = [training for training in trainings
                  if training.name in stuck(errors) and training.state.attempt == 0]
         if not again:
-            for training in trainings:
-                training.publish_deploy()
-            _describe(settings, level, folders.model, trained)
-            return errors
+            return trainings, trained
         for training in again:
             say(f"{training.name} is stuck: its loss is far above that of its siblings; trained again with another "
                 "seed")
@@ -89,7 +103,7 @@ def _check_device(device):
 
 
 def _run(todo, level, jobs, how, say):
-    """One round: trains what is left to do, and restarts what failed; `how` is (device, precision, threads)."""
+    """One round: trains what is left to do, and restarts what failed."""
     by_name = {training.name: training for training in todo}
     waiting = stacks(todo, jobs)
     done = {training.name: training.iteration() for training in todo}

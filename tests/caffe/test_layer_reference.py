@@ -21,9 +21,10 @@ from deeplandmark.caffe.checking.reference_cases import (
 )
 
 FOLDER = Path(os.environ.get("DEEPLANDMARK_CAFFE_LAYERS") or Path(__file__).parents[1] / "data/caffe/layers")
-OWN_LAYERS = {"DenseTargets", "HDF5PatchData", "LocallySharedConvolution", "LocallySharedScale", "PointSIFT",
-              "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss", "SigmoidFocalLoss",
-              "SoftArgmax", "VisibleTarget"}       # Caffe lacks them
+OWN_LAYERS = {"DenseTargets", "HDF5PatchData", "LocallySharedConvolution", "LocallySharedScale", "PointDistanceLoss",
+              "PointHeat", "PointSIFT", "PointSimilarity", "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss",
+              "SigmoidFocalLoss", "SoftArgmax", "TransformMaps", "TransformPoints",
+              "VisibleTarget"}       # Caffe lacks them
 FORKS_LAYERS = {                     # Caffe lacks them as well
     "Axpy", "BN", "BoxAnnotatorOHEM", "CenterLoss", "ContinuationIndicator", "ConvolutionDepthwise",
     "DepthWiseConvolution", "DepthwiseConvolution", "DetectionOutput", "FocalLoss", "HSigmoid", "HSwish",

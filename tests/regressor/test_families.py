@@ -129,9 +129,11 @@ def test_vggface_transfer():
 
 # ------------------------------------------------------------------------------------------------- training and export
 SETTINGS = {"mobilenetv2": ("--set coarse_weight=2",), "vgg_shadow": (), "mobilenet": (), "mobilenetv2_block8": (),
-            "vggface_transfer": ("--set weights=VGG_FACE.caffemodel",), "san": ("--set width=4", "--set joined=8")}
-KEPT = {"vggface_transfer": {"centred", *VGG_16}, "san": {"grey"}}       # layers whose weights are given
-LAST = {"san": "maps"}                  # the last layer with weights, where it is not the usual one
+            "vggface_transfer": ("--set weights=VGG_FACE.caffemodel",), "san": ("--set width=4", "--set joined=8"),
+            "dan_stage": (), "mdm": ()}
+KEPT = {"vggface_transfer": {"centred", *VGG_16}, "san": {"grey"}, "dan_stage": {"mean_shape"},
+        "mdm": {"mean_shape"}}          # layers whose weights are given
+LAST = {"san": "maps", "dan_stage": "s1_move", "mdm": "t4_move"}    # that learn, where it is not the usual one
 
 
 @pytest.fixture

@@ -80,7 +80,8 @@ def test_the_loss_does_not_see_them(hiding, tmp_path, monkeypatch):
 
 def test_a_collapsed_network_is_still_known_by_a_number(hiding, tmp_path):
     prepare(Plan(1, PAPER_SETTINGS, Augmentation(), seed=3), hiding, tmp_path / "train", jobs=1)
-    training = type("Training", (), {"folders": type("Folders", (), {"train": tmp_path / "train"}), "name": "1_F"})
+    training = type("Training", (), {"folders": type("Folders", (), {"train": tmp_path / "train"}),
+                                    "network": type("Network", (), {"full_name": "1_F"})})
     assert constant_loss(training) == 0.0                        # one face is held back: it is its own mean
 
 

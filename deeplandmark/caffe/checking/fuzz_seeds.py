@@ -72,6 +72,11 @@ _LAYERS = [
      1),
     ("PointPatches", "point_patches_param { rows: 3 columns: 2 half_side: 0.5 mirrored: 1 jitter: 0.1 }",
      [_MAPS, (2, 4)], 2),
+    ("PointSimilarity", "", [(2, 6), (2, 6)], 1),
+    ("TransformPoints", "transform_points_param { inverse: true }", [(2, 6), (2, 2, 3)], 1),
+    ("TransformMaps", "transform_maps_param { left: -2 top: -1 right: 2 bottom: 1 }", [_MAPS, (2, 2, 3)], 1),
+    ("PointHeat", "point_heat_param { rows: 5 columns: 4 size: 3 left: -2 top: -2 right: 2 bottom: 2 }", [(2, 6)], 1),
+    ("PointDistanceLoss", "point_distance_loss_param { first: 0 second: 1 second: 2 }", [_ROWS, _ROWS], 1),
     ("PSROIPooling", "psroi_pooling_param { spatial_scale: 0.5 output_dim: 1 group_size: 2 }", [_MAPS, (3, 5)], 1),
     ("Proposal", "proposal_param { feat_stride: 16 base_size: 16 min_size: 4 ratio: 0.5 ratio: 2 scale: 8 "
      "pre_nms_topn: 50 post_nms_topn: 5 nms_thresh: 0.7 }", [(1, 4, 3, 4), (1, 8, 3, 4), (1, 3)], 2),

@@ -40,6 +40,7 @@ from deeplandmark.caffe.layers import (
     scale,  # noqa: F401
     selective_loss,  # noqa: F401
     shape,  # noqa: F401
+    similarity,  # noqa: F401
     soft_argmax,  # noqa: F401
     softmax,  # noqa: F401
     spp,  # noqa: F401

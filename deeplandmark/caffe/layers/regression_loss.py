@@ -1,4 +1,5 @@
-"""EuclideanLoss (euclidean_loss_layer.cpp), SmoothL1Loss of the fork that came with Fast R-CNN, and VisibleTarget."""
+"""EuclideanLoss (euclidean_loss_layer.cpp), SmoothL1Loss of the fork that came with Fast R-CNN, PointDistanceLoss and
+VisibleTarget."""
 import math
 
 import torch
@@ -59,6 +60,42 @@ class SmoothL1Loss(EuclideanLoss):
             return smooth_l1(difference, self.sigma).sum() / a.shape[0],
         values = smooth_l1(difference * inside.detach().reshape(a.shape), self.sigma)
         return (values * outside.detach().reshape(a.shape)).sum() / a.shape[0],
+
+
+@layer("PointDistanceLoss")
+class PointDistanceLoss(LossLayer):
+    """Mean distance between points a and b, over their size: as landmark papers print it. deeplandmark's own layer.
+
+    Bottoms a and b, the truth, (N, 2k) points x1 y1 x2 y2 ... or as many values a row; top (), the mean over all N k
+    points of |a - b| / d. d is the distance between the means of two groups of points of b, or without groups the
+    diagonal of the box of b's points, and at least 1e-6. No gradient reaches b; that of a point in its place is 0.
+    point_distance_loss_param: first, second, positions of points.
+    """
+
+    def reshape(self, bottom_shapes):
+        self.check_batch(bottom_shapes)
+        p, (a, b) = self.param.point_distance_loss_param, map(tuple, bottom_shapes)
+        values = math.prod(a[1:])
+        if values != math.prod(b[1:]) or values % 2 or not values:
+            self.fail(f"takes rows of as many points (x and y), found shapes {a} and {b}")
+        if bool(p.first) != bool(p.second) or any(2 * point >= values for point in (*p.first, *p.second)):
+            self.fail(f"needs two groups of its {values // 2} points or none, found {list(p.first)} and "
+                      f"{list(p.second)}")
+        return [()]
+
+    def forward(self, a, b):
+        a, b = (points.reshape(len(points), -1, 2) for points in (a, b.detach()))
+        distances = torch.linalg.vector_norm(a - b, dim=2)
+        return (distances / self._sizes(b).clamp(min=1e-6)).mean(),
+
+    def _sizes(self, points):
+        """(N, 1)"""
+        p = self.param.point_distance_loss_param
+        if p.first:
+            across = points[:, list(p.first)].mean(1) - points[:, list(p.second)].mean(1)
+        else:
+            across = points.amax(1) - points.amin(1)
+        return torch.linalg.vector_norm(across, dim=1, keepdim=True)
 
 
 @layer("VisibleTarget")

@@ -13,6 +13,7 @@ from deeplandmark.caffe.onnx import (
     recurrent,  # noqa: F401
     reduction,  # noqa: F401
     shape,  # noqa: F401
+    similarity,  # noqa: F401
     soft_argmax,  # noqa: F401
 )
 from deeplandmark.caffe.onnx.export import to_onnx

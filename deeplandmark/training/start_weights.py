@@ -1,0 +1,29 @@
+"""Weights that a training may begin with, files that its solver names: the mean shape, and those of an earlier turn."""
+from pathlib import Path
+
+import numpy as np
+
+from deeplandmark.faces.metrics import mean_error
+from deeplandmark.work.whole_file import write_bytes
+
+MEAN_SHAPE = "mean_shape"                           # the layer that holds it, of type Parameter
+MEAN_SHAPE_FILE = "mean_shape.caffemodel"           # beside a network's samples
+TURN_FILE = "trained.caffemodel"                    # in the folder of a turn that is done
+
+
+def write_mean_shape(folder, names):
+    """Writes the mean of the targets in some of a folder's HDF5 files as the blob (1, num_output) of a layer; 0 for
+    what no face shows. Nothing where there is no face."""
+    import h5py  # only training needs it and torch
+
+    from deeplandmark.caffe.files.blob_proto import array_to_blob
+    from deeplandmark.caffe.proto import caffe_pb2
+    targets = []
+    for name in names:
+        with h5py.File(Path(folder, name), "r") as file:
+            targets += [file["landmark"][:]] if "landmark" in file else []
+    if not targets:
+        return
+    layer = caffe_pb2.LayerParameter(name=MEAN_SHAPE, type="Parameter")
+    layer.blobs.append(array_to_blob(np.nan_to_num(mean_error(np.concatenate(targets)))[None]))
+    write_bytes(Path(folder, MEAN_SHAPE_FILE), caffe_pb2.NetParameter(layer=[layer]).SerializeToString())
