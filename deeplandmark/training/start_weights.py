@@ -25,5 +25,6 @@ def write_mean_shape(folder, names):
     if not targets:
         return
     layer = caffe_pb2.LayerParameter(name=MEAN_SHAPE, type="Parameter")
-    layer.blobs.append(array_to_blob(np.nan_to_num(mean_error(np.concatenate(targets)))[None]))
+    mean = np.nan_to_num(mean_error(np.concatenate(targets)))[None]
+    layer.blobs.append(array_to_blob(mean.astype(np.float32)))
     write_bytes(Path(folder, MEAN_SHAPE_FILE), caffe_pb2.NetParameter(layer=[layer]).SerializeToString())
