@@ -102,5 +102,11 @@ MDM = Family(
     "Mnemonic Descent Method: patches around the points, four times (--set patch=, reach=, maps=, memory=)",
     variables={1: {**_AGAIN[1], "eyes": "corners"}}, **_OF_AGAIN)
 
+# CFAN (Zhang et al., ECCV 2014) of SIFT at the points, as SeetaFace has it; sizes of its own for 68 points.
+CFAN = Family(
+    "cfan", "regressor", window_of_face((140, 140), _WIDER, channels=1, turns=4),
+    "stacked auto-encoders of SIFT at the points, coarse to fine (--set hidden=400: SeetaFace's layout)",
+    variables=_changes(USUAL_ENCODING, rotation=25, scale=0.15, batch_size=32), augmentation=_POSED)
+
 FAMILIES = (FACE112, COMPACT, MOBILENETV2, VGG_SHADOW, MOBILENET, VGGFACE_TRANSFER, MOBILENETV2_BLOCK8, SAN, DAN,
-            DAN_STAGE, MDM)
+            DAN_STAGE, MDM, CFAN)
