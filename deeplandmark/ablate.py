@@ -10,7 +10,6 @@ examples:
   deeplandmark ablate structures --data dataset/train
   deeplandmark ablate recipe --data dataset/train --iterations 20000
 """
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from deeplandmark.cascade.families import PAPER
 from deeplandmark.cascade.settings import PAPER_SETTINGS
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.faces.datasets.archive import open_archive
 from deeplandmark.measuring.ablation import ABLATIONS, needs_frozen, row_text, run, save_rows
 from deeplandmark.training.prepare import Plan, prepare
@@ -54,8 +54,7 @@ def _ablate(args):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark ablate", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("ablate", __doc__)
     parser.add_argument("what", choices=list(ABLATIONS))
     parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",
                         help="folder or zip with trainImageList.txt (default: DEEPLANDMARK_DATA)")

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.finder_arguments import add_finder_arguments, load_finder, with_boxes_joined
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.faces.alignment import ARCFACE, crop_aligned, read_template, similarity_to
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.running.batch import count_sources, work_through
@@ -103,8 +104,7 @@ def _size(text):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark align", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("align", __doc__)
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture, folder of pictures, or glob")
     parser.add_argument("--out", required=True, metavar="DIR", help="crops go there: photo.jpg gives photo_1.jpg ...")
     parser.add_argument("--template", default="arcface", metavar="FILE", help="arcface (default: 112 x 112), or a JSON "

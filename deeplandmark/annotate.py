@@ -13,8 +13,8 @@ examples:
   deeplandmark annotate --list trainImageList.txt train68.csv --correct --left-out dropped.csv
   deeplandmark annotate pictures labels.xml --boxes-file faces.jsonl --mesh face_landmark.tflite
 """
-import argparse
 import csv
+import logging
 import sys
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from deeplandmark.commandline.arguments import add_max_pixels, fraction, positiv
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.detector_arguments import add_search_arguments, detector_of
 from deeplandmark.commandline.face_lists import faces_of_list
+from deeplandmark.commandline.parser import command_parser
+from deeplandmark.commandline.telling import LOG
 from deeplandmark.detectors.detections import largest
 from deeplandmark.detectors.given import read_boxes
 from deeplandmark.faces.datasets.annotation import Problem
@@ -78,7 +80,7 @@ def _found(options, mesh):
     for each in progress.over(coming):
         if isinstance(each, Problem):
             bad += 1
-            progress.say(f"annotate: skipped {each}")
+            progress.say(f"annotate: skipped {each}", logging.WARNING)
         else:
             found += each
     return found, bad + len(not_pictures)
@@ -96,7 +98,7 @@ def _paths(names, not_pictures):
             yield source.path
         else:
             why = source.problem or f"{source.path}: a video; only pictures are taken here"
-            print(f"annotate: skipped {why}", file=sys.stderr)
+            LOG.warning("annotate: skipped %s", why)
             not_pictures.append(source.path)
 
 
@@ -145,8 +147,7 @@ def _check(parser, options):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark annotate", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("annotate", __doc__)
     parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="picture, folder of pictures, or glob")
     parser.add_argument("output", metavar="OUT", help="what is written; the format by its ending, or --to")
     parser.add_argument("--points", choices=COUNTS, default="68", help="iBUG's 68, 88 vertices of the mesh, or all of "

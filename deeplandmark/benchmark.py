@@ -11,7 +11,6 @@ one_face   one face: the one graph, network by network, the original's networks 
 faces      1 to 4096 faces a call on one thread and on every core, beside what the multiply-adds alone would take
 pictures   pictures a second from disk, 250 x 250 JPEGs, on every core
 """
-import argparse
 import json
 import platform
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from deeplandmark.commandline.arguments import positive, whole_number
 from deeplandmark.commandline.command import command
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.work.cores import cores
 from deeplandmark.work.processes import reexec_keeping_memory
 from deeplandmark.work.whole_file import write_text
@@ -139,8 +139,7 @@ def _print_ratios(ratios):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark benchmark", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("benchmark", __doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--rounds", type=whole_number(1), default=15, help="times each thing is done (default 15)")
     parser.add_argument("--threads", type=whole_number(1), default=1, help="threads of torch in training (default 1)")

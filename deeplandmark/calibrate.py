@@ -8,7 +8,6 @@ whenever a network has changed. The folder's JSON file appears only when whole.
 examples:
   deeplandmark calibrate --model model --data dataset/train
 """
-import argparse
 import sys
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.faces.datasets.held_back import held_back
 from deeplandmark.faces.datasets.own_lists import training_list
 from deeplandmark.faces.errors import ListError
@@ -80,8 +80,7 @@ def _faces(data, points):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark calibrate", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("calibrate", __doc__)
     parser.add_argument("--model", default="model", metavar="DIR", help="model folder to calibrate (default: model)")
     parser.add_argument("--data", required=True, metavar="PATH", help="folder of the archive with "
                         "the training list, or that list, in any format")

@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 
 from deeplandmark.commandline.command import command
+from deeplandmark.commandline.parser import command_parser
 
 
 @command
@@ -37,8 +38,7 @@ def whole_parser():
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark completion", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("completion", __doc__)
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="which one it is for")
     return parser
 

@@ -11,14 +11,15 @@ examples:
   deeplandmark convert 300W train.xml --boxes boxes.csv
   deeplandmark convert people.xml frames.xml 300W all.csv --points 68
 """
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import name_skipped
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.commandline.telling import LOG
 from deeplandmark.detectors.given import read_boxes
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.datasets.formats import FORMATS, format_to_write
@@ -59,8 +60,7 @@ def _with_boxes(faces, boxes_file):
         middle = face.landmark_px[face.visible].mean(axis=0)
         given = [BBox(*box) for box in boxes.get(face.path.resolve(), ())]
         if not given:
-            print(f"convert: skipped {face.list_file}:{face.line}: {boxes_file} has no box in {face.path}",
-                  file=sys.stderr)
+            LOG.warning("convert: skipped %s:%s: %s has no box in %s", face.list_file, face.line, boxes_file, face.path)
             continue
         found.append(replace(face, bbox=min(given, key=lambda box: abs(box.project(middle) - 0.5).max())))
     if not found:
@@ -72,12 +72,11 @@ def _warn(faces, points, path):
     try:
         check_plausible(faces, points, path)
     except ListError as error:
-        print(f"convert: {error}", file=sys.stderr)
+        LOG.warning("convert: %s", error)
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark convert", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("convert", __doc__)
     parser.add_argument("inputs", nargs="+", metavar="IN", help="list of faces, or folder of .pts files; of several, "
                         "one after another, the points of the first unless --points says which")
     parser.add_argument("output", metavar="OUT", help="what is written; pictures stay where they are")

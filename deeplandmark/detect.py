@@ -8,7 +8,6 @@ examples:
   deeplandmark detect --camera 0
 """
 
-import argparse
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,6 +15,8 @@ from dataclasses import replace
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.finder_arguments import add_finder_arguments, load_finder, with_boxes_joined
+from deeplandmark.commandline.parser import command_parser
+from deeplandmark.commandline.telling import LOG
 from deeplandmark.faces.draw import draw_faces
 from deeplandmark.running.batch import count_sources, work_through
 from deeplandmark.running.result_folder import ResultFolder
@@ -77,7 +78,7 @@ def _files(options, finder, row_files, videos, folder):
 def _camera(options, videos, folder):
     drawn = None if folder is None else folder.path_of(f"camera{options.camera}.mp4")
     frames = videos.camera(options.camera, drawn)
-    print(f"detect: {frames.done:,} frames, {frames.per_second:.1f} a second", file=sys.stderr)
+    LOG.info("detect: %s frames, %.1f a second", f"{frames.done:,}", frames.per_second)
     return 0
 
 
@@ -107,8 +108,7 @@ def _can_resume(options):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark detect", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("detect", __doc__)
     parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="picture, video, folder of pictures, or glob")
     parser.add_argument("--camera", type=whole_number(), metavar="N", help="look at camera N instead (0 is the first)")
     add_finder_arguments(parser)

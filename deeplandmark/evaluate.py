@@ -1,5 +1,4 @@
 """`deeplandmark evaluate`: measure a model on a list of faces, beside the original and the paper."""
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import name_skipped
 from deeplandmark.commandline.finder_arguments import add_looks_argument, looks_of
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.faces.datasets.archive import TEST_LIST
 from deeplandmark.faces.datasets.own_lists import measuring_list
 from deeplandmark.faces.datasets.read_faces import read_faces
@@ -34,8 +34,7 @@ _EXAMPLES = """examples:
 
 
 def get_args_parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark evaluate", description=__doc__.split(": ", 1)[1],
-                                     epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("evaluate", __doc__.split(": ", 1)[1], epilog=_EXAMPLES)
     parser.add_argument("--model", metavar="DIR", help="model folder, ours or the original's; default: the published "
                         "weights of the package, else model/; light: its small ones")
     parser.add_argument("--list", metavar="FILE", help="faces, in any of the formats of docs/formats.md, or a "

@@ -10,7 +10,6 @@ examples:
   deeplandmark evaluate_detection --data dataset/train --held-back --limit 300 --sheet unmatched.png
 """
 
-import argparse
 import sys
 
 import cv2
@@ -20,6 +19,7 @@ from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.detector_arguments import add_search_arguments, detector_of
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.faces import BBox, read_colour
 from deeplandmark.faces.datasets.held_back import held_back
 from deeplandmark.faces.datasets.own_lists import measuring_list, training_list
@@ -142,8 +142,7 @@ def _whole_numbers(text):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark evaluate_detection", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("evaluate_detection", __doc__)
     parser.add_argument("--data", metavar="PATH", help="folder of the archive, with both lists, "
                         "or faces in any format")
     parser.add_argument("--list", metavar="PATH", help="instead: all faces of pictures, as CSV (picture, and left, "

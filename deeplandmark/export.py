@@ -11,13 +11,13 @@ examples:
 The model needs ONNX Runtime and nothing else; load("cascade.onnx") of Python reads it. The page brings ONNX Runtime's
 wasm with it, from the npm package onnxruntime-web.
 """
-import argparse
 import sys
 from inspect import signature
 from pathlib import Path
 
 from deeplandmark.commandline.arguments import add_python_layers
 from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.models import exporter_of, system_of
 from deeplandmark.networks.published import model_at
 
@@ -60,8 +60,7 @@ def _write_model(args, options):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark export", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("export", __doc__)
     parser.add_argument("file", nargs="?", help="the model to write, by custom *.onnx")
     parser.add_argument("--web", metavar="FOLDER", help="write a page instead that needs no server of its own")
     parser.add_argument("--runtime", metavar="PATH", help="of --web: the npm package onnxruntime-web, a .tgz or a "

@@ -7,7 +7,6 @@ examples:
   deeplandmark find_data --data labels.xml --points 68
   deeplandmark find_data --offline
 """
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -15,7 +14,9 @@ from pathlib import Path
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.face_lists import name_skipped
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.commandline.telling import LOG
 from deeplandmark.faces.datasets.archive import OFFICIAL_PICTURES, check_archive, open_archive
 from deeplandmark.faces.datasets.download import OFFICIAL_URL, download
 from deeplandmark.faces.datasets.own_lists import is_own, write_lists
@@ -90,12 +91,11 @@ def _downloaded(dataset):
 
 
 def _say(text):
-    print(text, file=sys.stderr)
+    LOG.info("%s", text)
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark find_data", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("find_data", __doc__)
     parser.add_argument("--data", metavar="PATH", help="zip or folder with the lists, or labels in "
                         "any format (docs/formats.md) (default: DEEPLANDMARK_DATA)")
     parser.add_argument("--dataset", default="dataset", metavar="DIR",

@@ -5,7 +5,6 @@ examples:
   deeplandmark fit_boxes --data dataset/train --detector face_detection_yunet.onnx --limit 500
 """
 
-import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,6 +14,7 @@ import numpy as np
 from deeplandmark.commandline.arguments import add_max_pixels, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.detectors.box_map import fit_edge_shifts
 from deeplandmark.faces.box_of_points import squares_of_points
 from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
@@ -89,8 +89,7 @@ def _print(name, boxes, truth, total):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark fit_boxes", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("fit_boxes", __doc__)
     parser.add_argument("--data", required=True, metavar="PATH", help="folder of the archive, with "
                         "trainImageList.txt, or faces in any format (their boxes are those to be met)")
     parser.add_argument("--detector", default="haar", metavar="KIND", help="haar, a FaceDetectorYN model file, or "

@@ -7,11 +7,11 @@ examples:
   deeplandmark generate --points mouth.json
   deeplandmark generate --s0 s7          # an ablation of the paper: F with weights shared over the whole map
 """
-import argparse
 import sys
 
 from deeplandmark.commandline.arguments import positive, whole_number
 from deeplandmark.commandline.command import command
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.commandline.points_options import add_points_argument
 from deeplandmark.commandline.variant_options import (
     add_levels_argument,
@@ -40,8 +40,7 @@ def main(arguments=None):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark generate", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("generate", __doc__)
     add_variant_argument(parser)
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")
     parser.add_argument("--effort", type=positive, default=1.0, metavar="X", help="factor on the number of iterations")

@@ -14,6 +14,7 @@ import sys
 from deeplandmark.commandline.arguments import positive, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.detector_options import add_detector_data_arguments
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.commandline.points_options import OwnPoints, points_of
 from deeplandmark.commandline.variant_options import (
     add_levels_argument,
@@ -83,8 +84,7 @@ def _device(text):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark plan", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("plan", __doc__)
     parser.add_argument("--data", default="dataset/train", metavar="FOLDER", help="of the pictures' lists")
     add_variant_argument(parser)
     parser.add_argument("--system", metavar="NAME", help="a detector instead of a family: single_shot, "

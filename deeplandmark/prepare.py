@@ -7,7 +7,6 @@ examples:
   deeplandmark prepare 1 --data pictures --points mouth.json
   deeplandmark prepare 1 --data labels.xml --points 68 --variant face112
 """
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from deeplandmark.commandline.arguments import add_max_pixels, whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.face_lists import name_skipped
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.commandline.points_options import add_points_argument
 from deeplandmark.commandline.variant_options import add_variant_argument
 from deeplandmark.faces.datasets.own_lists import training_list
@@ -69,8 +69,7 @@ def _check_start(args):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark prepare", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("prepare", __doc__)
     parser.add_argument("level", type=int, choices=(1, 2, 3))
     parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",
                         help="folder or zip with trainImageList.txt, or faces in any format (docs/formats.md); "

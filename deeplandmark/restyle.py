@@ -8,12 +8,14 @@ examples:
   deeplandmark restyle 300W/01_Indoor styles --styles sketch,aggregated
 """
 import argparse
+import logging
 import sys
 from functools import partial
 from pathlib import Path
 
 from deeplandmark.commandline.arguments import add_max_pixels
 from deeplandmark.commandline.command import command
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.picture import pictures_below, read_upright
 from deeplandmark.running.result_folder import ResultFolder
@@ -34,7 +36,7 @@ def main(arguments=None):
     for problem in progress.over(in_order(partial(_restyle, folders), paths)):
         if problem:
             bad += 1
-            progress.say(f"restyle: skipped {problem}")
+            progress.say(f"restyle: skipped {problem}", logging.WARNING)
     print(f"{len(paths) - bad} pictures in {len(folders)} styles in {options.out}")
     return 1 if bad else 0
 
@@ -58,8 +60,7 @@ def _styles(text):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark restyle", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("restyle", __doc__)
     parser.add_argument("folder", metavar="FOLDER", help="the pictures in it and below it")
     parser.add_argument("out", metavar="OUT", help="gets a folder a style; a picture keeps its path below FOLDER")
     parser.add_argument("--styles", type=_styles, default=list(STYLES), metavar="A,B",

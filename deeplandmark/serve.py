@@ -9,6 +9,7 @@ from deeplandmark.commandline.arguments import add_python_layers, whole_number
 from deeplandmark.commandline.command import command, explanation
 from deeplandmark.commandline.detector_arguments import add_detector_argument
 from deeplandmark.commandline.finder_arguments import add_looks_argument, looks_of
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.web.limits import Limits
 from deeplandmark.work.cores import cores
 
@@ -20,8 +21,7 @@ _EXAMPLES = """examples:
 
 
 def get_args_parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark serve", description=__doc__.split(": ", 1)[1],
-                                     epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("serve", __doc__.split(": ", 1)[1], epilog=_EXAMPLES)
     limits = Limits()
     parser.add_argument("--host", default="127.0.0.1",
                         help="address to listen at (default 127.0.0.1: this machine only)")

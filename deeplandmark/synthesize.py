@@ -5,11 +5,11 @@ examples:
   deeplandmark synthesize faces --train 200 --test 50 --seed 3 --show faces.png
 """
 
-import argparse
 import sys
 
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.draw import contact_sheet
 from deeplandmark.faces.picture import read_colour, write_picture
@@ -38,8 +38,7 @@ def _show(folder, sheet_path, most=48):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark synthesize", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("synthesize", __doc__)
     parser.add_argument("folder", help="gets trainImageList.txt, testImageList.txt and synthetic/*.jpg")
     parser.add_argument("--train", type=whole_number(), default=2000, metavar="N", help="training faces (default 2000)")
     parser.add_argument("--test", type=whole_number(), default=500, metavar="N", help="test faces (default 500)")

@@ -8,13 +8,14 @@ examples:
   deeplandmark train 3 --only 3_LE1,3_LE2 --device cuda --precision bfloat16
   deeplandmark train 1 --points mouth.json
 """
-import argparse
 import sys
 import time
 
 from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.commandline.telling import LOG
 from deeplandmark.commandline.variant_options import add_variant_argument
 from deeplandmark.models.families import settings_of
 from deeplandmark.work.processes import end_with
@@ -42,7 +43,7 @@ def main(arguments=None):
 
 
 def _say(text):
-    print(f"\n{text}" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
+    LOG.info("%s%s", "\n" * sys.stderr.isatty(), text)
 
 
 def _names(text):
@@ -50,8 +51,7 @@ def _names(text):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark train", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("train", __doc__)
     parser.add_argument("level", type=int, choices=(1, 2, 3))
     add_variant_argument(parser)
     parser.add_argument("--only", type=_names, metavar="NAMES", help="networks to train, such as 2_LE1,2_LE2")

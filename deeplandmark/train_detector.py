@@ -8,13 +8,13 @@ examples:
   deeplandmark train_detector mtcnn samples_p --data dataset/train --more faces68-train.zip
   deeplandmark train_detector mtcnn train_p --data dataset/train --set base_lr=0.003
 """
-import argparse
 import os
 import sys
 
 from deeplandmark.commandline.arguments import positive, whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.detector_options import add_detector_data_arguments
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.commandline.variant_options import add_set_argument
 from deeplandmark.training.templates import RECIPES
 from deeplandmark.work.processes import end_with
@@ -48,8 +48,7 @@ def main(arguments=None):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark train_detector", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("train_detector", __doc__)
     parser.add_argument("system", metavar="SYSTEM", help="single_shot or mtcnn")
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="as `deeplandmark plan --system NAME` lists them")
     parser.add_argument("--data", default=os.environ.get("DEEPLANDMARK_DATA"), metavar="PATH",

@@ -1,10 +1,11 @@
 """`deeplandmark view_loss log/`: draw the losses of every network in a folder, point out unusual ones."""
 
-import argparse
 import os
 import sys
 
 from deeplandmark.commandline.command import command
+from deeplandmark.commandline.parser import command_parser
+from deeplandmark.commandline.telling import LOG
 
 _EXAMPLES = """examples:
   deeplandmark view_loss log
@@ -16,8 +17,7 @@ PERCENT_OF = "the box width"        # what errors in % are a share of, by the tr
 
 
 def get_args_parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark view_loss", description=__doc__.split(": ", 1)[1],
-                                     epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("view_loss", __doc__.split(": ", 1)[1], epilog=_EXAMPLES)
     parser.add_argument("folder", nargs="?", default="log", help="folder with one NETWORK.log each, Caffe's or ours")
     parser.add_argument("--out", metavar="DIR", help="where pictures and CSV go; default: FOLDER/curves")
     parser.add_argument("--svg", action="store_true", help="write SVG beside PNG")
@@ -42,7 +42,7 @@ def main(arguments=None):
     out_dir = options.out or os.path.join(options.folder, "curves")
     curves, unreadable = loss_curves.read_folder(options.folder)
     for reason in unreadable.values():
-        print(f"view_loss: {reason}", file=sys.stderr)
+        LOG.warning("view_loss: %s", reason)
     if not curves:
         return 1
     remarks = loss_remarks.unusual(curves)

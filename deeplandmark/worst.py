@@ -8,7 +8,6 @@ examples:
   deeplandmark worst model-68-mobilenetv2 train68.csv --drop-above 0.08 --keep kept.csv --errors errors.csv
   ./bootstrap.sh --data kept.csv --points 68 --variant mobilenetv2        # the next run leaves them out
 """
-import argparse
 import csv
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.face_lists import name_skipped
 from deeplandmark.commandline.finder_arguments import add_looks_argument, looks_of
+from deeplandmark.commandline.parser import command_parser
 from deeplandmark.faces.datasets.formats import FORMATS, format_to_write
 from deeplandmark.faces.datasets.read_faces import read_faces, read_labels
 from deeplandmark.faces.errors import ListError
@@ -96,8 +96,7 @@ def _check(parser, options):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark worst", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("worst", __doc__)
     parser.add_argument("model", metavar="MODEL", help="model folder")
     parser.add_argument("list", metavar="LIST", help="labelled faces, in any of the formats of docs/formats.md")
     parser.add_argument("--images", metavar="DIR", help="folder the list's paths start at; default: the list's own")

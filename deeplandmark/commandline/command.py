@@ -1,4 +1,5 @@
 """How every command ends when it cannot go on: one clear line on stderr and a status of its own."""
+import logging
 import sys
 import warnings
 from contextlib import contextmanager, nullcontext
@@ -7,8 +8,11 @@ from pathlib import Path
 
 from deeplandmark.commandline.extras import advice, refuse
 from deeplandmark.commandline.reader_gone import while_read
+from deeplandmark.commandline.telling import telling
 from deeplandmark.work.one_line import clipped
 from deeplandmark.work.user_code import without_user_code
+
+_LOG = logging.getLogger(__name__)
 
 
 def command(main=None, *, strangers_models=False):
@@ -16,7 +20,8 @@ def command(main=None, *, strangers_models=False):
     finished model, whose definition may run no code of its own and write no file (see `add_python_layers`).
 
     An error that the user can put right, a missing extra among them, is one line on stderr and status 1; Ctrl-C is
-    `NAME: interrupted` (see `when_interrupted`) and status 130, as shells have it. Any other error is raised.
+    `NAME: interrupted` (see `when_interrupted`) and status 130, as shells have it. Any other error is raised. What the
+    package's loggers are told meanwhile are lines on stderr (see `telling`).
     """
     if main is None:
         return partial(command, strangers_models=strangers_models)
@@ -25,7 +30,7 @@ def command(main=None, *, strangers_models=False):
     @wraps(main)
     def run(arguments=None):
         try:
-            with _warnings_of(name), without_user_code() if strangers_models else nullcontext():
+            with telling(), _warnings_of(name), without_user_code() if strangers_models else nullcontext():
                 return while_read(main, arguments)
         except ImportError as error:
             return refuse(name, error)
@@ -57,7 +62,7 @@ def _warnings_of(name):
 
         def show(message, category, *place, **more):
             if category is UserWarning and str(place[0]).startswith(str(Path(__file__).parents[1])):
-                print(f"{name}: {message}", file=sys.stderr)
+                _LOG.warning("%s: %s", name, message)
             else:
                 shown(message, category, *place, **more)
         warnings.showwarning = show

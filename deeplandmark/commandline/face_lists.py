@@ -1,8 +1,10 @@
 """How commands say what is bad in a list of faces; the lists are read by faces/datasets/read_faces.py."""
-import sys
+import logging
 
 from deeplandmark.faces.datasets.read_faces import read_faces
 from deeplandmark.faces.points import FIVE_POINTS
+
+_LOG = logging.getLogger(__name__)
 
 
 def faces_of_list(command, path, points=FIVE_POINTS, folder=None):
@@ -13,6 +15,6 @@ def faces_of_list(command, path, points=FIVE_POINTS, folder=None):
 
 
 def name_skipped(command, problems):
-    """A line on stderr for each Problem: a line of a list, or its picture, that a command passed over."""
+    """A warning for each Problem: a line of a list, or its picture, that a command passed over."""
     for problem in problems:
-        print(f"{command}: skipped {problem}", file=sys.stderr)
+        _LOG.warning("%s: skipped %s", command, problem)

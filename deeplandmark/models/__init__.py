@@ -25,6 +25,7 @@ metadata `system`; exported into its own folder it is called NAME.onnx.
 """
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
@@ -41,6 +42,7 @@ from deeplandmark.models.onnx_metadata import metadata_of
 from deeplandmark.networks.published import model_at
 from deeplandmark.work.json_text import parse_json
 
+_LOG = logging.getLogger(__name__)
 SYSTEM_FILE = "model.json"
 CASCADE = "cascade"
 
@@ -102,6 +104,7 @@ def load(path: str | os.PathLike | None = None, threads: int = 1, **options: Any
     """
     path = model_at(path)
     name = system_of(path)
+    _LOG.debug("%s: a %s, by %d thread(s)", path, name, threads)
     return _resolved(SYSTEMS[name].load)(path, threads=threads, **options)
 
 

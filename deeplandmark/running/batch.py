@@ -1,7 +1,7 @@
 """Many pictures worked through in threads: results in order, bad files named and passed over."""
 
+import logging
 import math
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,8 @@ from deeplandmark.running.faces_in_picture import Located
 from deeplandmark.running.sources import passed_over_text, sources
 from deeplandmark.work.in_order import in_chunks, in_order
 from deeplandmark.work.progress import Progress
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -41,13 +43,12 @@ def refuse_video(source, progress):
 
 
 def count_sources(names, leave_out, command):
-    """How many pictures and videos the names stand for (int; see `sources`); what folders hold besides is said on
-    stderr."""
+    """How many pictures and videos the names stand for (int; see `sources`); what folders hold besides is said."""
     passed_over = Counter()
     total = sum(1 for _ in sources(names, leave_out, passed_over))
     text = passed_over_text(passed_over)
     if text is not None:
-        print(f"{command}: {text}", file=sys.stderr)
+        _LOG.info("%s: %s", command, text)
     return total
 
 
@@ -124,7 +125,7 @@ def _not_done(sources, is_done, summary, progress):
 def _count_in(located, summary, progress, command):
     if located.problem is not None:
         summary.bad += 1
-        progress.say(f"{command}: {located.problem}")
+        progress.say(f"{command}: {located.problem}", logging.WARNING)
     else:
         summary.looked_at += 1
         summary.faces += len(located.boxes)

@@ -1,12 +1,14 @@
 """A model for ONNX Runtime, opened in one way: one thread, silent, errors in words."""
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+_LOG = logging.getLogger(__name__)
 _NO_MEMORY = "Failed to allocate memory", "bad_alloc", "bad allocation"      # in what ONNX Runtime says
 SECONDS = 120.0      # that a model may take for one call: the largest here take a hundredth of it
 
@@ -115,6 +117,7 @@ def open_session(model: str | os.PathLike | bytes, place: str | os.PathLike | No
         data = model if isinstance(model, bytes) else Path(model).read_bytes()
     except OSError as reason:
         raise error(f"{place}: cannot be read ({reason.strerror})") from None
+    _LOG.debug("%s: a model for ONNX Runtime %s", place, onnxruntime.__version__)
     try:
         return Session(onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"]), str(place), error)
     except Exception as reason:                                  # ONNX Runtime's own have no common base

@@ -1,10 +1,14 @@
-"""How far a long work is, on stderr: a line redrawn on a terminal, a line a minute elsewhere.
+"""How far a long work is: on a terminal a line of stderr that is redrawn, elsewhere a line a minute of the logger.
 
-`Progress._show` is where a line goes: whoever wants it elsewhere as well, in a file or a window, adds that there.
+Where nobody listens to this logger at INFO, as in a program that uses the package and has set up no logging, and in a
+command with --quiet, nothing is told. `Progress._show` is where a line goes: whoever wants it elsewhere as well, in a
+window, adds that there.
 """
+import logging
 import sys
 import time
 
+_LOG = logging.getLogger(__name__)
 _PAUSE_ON_TERMINAL, _PAUSE_ELSEWHERE = 0.5, 60.0     # seconds between two lines
 _EVIDENCE = 5.0     # seconds of work behind an estimate
 
@@ -25,15 +29,15 @@ class Progress:
     done : number
         Where the work begins.
     stream : text stream, optional
-        stderr by default.
+        Where lines go whatever the logger says.
     clock : () -> float
         Seconds.
     """
 
     def __init__(self, unit, total=None, title="", done=0, stream=None, clock=time.monotonic):
         self.unit, self.total, self.title, self.done = unit, total, title, done
-        self._stream, self._clock = stream or sys.stderr, clock
-        self._terminal = self._stream.isatty()
+        self._given, self._stream, self._clock = stream is not None, stream or sys.stderr, clock
+        self._terminal = self._stream.isatty() and (self._given or _LOG.isEnabledFor(logging.INFO))
         self._begun, self._start = done, clock()
         self._first = None                                       # (seconds, done) when the first thing was done
         self._next = self._start + self._pause
@@ -65,10 +69,13 @@ class Progress:
         if self.total is not None:
             self.total -= 1
 
-    def say(self, message):
-        """A line for people, above the progress."""
+    def say(self, message, level=logging.INFO):
+        """A line for people, above the progress; of what is bad at the level WARNING."""
         self.clear()
-        print(message, file=self._stream, flush=True)
+        if self._given:
+            print(message, file=self._stream, flush=True)
+        else:
+            _LOG.log(level, message)
 
     def clear(self):
         """Takes the line off a terminal."""
@@ -103,8 +110,11 @@ class Progress:
         return done / seconds if seconds >= _EVIDENCE and done > 0 else None
 
     def _show(self, text):
-        self._stream.write(f"\r{text}\x1b[K" if self._terminal else f"{text}\n")
-        self._stream.flush()
+        if self._terminal:
+            self._stream.write(f"\r{text}\x1b[K")
+            self._stream.flush()
+        else:
+            self.say(text)
 
 
 def duration(seconds):

@@ -15,12 +15,14 @@ wrong path is an OSError before any work is done.
 """
 import contextlib
 import errno
+import logging
 import os
 import shutil
 import stat
 import sys
 import tempfile
 
+_LOG = logging.getLogger(__name__)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)      # raised by writing, without the name of the file
 
 
@@ -148,6 +150,7 @@ def put_in_place(temporary, target, durable=True):
     if durable:
         with contextlib.suppress(OSError):                       # not every system can, and the file is there
             _sync(os.path.dirname(target) or ".")
+    _LOG.debug("%s: written", target)
 
 
 def _new_file(folder, suffix):
