@@ -1,10 +1,13 @@
-"""The markers keep their word: a test without `process` starts no Python and no shell."""
+"""The markers keep their word: a test without `process` starts no Python and no shell. No test goes by the clock."""
 import multiprocessing.process
 import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 _NAMES = ("python", "bash", "sh", "deeplandmark", "bootstrap")   # a library may still ask ldconfig or fc-list
 
 

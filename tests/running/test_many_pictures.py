@@ -133,7 +133,7 @@ def located(path):
     return Located(path, np.zeros((1, 4), np.float32))
 
 
-def test_videos_problems_and_what_is_done_keep_their_places(tmp_path, capsys):
+def test_videos_problems_and_what_is_done_keep_their_places(tmp_path, caplog):
     names = [f"{i:02}.png" for i in range(60)]
     names[20], names[40] = "film.mp4", "missing"
     sources = [Source(name, f"{name}: no such picture" if name == "missing" else None) for name in names]
@@ -154,7 +154,7 @@ def test_videos_problems_and_what_is_done_keep_their_places(tmp_path, capsys):
     assert Summary(looked_at=1, videos=1).text(1).startswith("1 video: ")
     assert Summary().text(1).startswith("0 pictures: ")
     assert order == [0] and threading.get_ident() not in threads
-    assert "test: missing: no such picture" in capsys.readouterr().err
+    assert "test: missing: no such picture" in caplog.messages
 
 
 def test_few_pictures_are_shared_between_the_threads_and_large_files_are_alone(tmp_path):

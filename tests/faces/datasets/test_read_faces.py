@@ -50,12 +50,12 @@ def test_lists_that_hold_nothing(tmp_path, name, text):
         read_faces(tmp_path / name)
 
 
-def test_bad_lines_are_named_and_counted(tmp_path, capsys):
+def test_bad_lines_are_named_and_counted(tmp_path, caplog):
     path = repeated_list(tmp_path, 60)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*(line + " 1" for line in lines[:3]), *lines[3:]]))
     assert len(faces_of_list("some_command", path)) == 57
-    named = capsys.readouterr().err.splitlines()
+    named = caplog.messages
     assert len(named) == 3 and named[2].startswith("some_command: skipped testImageList.txt:3: expected path + 4 box")
     path.write_text("\n".join([*(line + " 1" for line in lines[:4]), *lines[4:]]))
     with pytest.raises(ListError, match=r"^4 of 60 lines are bad \(at most 3 may be\); the first: testImageList.*:1: "):
