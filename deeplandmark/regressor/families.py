@@ -106,7 +106,7 @@ MDM = Family(
 CFAN = Family(
     "cfan", "regressor", window_of_face((140, 140), _WIDER, channels=1, turns=4),
     "stacked auto-encoders of SIFT at the points, coarse to fine (--set hidden=400: SeetaFace's layout)",
-    variables=_changes(USUAL_ENCODING, rotation=25, scale=0.15, batch_size=32), augmentation=_POSED)
+    variables=_changes(USUAL_ENCODING, rotation=25, scale=0.15, batch_size=32, test_batch_size=25), augmentation=_POSED)
 
 FAMILIES = (FACE112, COMPACT, MOBILENETV2, VGG_SHADOW, MOBILENET, VGGFACE_TRANSFER, MOBILENETV2_BLOCK8, SAN, DAN,
             DAN_STAGE, MDM, CFAN)
