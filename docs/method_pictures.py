@@ -32,14 +32,22 @@ METHODS = {                             # rows of tiles
     "san": ((Tile("picture"), Tile("light"), Tile("dark"), Tile("sketch")),
             (Tile("aggregated"), Tile("picture", "original", "original_maps"),
              Tile("aggregated", "mean_style", "mean_style_maps"), Tile("picture", "fc2", "maps"))),
+    "dan": ((Tile("data", "stage_1"), Tile("s2_turned", "s2_points"), Tile("s2_heat"), Tile("s2_feature"),
+             Tile("data", "fc2")),),
+    "mdm": ((Tile("data", "mean"), Tile("data", "step_1"), Tile("data", "step_2"), Tile("data", "step_3"),
+             Tile("data", "fc2")),),
     "cfan": ((Tile("coarse", "mean_shape"), Tile("coarse", "stage_1"), Tile("data", "fc2")),),
 }
+TILTED = {"dan": 20.0, "mdm": 20.0}      # degrees; others see the face upright
 
 
-def blobs_of(folder):
-    """(RegressorSettings of a model folder, what its net's blobs hold of the face: name -> array)."""
+def blobs_of(folder, angle=0.0):
+    """(RegressorSettings of a model folder, what its net's blobs hold of the turned face: name -> array)."""
     settings = RegressorSettings.load(folder)
     image, _, box = draw_face(np.random.default_rng(SEED))
+    middle = box.as_array().reshape(2, 2).mean(axis=0).tolist()
+    image = cv2.warpAffine(image, cv2.getRotationMatrix2D(middle, angle, 1.0), image.shape[1::-1],
+                           borderMode=cv2.BORDER_REPLICATE) if angle else image
     if settings.channels == 1:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     window = windows_of(settings.network, box.as_array()[None], None)[0]
@@ -68,7 +76,7 @@ def drawn(tile, settings, blobs):
 
 def main(method, folder, path=None):
     """Writes the picture."""
-    settings, blobs = blobs_of(folder)
+    settings, blobs = blobs_of(folder, TILTED.get(method, 0.0))
     write_picture(path or f"docs/images/method_{method}.jpg",
                   np.vstack([np.hstack([drawn(tile, settings, blobs) for tile in row]) for row in METHODS[method]]))
 
