@@ -137,7 +137,7 @@ wasm() {
 }
 
 if [ -n "$testing" ]; then
-  environment train,web,docs,dev
+  environment train,web,cluster,docs,dev
   browser
   wasm
   if [ $# -eq 0 ]; then                                          # all of them: on every core, one thread each

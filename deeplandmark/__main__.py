@@ -9,6 +9,7 @@ from deeplandmark.commandline.reader_gone import while_read
 VERBS = {
     "Faces in pictures": {
         "detect": "find faces and their points in pictures, folders, videos or a camera's view",
+        "label": "label any number of pictures on every core, or on a Ray cluster",
         "align": "cut faces out, turned and scaled to a template such as ArcFace's",
         "serve": "a web page and an endpoint that find points in uploaded pictures"},
     "A cascade": {

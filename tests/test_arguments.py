@@ -15,7 +15,7 @@ from tests.helpers.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("ablate", "align", "annotate", "benchmark", "calibrate", "completion", "convert", "detect", "evaluate",
-            "evaluate_detection", "export", "find_data", "fit_boxes", "generate", "plan", "prepare",
+            "evaluate_detection", "export", "find_data", "fit_boxes", "generate", "label", "plan", "prepare",
             "restyle", "serve", "synthesize", "train", "train_detector", "view_loss", "worst")
 
 

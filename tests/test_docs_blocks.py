@@ -24,8 +24,8 @@ NAMES = [verb for verbs in VERBS.values() for verb in verbs]
 BLOCK = re.compile(r"^(?:<!-- not run: (.+?) -->\n)?```python\n(.*?)^```", re.S | re.M)
 FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 COMMAND = re.compile(r"\bdeeplandmark[ .]([a-z]\w*)([^\n|#;&]*)")
-# Flags of other programs: pip, twine, and a script of the tests.
-OTHERS = {"--count", "--index-url", "--strict", "--clients", "--seconds", "--bad", "--pid", "--no-deps"}
+# Flags of other programs: pip, twine, ray, and a script of the tests.
+OTHERS = {"--count", "--index-url", "--strict", "--clients", "--seconds", "--bad", "--pid", "--no-deps", "--head"}
 
 
 def python_blocks(text):
@@ -111,10 +111,14 @@ def check_coming_from(names):
     assert names["points"].shape[1:] == (5, 2) and names["boxes"].shape[1] == 4
 
 
+def check_cluster(names):
+    assert names["rows"].num_rows == 1 and names["rows"].column_names == ["picture", "points", "confidence"]
+
+
 RUNS = {
     "README.md": (check_readme, {}), "docs/caffe.md": (check_caffe, {}),
     "docs/caffe_walkthrough.md": (check_caffe_walkthrough, {}), "docs/detect.md": (check_detect, {}),
-    "docs/coming_from.md": (check_coming_from, {}),
+    "docs/coming_from.md": (check_coming_from, {}), "docs/cluster.md": (check_cluster, {}),
     "docs/align.md": (check_align, {"image": IMAGE, "points": [[9, 9], [30, 9], [20, 20], [9, 30], [30, 30]]}),
     "docs/own_points.md": (check_own_points, {"image": IMAGE, "boxes": BOXES}),
     "docs/speed.md": (check_speed, {"image": IMAGE, "my_list": [("face.jpg", BOXES)]})}
@@ -129,6 +133,12 @@ def test_every_page_with_python_is_run():
 def test_the_python_of_a_page_runs(page, folder):
     if page == "docs/own_points.md":
         random_model(folder / "model-ears", Points(("left_ear", "right_ear", "chin"), (1, 0, 2)))
+    if page == "docs/cluster.md":
+        pytest.importorskip("pyarrow", reason="needs the extra [cluster]")
+        from deeplandmark.labelling.table import Counts, faces_file
+        face = {"picture": "a.jpg", "box": [0] * 4, "points": [[1, 2]] * 5, "confidence": [1] * 5, "score": None}
+        (folder / "rows").mkdir()
+        (folder / "rows" / "part-00000.parquet").write_bytes(faces_file([face], {}, Counts(1, 1)))
     check, given = RUNS[page]
     check(run_page(page, **given))
 

@@ -32,7 +32,8 @@ USES = {"generate": (), "prepare": ("1", "--data", "faces", "--jobs", "1"), "tra
         "benchmark": (), "ablate": ("recipe", "--data", "faces"), "caffe": ("time", "--model", "net.prototxt"),
         "calibrate": ("--data", "faces", "--model", "old"), "evaluate": ("--data", "faces", "--model", "old"),
         "detect": ("faces/synthetic", "--model", "old"), "align": ("faces/synthetic", "--model", "old", "--out", "out"),
-        "export": ("--model", "old", "cascade.onnx"), "serve": ("--port", "0"), "completion": ("bash",)}
+        "export": ("--model", "old", "cascade.onnx"), "serve": ("--port", "0"),
+        "label": ("faces/synthetic", "rows"), "completion": ("bash",)}
 
 
 @pytest.mark.process
@@ -46,7 +47,7 @@ def test_every_use_without_its_extra_is_one_line(tmp_path):
             (tmp_path / "old" / path.name).symlink_to(path)
     verbs = [verb for verb in NAMES if verb in USES]
     for verb, (status, _, err) in zip(verbs, without_extras([[verb, *USES[verb]] for verb in verbs], tmp_path)):
-        extra = {"serve": "web", "completion": "completion"}.get(verb, "train")
+        extra = {"serve": "web", "label": "cluster", "completion": "completion"}.get(verb, "train")
         assert status == 1 and err.count("\n") == 1 and err.startswith(f"{verb}: "), (verb, err)
         assert f'pip install ".[{extra}]"' in err, (verb, err)
 

@@ -6,6 +6,7 @@ from deeplandmark.work.extras import install
 MODULES = {"torch": "train", "h5py": "train", "onnx": "train", "google": "train", "jinja2": "train",
            "matplotlib": "train",
            "lmdb": "database", "plyvel": "database",
+           "ray": "cluster", "pyarrow": "cluster",
            "ai_edge_litert": "annotate", "shtab": "completion", "tensorboard": "tensorboard",
            "starlette": "web", "uvicorn": "web", "python_multipart": "web"}
 

@@ -1,4 +1,4 @@
-"""What `detect` and `align` are told on the command line about finding faces."""
+"""What `detect`, `align` and `label` are told on the command line about finding faces."""
 
 import sys
 import warnings
@@ -15,6 +15,15 @@ from deeplandmark.work.opencv import set_up_opencv
 
 
 def add_finder_arguments(parser):
+    add_model_arguments(parser)
+    parser.add_argument("--boxes", action="append", metavar="L,T,R,B", help="a face's box, left,top,right,bottom in "
+                        "pixels, instead of searching; may be given several times")
+    parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, JSON lines or CSV")
+    parser.add_argument("--threads", type=whole_number(1), default=cores(), metavar="N", help="default: every core")
+
+
+def add_model_arguments(parser):
+    """What decides about the points of a picture's faces."""
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package; "
                         "light: its small ones")
     parser.add_argument("--points", choices=POINTS, help="how many points of a face the published weights find "
@@ -22,13 +31,9 @@ def add_finder_arguments(parser):
     parser.add_argument("--level", type=int, choices=(1, 2, 3), help="last level of a cascade (default 3)")
     add_looks_argument(parser, "auto")
     add_search_arguments(parser)
-    parser.add_argument("--boxes", action="append", metavar="L,T,R,B", help="a face's box, left,top,right,bottom in "
-                        "pixels, instead of searching; may be given several times")
-    parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, JSON lines or CSV")
     parser.add_argument("--max-faces", type=whole_number(1), metavar="N", help="only the N largest faces of a picture")
     add_max_pixels(parser)
     add_python_layers(parser)
-    parser.add_argument("--threads", type=whole_number(1), default=cores(), metavar="N", help="default: every core")
 
 
 def with_boxes_joined(arguments=None):

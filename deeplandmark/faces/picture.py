@@ -114,7 +114,7 @@ def _transparent_over_white(whole, image):
 
 
 def _read(path, decode):
-    data = _read_bytes(path)
+    data = picture_bytes(path)
     try:
         return decode(data)
     except PictureError as error:
@@ -148,7 +148,8 @@ def is_truncated(data: bytes) -> bool:
     return header is not None and not header.ended
 
 
-def _read_bytes(path):
+def picture_bytes(path: str | os.PathLike) -> bytes:
+    """What is in a picture's file, not empty. Raises PictureError naming the file when it cannot be read."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
             raise PictureError(f"{path}: no file but a pipe or a device")       # which may never come to an end

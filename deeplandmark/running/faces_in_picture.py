@@ -81,11 +81,12 @@ class FaceFinder:
         self._real_folder = lru_cache(os.path.realpath)
         self._options = {**({} if level is None else {"level": level}), **looks_option(system, looks)}
 
-    def find(self, pictures):
-        """(Seen, its Faces with scores or why there are none) of each of some pictures, paths or pictures in memory, in
-        order. Small faces of several pictures go through the networks together; few pictures are in memory, however
-        many there are."""
-        for group in in_chunks(map(self._look, pictures), TOGETHER, _pixels, PIXELS_HELD):
+    def find(self, pictures, opened=uint8_picture):
+        """(Seen, its Faces with scores or why there are none) of each of some pictures, in order: paths or pictures in
+        memory, or what else `opened` makes pictures of. Small faces of several pictures go through the networks
+        together; few pictures are in memory, however many there are."""
+        looked_at = (self._look(picture, opened) for picture in pictures)
+        for group in in_chunks(looked_at, TOGETHER, _pixels, PIXELS_HELD):
             usable = [(seen.image, seen.found.boxes, *angles_option(self.system, seen.found.points).values())
                       for seen in group if seen.error is None]
             answers = iter(self.system.locate_group(usable, **self._options))
@@ -93,9 +94,9 @@ class FaceFinder:
                 answer = seen.error or next(answers)
                 yield seen, answer if isinstance(answer, Exception) else replace(answer, scores=seen.found.scores)
 
-    def read(self, paths):
+    def read(self, paths, opened=uint8_picture):
         """`Located` of each of some picture files, in order; see `find`."""
-        for seen, faces in self.find(paths):
+        for seen, faces in self.find(paths, opened):
             if not isinstance(faces, Exception):
                 yield Located(seen.picture, faces.boxes, faces.points, faces.confidence, faces.scores, seen.image)
             else:
@@ -113,9 +114,9 @@ class FaceFinder:
         """`Faces` of a picture in memory, uint8 (h, w) or (h, w, 3), with these `Detections`."""
         return self.system.locate(image, found.boxes, **self._options, **angles_option(self.system, found.points))
 
-    def _look(self, picture):
+    def _look(self, picture, opened):
         try:
-            image = uint8_picture(picture)
+            image = opened(picture)
         except NOT_USABLE as error:
             return Seen(picture, error=error)
         try:

@@ -25,13 +25,15 @@ def json_rows(located, frame=None):
     or null}`; a face of a video has `"frame": number, "time": seconds, "track": number` after `"picture"`. Pixels with
     two decimals, seconds with three.
     """
-    lines = []
-    for i in range(len(located.boxes)):
-        row = {"picture": located.path, **({} if frame is None else {"frame": frame}), **_in_video(located, i),
-               "box": _rounded(located.boxes[i], 2), "points": _rounded(located.points[i], 2),
-               "confidence": _rounded(located.confidence[i], 3), "score": _score(located.scores[i])}
-        lines.append(json.dumps(row) + "\n")
-    return "".join(lines)
+    return "".join(json.dumps(row) + "\n" for row in face_rows(located, frame))
+
+
+def face_rows(located, frame=None):
+    """What `json_rows` writes, a list of dicts, one a face."""
+    return [{"picture": located.path, **({} if frame is None else {"frame": frame}), **_in_video(located, i),
+             "box": _rounded(located.boxes[i], 2), "points": _rounded(located.points[i], 2),
+             "confidence": _rounded(located.confidence[i], 3), "score": _score(located.scores[i])}
+            for i in range(len(located.boxes))]
 
 
 def csv_rows(located, frame=None):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from deeplandmark.web.limits import Limits, Refusal
+from deeplandmark.work.heap import bound_memory
 from deeplandmark.work.opencv import limit_opencv_pictures, set_up_opencv
 from deeplandmark.work.processes import deaf_to_interrupts, single_threaded_children
 
@@ -194,7 +195,7 @@ def _main(pipe, work):
     except Exception as error:
         pipe.send(("failed", work.explain(error)))
         return
-    _bound_memory(work.limits.memory)
+    bound_memory(work.limits.memory)
     with contextlib.suppress(EOFError, OSError, MemoryError):     # the server has ended, or there is no room to read
         while True:
             pipe.send(_answer(finder, *pipe.recv()))
@@ -254,14 +255,3 @@ def _processor_time(seconds):
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-
-
-def _bound_memory(more):
-    """Lets this process have so many bytes more than it has now."""
-    try:
-        import resource
-        with open("/proc/self/status", encoding="ascii") as lines:
-            now = next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmData"))
-    except (ImportError, OSError, StopIteration):                 # not Linux
-        return
-    resource.setrlimit(resource.RLIMIT_DATA, (now + more, resource.getrlimit(resource.RLIMIT_DATA)[1]))

@@ -1,4 +1,4 @@
-"""What becomes of memory that was freed."""
+"""How much memory this process may have, and what becomes of what it frees."""
 import ctypes
 import sys
 
@@ -20,3 +20,14 @@ def keep_freed_memory():
     except (OSError, AttributeError):                            # another C library
         return False
     return all([mallopt(_MMAP_THRESHOLD, _MMAP_MOST), mallopt(_TRIM_THRESHOLD, _KEPT), mallopt(_TOP_PAD, _PAD)])
+
+
+def bound_memory(more):
+    """Lets this process have so many bytes more than it has now; where the system is not Linux, as many as it likes."""
+    try:
+        import resource
+        with open("/proc/self/status", encoding="ascii") as lines:
+            now = next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmData"))
+    except (ImportError, OSError, StopIteration):
+        return
+    resource.setrlimit(resource.RLIMIT_DATA, (now + more, resource.getrlimit(resource.RLIMIT_DATA)[1]))
