@@ -3,14 +3,13 @@
 `train/{level}_{name}/` gets test.h5 with what the network sees of the held-back faces, and the training faces in one of
 two forms: as they are and mirrored in windows wider than the input, train.h5, of which the data layer cuts newly posed
 patches at every step; or "frozen", one train_NN.h5 a copy, each a whole pass over the faces under newly drawn changes
-of pose. train.txt and test.txt name the files and are written last.
+of pose. Of very many faces there are several parts of each (sample_files.py). train.txt and test.txt name the files
+and are written last.
 """
 import hashlib
 import json
-import shutil
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +22,10 @@ from deeplandmark.faces.datasets.plausible import check_plausible
 from deeplandmark.faces.datasets.read_faces import hash_of, read_faces
 from deeplandmark.networks.model_folder import fingerprint
 from deeplandmark.networks.settings import ModelSettings
-from deeplandmark.training.hdf5_writer import HDF5Writer
+from deeplandmark.training.sample_files import SampleFiles
 from deeplandmark.training.samples import sample, start_points, wide_sample
 from deeplandmark.training.samples_mark import marker_file, prepared, write_marker
-from deeplandmark.training.start_weights import write_mean_shape
 from deeplandmark.training.teacher import taught, teacher_of
-from deeplandmark.work.processes import in_processes
-from deeplandmark.work.progress import Progress
-from deeplandmark.work.whole_file import write_text
-
-CHUNK = 25                  # faces a worker is handed at a time
 
 
 @dataclass(frozen=True)
@@ -140,36 +133,10 @@ def prepare(plan, train_list, out="train", jobs=None, force=False):
     faces, problems = read_faces(train_list, plan.settings.points)
     check_plausible(faces, plan.settings.points, train_list)
     bad = BadLines(len(faces))
-    _write_all(plan, faces, out, bad, jobs)
+    SampleFiles(plan, out, _make).write(faces, bad, jobs)
     used = len(faces) - len(bad.problems)
-    for network in plan.networks:
-        _finish(out / network.full_name, plan.files())
     write_marker(out, plan.level, {"fingerprint": fingerprint, "faces": used, **asdict(plan)})
     return used, problems + bad.problems
-
-
-def _write_all(plan, faces, out, bad, jobs):
-    with ExitStack() as stack:
-        writers = {}
-        for network in plan.networks:
-            folder = out / network.full_name
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            writers[network] = [stack.enter_context(HDF5Writer(folder / name)) for name in plan.files()]
-        results = in_processes(partial(_make, plan), enumerate(faces), jobs, CHUNK)
-        for result in Progress("faces", len(faces), f"level {plan.level}").over(results):
-            if bad.takes(result):
-                continue
-            for file, samples in result:
-                for network, values in zip(plan.networks, samples):
-                    if values is not None:
-                        writers[network][file].add(values)
-
-
-def _finish(folder, names):
-    write_mean_shape(folder, names[1:])
-    for list_name, members in (("test.txt", names[:1]), ("train.txt", names[1:])):
-        write_text(folder / list_name, "".join(f"{folder / name}\n" for name in members))
 
 
 def _make(plan, item):

@@ -27,8 +27,8 @@ def _frozen(plan, folder, network, each):
     """Samples of the first two files, of which the second has the mirrored faces."""
     import h5py  # only training needs it
     parts = []
-    for name in plan.files()[1:3]:
-        with h5py.File(Path(folder, network.full_name, name), "r") as file:
+    for path in Path(folder, network.full_name, "train.txt").read_text().splitlines()[:2]:
+        with h5py.File(path, "r") as file:
             parts.append((file["data"][:each // 2], file["landmark"][:each // 2]))
     return [np.concatenate(part) for part in zip(*parts)]
 

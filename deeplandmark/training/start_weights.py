@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplandmark.faces.metrics import mean_error
 from deeplandmark.work.whole_file import write_bytes
 
 MEAN_SHAPE = "mean_shape"                           # the layer that holds it, of type Parameter
@@ -18,13 +17,14 @@ def write_mean_shape(folder, names):
 
     from deeplandmark.caffe.files.blob_proto import array_to_blob
     from deeplandmark.caffe.proto import caffe_pb2
-    targets = []
-    for name in names:
+    sums = counts = 0
+    for name in names:                                           # one after the other: there may be many
         with h5py.File(Path(folder, name), "r") as file:
-            targets += [file["landmark"][:]] if "landmark" in file else []
-    if not targets:
+            targets = file["landmark"][:] if "landmark" in file else np.zeros((0, 1))
+        sums, counts = sums + np.nansum(targets, 0, np.float64), counts + np.isfinite(targets).sum(0)
+    if not np.any(counts):
         return
     layer = caffe_pb2.LayerParameter(name=MEAN_SHAPE, type="Parameter")
-    mean = np.nan_to_num(mean_error(np.concatenate(targets)))[None]
+    mean = (sums / np.maximum(counts, 1))[None]
     layer.blobs.append(array_to_blob(mean.astype(np.float32)))
     write_bytes(Path(folder, MEAN_SHAPE_FILE), caffe_pb2.NetParameter(layer=[layer]).SerializeToString())
