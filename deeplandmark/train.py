@@ -7,6 +7,7 @@ examples:
   deeplandmark train 2 --jobs 2
   deeplandmark train 3 --only 3_LE1,3_LE2 --device cuda --precision bfloat16
   deeplandmark train 1 --points mouth.json
+  torchrun --nproc-per-node 2 -m deeplandmark.train 1
 """
 import sys
 import time
@@ -15,6 +16,7 @@ from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.parser import command_parser
 from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.commandline.ranks_options import add_batch_size_of_argument, ranks_of
 from deeplandmark.commandline.telling import LOG
 from deeplandmark.commandline.variant_options import add_variant_argument
 from deeplandmark.models.families import settings_of
@@ -34,9 +36,10 @@ def main(arguments=None):
         end_with(args.end_with)
     start = time.monotonic()
     folders = Folders(args.prototxt, *(getattr(args, kind) or args.own.folder(kind) for kind in FOLDERS))
-    with when_interrupted(f"the same command goes on from the last snapshots in {folders.model}/"):
+    with (when_interrupted(f"the same command goes on from the last snapshots in {folders.model}/"),
+          ranks_of(args) as ranks):
         errors = train_level(settings_of(args.variant, args.own.points), args.level, folders, args.only, args.jobs,
-                             args.device, args.precision, _say)
+                             args.device, args.precision, _say, ranks, args.share)
     print(f"level {args.level} is trained ({duration(time.monotonic() - start)}); test loss as a share of a constant "
           "answer's: " + ", ".join(f"{name} {error:.3f}" for name, error in errors.items()))
     return 0
@@ -60,6 +63,10 @@ def _parser():
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"),
                         help="of the maps (default: float32); weights and losses are always float32")
+    add_batch_size_of_argument(parser)
+    parser.add_argument("--share", default="auto", choices=("auto", "batch", "networks"),
+                        help="under torchrun: each process has its share of every batch, or networks of its own "
+                             "(default: these where there are at least as many of each kind as processes)")
     add_points_argument(parser)
     parser.add_argument("--prototxt", default="prototxt", metavar="DIR",
                         help="generated prototxt files (default: prototxt)")

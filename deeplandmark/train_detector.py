@@ -7,6 +7,7 @@ examples:
   deeplandmark train_detector single_shot --data dataset/train --negatives noface.zip
   deeplandmark train_detector mtcnn samples_p --data dataset/train --more faces68-train.zip
   deeplandmark train_detector mtcnn train_p --data dataset/train --set base_lr=0.003
+  torchrun --nproc-per-node 2 -m deeplandmark.train_detector mtcnn --data dataset/train
 """
 import os
 import sys
@@ -15,6 +16,7 @@ from deeplandmark.commandline.arguments import positive, whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.detector_options import add_detector_data_arguments
 from deeplandmark.commandline.parser import command_parser
+from deeplandmark.commandline.ranks_options import add_batch_size_of_argument, ranks_of
 from deeplandmark.commandline.variant_options import add_set_argument
 from deeplandmark.training.templates import RECIPES
 from deeplandmark.work.processes import end_with
@@ -39,9 +41,9 @@ def main(arguments=None):
     stages = [system.stage(name) for name in options.stages] or system.stages
     folders = Folders(options.prototxt or f"prototxt/{system.name}",
                       *(getattr(options, kind) or f"{kind}-{system.name}" for kind in FOLDERS))
-    job = Job(options.data, tuple(options.more), options.negatives, folders, options.recipe, options.effort,
-              options.seed, tuple(options.set), options.jobs, options.device)
-    with when_interrupted("the same command goes on from there"):
+    with when_interrupted("the same command goes on from there"), ranks_of(options) as ranks:
+        job = Job(options.data, tuple(options.more), options.negatives, folders, options.recipe, options.effort,
+                  options.seed, tuple(options.set), options.jobs, options.device, ranks)
         for stage in stages:
             print(stage.run(job), flush=True)
     return 0
@@ -61,6 +63,7 @@ def _parser():
     parser.add_argument("--jobs", type=whole_number(1), metavar="N", help="threads that make samples (default: every "
                         "core)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
+    add_batch_size_of_argument(parser)
     parser.add_argument("--prototxt", metavar="DIR", help="generated prototxt files (default: prototxt/SYSTEM)")
     for name, content in FOLDERS.items():
         parser.add_argument(f"--{name}", metavar="DIR", help=f"{content} (default: {name}-SYSTEM)")

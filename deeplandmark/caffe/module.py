@@ -12,7 +12,7 @@ from deeplandmark.caffe.files.model_file import Weights, copy_weights, read_weig
 from deeplandmark.caffe.files.prototxt import Definition, read_source
 from deeplandmark.caffe.graph.build import AUTOMATIC, Graph, build_graph
 from deeplandmark.caffe.layers.base import Context
-from deeplandmark.caffe.mode import MODE
+from deeplandmark.caffe.mode import ALONE, MODE
 from deeplandmark.caffe.proto import caffe_pb2
 
 
@@ -165,10 +165,10 @@ def _step(graph, index, last_uses, training):
     return Step(node.layer, tuple(node.bottoms), tuple(node.tops), cut, losses, last_use)
 
 
-def new_context(level=0, stages=(), seed=None):
+def new_context(level=0, stages=(), seed=None, share=ALONE):
     """The Context of a new net; without a seed (int) it draws from the process-wide generator."""
     generator = MODE.generator if seed is None else torch.Generator().manual_seed(int(seed))
-    return Context(generator=generator, level=level, stages=tuple(stages or ()))
+    return Context(generator=generator, level=level, stages=tuple(stages or ()), share=share)
 
 
 def build_module(source, phase, context):

@@ -15,7 +15,7 @@ from deeplandmark.caffe.engines.fast_forward import FastForward
 from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.files.model_file import Weights
 from deeplandmark.caffe.files.prototxt import Definition, NetSource, read_source
-from deeplandmark.caffe.mode import MODE
+from deeplandmark.caffe.mode import ALONE, MODE
 from deeplandmark.caffe.module import build_module, named_blobs, new_context
 from deeplandmark.caffe.net_batches import BatchMethods
 from deeplandmark.caffe.net_callbacks import Watchers, WatchMethods
@@ -86,7 +86,8 @@ class Net(BatchMethods, TrainingMethods, WatchMethods, WeightMethods):
         self.phase = phase
         self.device = torch.device(device) if device is not None else MODE.device
         source = read_source(network_file, strict)
-        self.module = build_module(source, phase, new_context(level, stages, seed)).to(self.device)
+        share = MODE.share if phase == caffe_pb2.TRAIN else ALONE
+        self.module = build_module(source, phase, new_context(level, stages, seed, share)).to(self.device)
         self.graph = graph = self.module.graph
         self.learnable_params = graph.params.learnable
         self.params_lr, self.params_weight_decay = graph.params.lr_mult, graph.params.decay_mult

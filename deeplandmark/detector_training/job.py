@@ -2,6 +2,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from deeplandmark.caffe.solvers.ranks import Ranks
 from deeplandmark.detector_training.pictures import empty_pictures, pictures_of
 from deeplandmark.faces.datasets.archive import unpacked
 from deeplandmark.faces.datasets.own_lists import training_list
@@ -29,6 +30,8 @@ class Job:
         Threads that make samples; by default one a core.
     device : str
         Where networks train.
+    ranks : Ranks or None
+        Which help to train them, this process being the first.
     """
     data: str
     more: tuple = ()
@@ -40,6 +43,7 @@ class Job:
     variables: tuple = ()
     jobs: int = None
     device: str = "cpu"
+    ranks: Ranks | None = None
 
     def pictures(self):
         """Every Picture, those of the archive first; and the list of Problem of the lists.

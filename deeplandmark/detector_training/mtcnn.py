@@ -47,7 +47,7 @@ def make_samples(net, job):
 
 def train(net, job):
     """A network, trained; its ONNX model."""
-    return f"{net.name} is trained: {train_net(net, job.folders, job.device)}"
+    return f"{net.name} is trained: {train_net(net, job.folders, job.device, job.ranks)}"
 
 
 def _fingerprint(folder, name):

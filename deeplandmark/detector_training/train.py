@@ -5,13 +5,15 @@ from deeplandmark.caffe import to_onnx
 from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.onnx.any_size import for_any_size
 from deeplandmark.caffe.solvers import Monitor, get_solver
+from deeplandmark.caffe.solvers.ranks import local_device
 from deeplandmark.training.network_training import Folders, NetworkTraining, TrainingError
 from deeplandmark.training.samples_mark import prepared
+from deeplandmark.training.together import helping
 from deeplandmark.work.progress import Progress
 from deeplandmark.work.whole_file import write_bytes
 
 
-def train_net(net, folders=Folders(), device="cpu"):
+def train_net(net, folders=Folders(), device="cpu", ranks=None):
     """Trains a network, unless it is trained already from the same samples, prototxt and solver.
 
     Writes `model/{p,r,o}.prototxt`, `.caffemodel` and `.onnx`, which `detectors.MtcnnDetector` reads, and
@@ -22,6 +24,8 @@ def train_net(net, folders=Folders(), device="cpu"):
     net : CascadeNet
     folders : Folders
     device : str
+    ranks : Ranks, optional
+        Which help, this being the first of them, while they `follow`.
 
     Returns
     -------
@@ -41,11 +45,13 @@ def train_net(net, folders=Folders(), device="cpu"):
     if not training.state.done:
         training.save_state()
         Path(folders.log).mkdir(parents=True, exist_ok=True)
-        solver = get_solver(training.solver_param(), device=device, log=Log(str(training.log), stderr=False))
-        shown = Progress("iterations", solver.param.max_iter, f"training {net.name}", training.iteration())
-        solver.add_monitor(_Shown(shown))
-        solver.keeps_place = True
-        solver.solve(training.resume_file())
+        param = training.solver_param()
+        shown = Progress("iterations", param.max_iter, f"training {net.name}", training.iteration())
+        with helping(ranks, [param], device):
+            solver = get_solver(param, device=local_device(device), log=Log(str(training.log), stderr=False))
+            solver.add_monitor(_Shown(shown))
+            solver.keeps_place, solver.ranks = True, ranks
+            solver.solve(training.resume_file())
         shown.clear()
         training.finish()
     else:

@@ -6,6 +6,7 @@ from deeplandmark.caffe.errors import CaffeError, SolverError
 from deeplandmark.caffe.logs.log import Log
 from deeplandmark.caffe.solvers import get_solver
 from deeplandmark.caffe.solvers.group import SolverGroup
+from deeplandmark.caffe.solvers.ranks import local_device
 from deeplandmark.caffe.stacked.layers import NotStackable
 from deeplandmark.training.collapse import Watch
 from deeplandmark.training.network_training import constant_loss
@@ -30,25 +31,37 @@ def train_stack(trainings, device, precision, threads, messages, parent):
     end_with(parent)
     keep_freed_memory()
     try:
-        messages.put(("done", _train(trainings, device, precision, threads, messages)))
+        messages.put(("done", train_here(trainings, device, precision, threads, partial(_tell, messages))))
     except (CaffeError, OSError) as error:
         messages.put(("failed", str(error)))
 
 
-def _train(trainings, device, precision, threads, messages):
-    """The Outcome of every network."""
+def train_here(trainings, device, precision, threads, tell, ranks=None):
+    """Trains networks together in this process, which is the first of `ranks` (Ranks) where there are some.
+
+    Parameters
+    ----------
+    trainings : list of NetworkTraining
+    threads : int
+    tell : callable (name, iter)
+        Told about once a second how far a network is.
+
+    Returns
+    -------
+    list of Outcome
+    """
     import torch  # after the thread variables are set
     torch.set_num_threads(threads)
     solvers, watches = [], []
     for training in trainings:
         training.save_state()
-        tell = partial(_tell, messages, training.name)
-        watches.append(Watch(constant_loss(training), tell))
-        solvers.append(get_solver(training.solver_param(), device=device, log=Log(str(training.log), stderr=False)))
+        watches.append(Watch(constant_loss(training), partial(tell, training.name)))
+        solvers.append(get_solver(training.solver_param(), device=local_device(device),
+                                  log=Log(str(training.log), stderr=False)))
         solvers[-1].add_monitor(watches[-1])
         solvers[-1].keeps_place = True
     files = [training.resume_file() for training in trainings]
-    failures = _solve(solvers, files, getattr(torch, precision))
+    failures = solve_all(solvers, files, getattr(torch, precision), ranks)
     outcomes = []
     for training, solver, watch in zip(trainings, solvers, watches):
         failure = failures.get(solver)
@@ -60,8 +73,22 @@ def _tell(messages, name, iter):
     messages.put(("progress", name, iter))
 
 
-def _solve(solvers, resume_files, dtype):
-    """Trains them as one stack where that works, else one by one. Returns {solver: SolverError} of those that fail."""
+def solve_all(solvers, resume_files, dtype, ranks=None):
+    """Trains Solvers as one stack where that works, else one by one, with those of other Ranks where there are some.
+
+    Parameters
+    ----------
+    resume_files : list of path or None
+        Snapshots to go on from.
+    dtype : torch.dtype
+        Of a stack's maps.
+
+    Returns
+    -------
+    {solver: SolverError} of those that fail
+    """
+    for solver in solvers:
+        solver.ranks = ranks
     try:
         group = SolverGroup(solvers, dtype)
     except NotStackable as reason:

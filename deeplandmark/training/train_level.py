@@ -9,13 +9,15 @@ from multiprocessing import get_context
 from deeplandmark.training.collapse import stuck
 from deeplandmark.training.network_training import Folders, TrainingError, new_trainings, stacks
 from deeplandmark.training.stack_worker import train_stack
+from deeplandmark.training.together import each_rank, train_together, whole_networks
 from deeplandmark.work.cores import cores
 from deeplandmark.work.processes import single_threaded_children
 from deeplandmark.work.progress import Progress
+from deeplandmark.work.torchrun import local_count
 
 
 def train_level(settings, level, folders=Folders(), names=None, jobs=None, device="cpu", precision="float32",
-                say=print):
+                say=print, ranks=None, share="auto"):
     """Trains every network of a level that is not yet trained, and puts the results into the model folder.
 
     Parameters
@@ -26,11 +28,13 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
     names : list of str, optional
         Only these networks (1_F, 2_LE1 ...).
     jobs : int, optional
-        Processes at a time; by default one a core, or one on a GPU.
+        Processes at a time, for each rank; by default one for each of its cores, or one on a GPU.
     precision : str
         float32 or bfloat16: of the maps; networks that cannot train as a stack use float32.
     say : callable (str)
         Told of restarts.
+    ranks, share : Ranks and str, optional
+        Which help, this being the first of them, and in which `way` (see `whole_networks`).
 
     Returns
     -------
@@ -41,11 +45,10 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
     TrainingError
     """
     _check_device(device)
-    jobs = jobs or (cores() if device == "cpu" else 1)
-    how, errors, trained = (device, precision, max(1, cores() // jobs)), {}, False
+    run = partial(_round, level=level, jobs=jobs, how=(device, precision), say=say, ranks=ranks, share=share)
+    errors, trained = {}, False
     for turn in range(1, 1 + max(network.turns for network in settings.of_level(level))):
-        trainings, anew = _train_turn(partial(new_trainings, settings, level, folders, names, turn), level, jobs, how,
-                                      say)
+        trainings, anew = _train_turn(partial(new_trainings, settings, level, folders, names, turn), run, say)
         trained = trained or anew
         for training in trainings:
             if training.makes_the_network:
@@ -55,9 +58,9 @@ def train_level(settings, level, folders=Folders(), names=None, jobs=None, devic
     return errors
 
 
-def _train_turn(new, level, jobs, how, say):
-    """Trains what `new`, () -> list of NetworkTraining, finds until all is done: (them, whether there was something to
-    do). `how` is (device, precision, threads)."""
+def _train_turn(new, run, say):
+    """Trains what `new`, () -> list of NetworkTraining, finds until all is done, by `run`, which trains a list of them:
+    (them, whether there was something to do)."""
     trained = False
     while True:
         trainings = new()
@@ -65,7 +68,7 @@ def _train_turn(new, level, jobs, how, say):
             training.begin()
         if todo := [training for training in trainings if not training.state.done]:
             trained = True
-            _run(todo, level, jobs, how, say)
+            run(todo)
             continue
         errors = {training.name: training.state.error for training in trainings}
         again = [training for training in trainings
@@ -102,13 +105,45 @@ def _check_device(device):
         raise TrainingError(f"device {device!r}: torch finds no GPU on this machine")
 
 
-def _run(todo, level, jobs, how, say):
-    """One round: trains what is left to do, and restarts what failed."""
+def _round(todo, level, jobs, how, say, ranks, share):
+    """Trains what is left to do, in the way that there is; `how` is (device, precision)."""
+    own = max(1, cores() // local_count())
+    jobs = jobs or (own if how[0] == "cpu" else 1)
+    alone = *how, max(1, own // jobs)
+    if ranks is None:
+        _run(todo, level, jobs, alone, say)
+    elif whole_networks(share, todo, ranks.count):
+        todo.sort(key=lambda training: training.structure())     # each rank gets as many of each
+        each_rank(ranks, _run, [todo[rank::ranks.count] for rank in range(ranks.count)], level, jobs, alone)
+    else:
+        _run_by_all(todo, level, (*how, own), say, ranks)
+
+
+def _run_by_all(todo, level, how, say, ranks):
+    """One round, in which all ranks train every network."""
+    progress, done = _progress(todo, level)
+
+    def advance(name, iteration):
+        done[name] = iteration
+        progress.reach(sum(done.values()))
+    for stack in stacks(todo, 1):
+        for training, outcome in zip(stack, train_together(ranks, stack, *how, advance)):
+            _take(training, outcome, say)
+    progress.clear()
+
+
+def _progress(todo, level):
+    """A Progress, and how far each network is: {name: iterations}."""
+    done = {training.name: training.iteration() for training in todo}
+    return Progress(f"iterations of {len(todo)} networks", sum(t.solver_param().max_iter for t in todo),
+                    f"level {level}", sum(done.values())), done
+
+
+def _run(todo, level, jobs, how, say=print):
+    """One round: trains what is left to do, and restarts what failed; `how` is (device, precision, threads)."""
     by_name = {training.name: training for training in todo}
     waiting = stacks(todo, jobs)
-    done = {training.name: training.iteration() for training in todo}
-    progress = Progress(f"iterations of {len(todo)} networks", sum(t.solver_param().max_iter for t in todo),
-                        f"level {level}", sum(done.values()))
+    progress, done = _progress(todo, level)
 
     def advance(name, iteration):
         done[name] = iteration

@@ -73,11 +73,14 @@ class HeldRows:
         """Starts a new round; `order` is a permutation of the rows (int64 tensor) or None."""
         self.order = order
 
-    def take(self, start, stop):
-        """Rows start..stop-1 of the round as a list of parts, each with one tensor for every dataset."""
+    def take(self, start, stop, step=1):
+        """Rows start, start + step ... before stop of the round: a list of parts, each with one tensor for every
+        dataset; no part where there are none."""
+        if start >= stop:
+            return []
         if self.order is None:
-            return [[data[start:stop] for data in self.datasets]]
-        chosen = self.order[start:stop]
+            return [[data[start:stop:step].contiguous() for data in self.datasets]]
+        chosen = self.order[start:stop:step]
         return [[data.index_select(0, chosen) for data in self.datasets]]
 
     def close(self):
@@ -104,17 +107,19 @@ class BlockedRows:
     def begin(self, order):
         """As HeldRows.begin."""
         self.order = order
-        self.block, self.first, self.last = None, 0, 0
+        self.block, self.first, self.last, self.step = None, 0, 0, 1
 
-    def take(self, start, stop):
-        """As HeldRows.take; a part never reaches over the end of a block. A NetError when the file cannot be read."""
+    def take(self, start, stop, step=1):
+        """As HeldRows.take; a part never reaches over the end of a block, which has the rows of one `step` alone. A
+        NetError when the file cannot be read."""
         parts = []
         while start < stop:
-            if not self.first <= start < self.last:
-                self._read(start)
-            end = min(stop, self.last)
-            parts.append([data[start - self.first:end - self.first] for data in self.block])
-            start = end
+            if step != self.step or not self.first <= start < self.last or (start - self.first) % step:
+                self._read(start, step)
+            first = (start - self.first) // step
+            count = len(range(start, min(stop, self.last), step))
+            parts.append([data[first:first + count] for data in self.block])
+            start += count * step
         return parts
 
     def close(self):
@@ -122,20 +127,22 @@ class BlockedRows:
         self.block = self.mapped = None
         self.file.close()
 
-    def _read(self, start):
+    def _read(self, start, step):
         self.block = None                                        # freed before the next one is made
-        self.first, self.last = start, min(start + self.block_rows, self.num_rows)
+        self.first, self.step = start, step
+        self.last = min(start + step * self.block_rows, self.num_rows)
         try:
             self.block = [torch.from_numpy(self._read_dataset(*pair)) for pair in zip(self.stored, self.mapped)]
         except OSError as error:
             self.caller.fail(f"cannot read {self.file.filename!r}: {error}")
 
     def _read_dataset(self, data, mapped):
-        rows = np.empty((self.last - self.first, *data.shape[1:]), _kept_dtype(data))
+        wanted = slice(self.first, self.last, self.step)
+        rows = np.empty((len(range(self.num_rows)[wanted]), *data.shape[1:]), _kept_dtype(data))
         if self.order is None:
-            data.read_direct(rows, np.s_[self.first:self.last])
+            data.read_direct(rows, np.s_[wanted])
             return rows
-        chosen = self.order[self.first:self.last].numpy()
+        chosen = self.order[wanted].numpy()
         places = np.argsort(chosen)
         if mapped is not None:
             rows[places] = mapped[chosen[places]]

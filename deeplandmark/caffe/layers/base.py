@@ -8,6 +8,7 @@ from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.files.blob_proto import blob_shape, blob_to_array, check_finite, fits, shape_text
 from deeplandmark.caffe.fillers import fill
 from deeplandmark.caffe.limits import check_bytes, check_shape
+from deeplandmark.caffe.mode import ALONE, Share
 
 
 @dataclass
@@ -22,6 +23,8 @@ class Context:
         Relative paths in the definition start here; '' is the working directory, as in Caffe.
     level, stages
         Of the net state, for layers that want to know.
+    share : Share
+        What of each batch the net computes.
     parameter_bytes : int
         What the blobs of all layers so far take, with their diffs.
     """
@@ -29,7 +32,23 @@ class Context:
     root_folder: str = ""
     level: int = 0
     stages: tuple = ()
+    share: Share = ALONE
     parameter_bytes: int = 0
+    _own: torch.Generator | None = None
+
+    @property
+    def own_generator(self):
+        """The torch.Generator of masks and noise: that of data and fillers, unless several ranks train. These must draw
+        the same data, whatever else each draws for its own rows."""
+        if self.share.count == 1:
+            return self.generator
+        if self._own is None:
+            self.begin_own_generator()
+        return self._own
+
+    def begin_own_generator(self, iter=0):
+        """Lets each rank draw other numbers, and others after each iteration (int) that a training goes on from."""
+        self._own = torch.Generator().manual_seed(hash((self.generator.initial_seed(), self.share.rank, iter)))
 
     def reserve(self, shape):
         """Counts a parameter blob before it is made; a NetError when all of them together do not fit into memory."""

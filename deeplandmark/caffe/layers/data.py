@@ -22,6 +22,14 @@ class DataLayer(Layer):
         # Follows the module through .to(device), so that batches are made where the net is.
         self.register_buffer("place", torch.empty(0), persistent=False)
 
+    def set_batch(self, batch_size):
+        """Sets `batch_of_all` and `batch_size`, the rows (int) that all ranks together read for a batch and those that
+        are this one's; a NetError where there are none."""
+        share = self.context.share
+        self.batch_of_all, self.batch_size = share.of_all(batch_size), share.own(batch_size)
+        if not self.batch_size:
+            self.fail(f"batch_size {batch_size} cannot be divided among {share.count} ranks")
+
     def to_place(self, tensor):
         """A batch as float32 on the net's device; no copy when it is there already."""
         return tensor.to(device=self.place.device, dtype=torch.float32)
@@ -140,4 +148,4 @@ class DummyData(DataLayer):
     def _draw(self, index):
         if math.prod(self.shapes[index]) == 0:
             return torch.empty(self.shapes[index])
-        return fill(self.fillers[index], self.shapes[index], self.context.generator)
+        return fill(self.fillers[index], self.shapes[index], self.context.own_generator)

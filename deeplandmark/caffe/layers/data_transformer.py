@@ -52,9 +52,14 @@ class DataTransformer:
             item *= np.float32(self.param.scale)
         return item[:, :, ::-1] if mirrored else item
 
-    def draw(self, n):
-        """A random int 0..n-1 from the net's generator."""
-        return int(torch.randint(n, (), generator=self.layer.context.generator))
+    def pass_over(self):
+        """Draws as many numbers as for one picture, which another rank transforms."""
+        for _ in range(bool(self.param.mirror) + 2 * bool(self.param.crop_size and self.layer.phase == 0)):
+            self.draw(2)
+
+    def draw(self, n, generator=None):
+        """A random int 0..n-1 from the net's generator, or from another."""
+        return int(torch.randint(n, (), generator=generator or self.layer.context.generator))
 
     def _corner(self, shape, height, width):
         if not self.param.crop_size:

@@ -32,7 +32,7 @@ class Noise(Layer):
                       f"{p.uniform_range}")
 
     def forward(self, x):
-        p, generator = self.settings, self.context.generator
+        p, generator = self.settings, self.context.own_generator
         noise = torch.empty(x.shape)                             # drawn on the CPU: one seed for every device
         if self.phase != 0:
             return x + 0,

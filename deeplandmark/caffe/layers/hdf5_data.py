@@ -40,7 +40,8 @@ class HDF5Data(DataLayer):
         p = getattr(self.param, settings)
         if not p.batch_size:
             self.fail(f"{settings} needs batch_size")
-        self.batch_size, self.shuffle, self.datasets = p.batch_size, p.shuffle, names
+        self.set_batch(p.batch_size)
+        self.shuffle, self.datasets = p.shuffle, names
         self.files = self._read_list(p.source)
         self.rows = self.loaded = None                           # the open file and its index
         self._begin_round()
@@ -51,17 +52,19 @@ class HDF5Data(DataLayer):
         return [(self.batch_size, *shape) for shape in self.rows.row_shapes]
 
     def forward(self):
-        parts = self._next_rows(self.batch_size)
+        parts = self._next_rows()
         if len(parts) == 1:
             return tuple(map(self.to_place, parts[0]))
         return tuple(self.to_place(torch.cat(pieces)) for pieces in zip(*parts))
 
-    def _next_rows(self, wanted):
-        """The next rows as a list of parts, each with one tensor per top."""
-        parts = []
+    def _next_rows(self):
+        """This rank's rows of the next batch, as a list of parts, each with one tensor per top."""
+        parts, wanted, share = [], self.batch_of_all, self.context.share
+        first = share.rank                                       # of its rows, counted from where the layer stands
         while wanted:
             taken = min(wanted, self.rows.num_rows - self.row)
-            parts += self.rows.take(self.row, self.row + taken)
+            parts += self.rows.take(self.row + first, self.row + taken, share.count)
+            first = (first - taken) % share.count
             wanted -= taken
             self.row += taken
             if self.row == self.rows.num_rows:

@@ -1,5 +1,6 @@
 """ImageData and ImageFloatData: pictures named in a list, with a label or with numbers (image_data_layer.cpp)."""
 import os
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ class PictureList(DataLayer):
         if bool(p.new_height) != bool(p.new_width):
             self.fail(f"give both or neither of new_height and new_width, found {p.new_height} and {p.new_width}")
         self.size = (p.new_height, p.new_width) if p.new_height else None
-        self.batch_size = p.batch_size
+        self.set_batch(p.batch_size)
         self.lines = self._read_list(p.source)
         self.transform = DataTransformer(self)
         self.order = self._new_order()
@@ -61,13 +62,20 @@ class PictureList(DataLayer):
         return [numbers[:, 0]]
 
     def _items(self, numbers):
-        for _ in range(self.batch_size):
-            item, found = self.item(*self._line())
-            numbers.append(found)
-            self.position += 1
-            if self.position == len(self.lines):
-                self.position, self.order = 0, self._new_order()
-            yield item
+        own = range(self.batch_of_all)[self.context.share.rows]
+        for row in range(self.batch_of_all):
+            if row in own:
+                item, found = self.item(*self._line())
+                numbers.append(found)
+                yield item
+            else:
+                self.transform.pass_over()
+            self._next()
+
+    def _next(self):
+        self.position += 1
+        if self.position == len(self.lines):
+            self.position, self.order = 0, self._new_order()
 
     def _line(self):
         return self.lines[self.order[self.position]]
@@ -184,7 +192,9 @@ class ImageFloatData(PictureList):
     def _pad(self, picture, numbers):
         """A border of 2 * pad in all on both axes, pad from -interval to interval; below 1 nothing happens."""
         import cv2
-        draw, (_, height, width), k = self.transform.draw, picture.shape, self.settings.label_dim // 2
+        # How many numbers are drawn depends on the picture, which other ranks do not read.
+        draw = partial(self.transform.draw, generator=self.context.own_generator)
+        (_, height, width), k = picture.shape, self.settings.label_dim // 2
         interval = max(int(height * self.pad_ratio), 1)
         pad = draw(2 * interval + 1) - interval
         if pad <= 0:

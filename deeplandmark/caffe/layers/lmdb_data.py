@@ -67,7 +67,7 @@ class Data(DataLayer):
         if t.force_color and t.force_gray:
             self.fail("transform_param has force_color and force_gray; give only one")
         self.is_color = True if t.force_color or p.force_encoded_color else False if t.force_gray else None
-        self.batch_size = p.batch_size
+        self.set_batch(p.batch_size)
         self.path = os.path.join(self.context.root_folder, p.source)
         backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
@@ -87,10 +87,14 @@ class Data(DataLayer):
         return (self.to_place(data), self.to_place(torch.tensor(labels)))[:self.num_tops]
 
     def _items(self, labels):
-        for _ in range(self.batch_size):
-            datum = self._datum()
-            labels.append(datum.label)
-            yield self.transform(self._picture(datum))
+        own = range(self.batch_of_all)[self.context.share.rows]
+        for row in range(self.batch_of_all):
+            if row in own:
+                datum = self._datum()
+                labels.append(datum.label)
+                yield self.transform(self._picture(datum))
+            else:
+                self.transform.pass_over()
             self._next()
 
     def _next(self):

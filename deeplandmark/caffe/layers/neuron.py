@@ -92,7 +92,7 @@ class Dropout(NeuronLayer):
             return x + 0,
         keep = 1 - self.ratio
         # Drawn on the CPU so that one seed gives the same masks on every device.
-        mask = torch.empty(x.shape).bernoulli_(keep, generator=self.context.generator).mul_(1 / keep)
+        mask = torch.empty(x.shape).bernoulli_(keep, generator=self.context.own_generator).mul_(1 / keep)
         return x * mask.to(x.device),
 
 

@@ -56,9 +56,9 @@ class HDF5PatchData(HDF5Data):
         return [(self.batch_size, channels, p.rows, p.columns), (self.batch_size, *self.rows.row_shapes[2])]
 
     def forward(self):
-        parts = zip(*self._next_rows(self.batch_size))
+        parts = zip(*self._next_rows())
         rows = dict(zip(self.names, (torch.cat(part).numpy() for part in parts)))
-        draw = torch.rand(9, self.batch_size, generator=self.context.generator).numpy() * 2 - 1
+        draw = self._uniform(9, self.batch_of_all)[:, self.context.share.rows].numpy() * 2 - 1
         middle, turn = self._poses(draw, rows.get("start"))
         patches = self._finish(self._cut(rows["window"], rows["extent"], middle, turn), draw)
         points = rows["landmark"].reshape(self.batch_size, -1, 2) - middle[:, None]
@@ -108,8 +108,9 @@ class HDF5PatchData(HDF5Data):
             x, y = torch.linspace(-1, 1, p.columns), torch.linspace(-1, 1, p.rows).unsqueeze(1)
             patches = patches * (1 + slope[0] * x + slope[1] * y)
         if p.noise:
-            deviation = p.noise * self._uniform(n).view(n, 1, 1, 1)
-            patches = patches + deviation * torch.empty(patches.shape).normal_(generator=self.context.generator)
+            share, shape = self.context.share.rows, (self.batch_of_all, *patches.shape[1:])
+            deviation = p.noise * self._uniform(self.batch_of_all)[share].view(n, 1, 1, 1)
+            patches = patches + deviation * torch.empty(shape).normal_(generator=self.context.generator)[share]
         if p.occlusion:
             self._cover(patches)
         if p.HasField("mean"):
@@ -122,15 +123,18 @@ class HDF5PatchData(HDF5Data):
 
     def _cover(self, patches):
         """A rectangle of one colour, its middle anywhere, up to half of each side, into a share of the patches."""
-        n, channels, rows, columns = patches.shape
-        for patch, (chosen, height, width, y, x) in zip(patches, self._uniform(n, 5).tolist()):
+        _, channels, rows, columns = patches.shape
+        own = dict(zip(range(self.batch_of_all)[self.context.share.rows], patches))
+        for row, (chosen, height, width, y, x) in enumerate(self._uniform(self.batch_of_all, 5).tolist()):
             colour = 255 * self._uniform(channels, 1, 1)
-            if chosen < self.settings.occlusion:
+            if chosen < self.settings.occlusion and row in own:
+                patch = own[row]
                 height, width = round(height * rows / 2), round(width * columns / 2)
                 top, left = round(y * rows - height / 2), round(x * columns - width / 2)
                 patch[:, max(0, top):max(0, top + height), max(0, left):max(0, left + width)] = colour
 
     def _uniform(self, *shape):
+        """Numbers for a batch of all ranks: each draws them all and uses those of its rows."""
         return torch.rand(shape, generator=self.context.generator)
 
 

@@ -42,7 +42,7 @@ class PointPatches(Layer):
         p, k = self.settings, len(self.signs)
         middles = points.detach().reshape(len(points), k, 2)
         if p.jitter and self.phase == 0:
-            drawn = torch.rand(middles.shape, generator=self.context.generator) * 2 - 1
+            drawn = torch.rand(middles.shape, generator=self.context.own_generator) * 2 - 1
             middles = middles + (p.jitter * drawn).to(middles)
         x, y = self._places(middles)
         grid = torch.stack(torch.broadcast_tensors(x[:, :, None], y[..., None]), -1)

@@ -127,7 +127,7 @@ class Pooling(Layer):
         with torch.no_grad():
             sums = cells.cumsum(-1)
             # Drawn on the CPU so that one seed gives the same cells on every device; in (0, 1], as on Caffe's GPU.
-            level = 1 - torch.rand(sums.shape[:-1], generator=self.context.generator)
+            level = 1 - torch.rand(sums.shape[:-1], generator=self.context.own_generator)
             reached = sums >= level.to(x.device)[..., None] * sums[..., -1:]
             chosen = reached.to(torch.uint8).argmax(-1, keepdim=True)
         return cells.gather(-1, chosen).squeeze(-1)

@@ -98,15 +98,16 @@ class WindowData(DataLayer):
             self.fail(f"crop_mode must be warp or square, found {p.crop_mode!r}")
         if 2 * p.context_pad >= self.crop_size:
             self.fail(f"context_pad {p.context_pad} leaves nothing of a crop_size of {self.crop_size}")
-        self.batch_size, self.use_context = p.batch_size, bool(p.context_pad) or p.crop_mode == "square"
+        self.set_batch(p.batch_size)
+        self.use_context = bool(p.context_pad) or p.crop_mode == "square"
         path = os.path.join(self.context.root_folder, p.source)
         try:
             self.pictures, self.windows = read_window_file(path, p.fg_threshold, p.bg_threshold)
         except WindowFileError as error:
             self.fail(str(error))
         self.channels = self.pictures[-1].channels               # Caffe takes those of the last picture
-        foreground = int(np.float32(p.batch_size) * np.float32(p.fg_fraction))
-        self.counts = (p.batch_size - foreground, foreground)
+        foreground = int(np.float32(self.batch_of_all) * np.float32(p.fg_fraction))
+        self.counts = (self.batch_of_all - foreground, foreground)
         for kind, windows, count in zip(("background", "foreground"), self.windows, self.counts):
             if count and not windows:
                 self.fail(f"{path!r} has no {kind} windows, a batch needs {count}")
@@ -119,13 +120,14 @@ class WindowData(DataLayer):
 
     def forward(self):
         data = np.zeros((self.batch_size, self.channels, self.crop_size, self.crop_size), np.float32)
-        labels = []
+        labels, drawn = [], []
         for windows, count in zip(self.windows, self.counts):
             for _ in range(count):
                 window = windows[self.transform.draw(len(windows))]
-                mirrored = self.param.transform_param.mirror and self.transform.draw(2)
-                self._place(data[len(labels)], window, mirrored)
-                labels.append(window.label)
+                drawn.append((window, self.param.transform_param.mirror and self.transform.draw(2)))
+        for item, (window, mirrored) in zip(data, drawn[self.context.share.rows]):
+            self._place(item, window, mirrored)
+            labels.append(window.label)
         return self.to_place(torch.from_numpy(data)), self.to_place(torch.tensor(labels))
 
     def _place(self, item, window, mirrored):

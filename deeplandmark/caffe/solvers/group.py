@@ -96,8 +96,11 @@ class SolverGroup:
         losses = self.stack.forward_backward()
         for _ in range(self.param.iter_size - 1):
             losses = losses + self.stack.forward_backward()
+        losses = losses / self.param.iter_size
+        if ranks := self.solvers[0].ranks:
+            losses = ranks.sum_up(self.solvers, self.stack.grads, losses)
         self._update.apply(rate, self.iter)
-        return losses / self.param.iter_size
+        return losses
 
     def _display(self, rate):
         self._hand_over_losses()

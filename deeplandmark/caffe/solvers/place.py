@@ -20,6 +20,11 @@ def place_path(state_path):
 
 def write_place(path, nets):
     """Writes, whole or not at all, where each of some Nets stands."""
+    write_bytes(path, place_of(nets))
+
+
+def place_of(nets):
+    """Where each of some Nets stands, the bytes of such a file."""
     found = {}
     for number, net in enumerate(nets):
         found[f"{number}/random"] = _generator(net).get_state().numpy()
@@ -27,14 +32,14 @@ def write_place(path, nets):
             found |= {f"{number}/{index}/{name}": value for name, value in layer.position().items()}
     data = io.BytesIO()
     np.savez(data, **found)
-    write_bytes(path, data.getvalue())
+    return data.getvalue()
 
 
-def go_to_place(path, nets):
-    """Brings Nets, built of the same definitions, to where those stood. A FileFormatError for a file that is none of
-    theirs."""
+def go_to_place(path, nets, content=None):
+    """Brings Nets, built of the same definitions, to where those stood, by a file or by its `content` (bytes). A
+    FileFormatError for a file that is none of theirs."""
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with np.load(path if content is None else io.BytesIO(content), allow_pickle=False) as found:
             for number, net in enumerate(nets):
                 for index, layer in _with_places(net):
                     names = [name for name in found if name.startswith(f"{number}/{index}/")]

@@ -1,31 +1,21 @@
 """Caffe's solver: trains one net, tests others, displays, takes snapshots and goes on from them (solver.cpp)."""
+from typing import Any
 
-import os
-
-import numpy as np
 import torch
 from google.protobuf import text_format
 
-from deeplandmark.caffe.errors import FileFormatError, SolverError
 from deeplandmark.caffe.files.prototxt import Definition
-from deeplandmark.caffe.logs.log import Log
+from deeplandmark.caffe.logs.log import Log, SilentLog
+from deeplandmark.caffe.mode import MODE
 from deeplandmark.caffe.solvers import nets, solver_parameter, updates
 from deeplandmark.caffe.solvers.callbacks import CallbackMethods
 from deeplandmark.caffe.solvers.learning_rate import current_step, learning_rate
 from deeplandmark.caffe.solvers.losses import LossWindow, NotFiniteError
-from deeplandmark.caffe.solvers.place import go_to_place, place_path, write_place
 from deeplandmark.caffe.solvers.report import Stopwatch, log_display, log_test
-from deeplandmark.caffe.solvers.snapshot import (
-    SolverSnapshot,
-    check_history,
-    model_of,
-    read_state,
-    snapshot_paths,
-    write_state,
-)
+from deeplandmark.caffe.solvers.snapshot_methods import SnapshotMethods
 
 
-class Solver(CallbackMethods):
+class Solver(CallbackMethods, SnapshotMethods):
     """Trains the net that a solver prototxt names.
 
     Parameters
@@ -40,11 +30,15 @@ class Solver(CallbackMethods):
     strict : bool
         Refuse fields of forks of Caffe that change no result, in the solver and its nets, as BVLC's Caffe does.
 
+    Of several ranks (see ranks.py) the first alone tests, logs and writes snapshots, as in Caffe.
+
     Attributes
     ----------
     net, test_nets : Net and list of Net
     iter : int
         Updates done so far.
+    is_root : bool
+        Whether it is the first of several ranks, or alone.
 
     Raises
     ------
@@ -57,11 +51,12 @@ class Solver(CallbackMethods):
     def __init__(self, param: Definition, device: str | None = None, log: Log | None = None,
                  strict: bool = False) -> None:
         self.param = solver_parameter.read(param, strict)
-        self.log = log or Log()
+        self.is_root = MODE.solver_rank == 0
+        self.log = (log or Log()) if self.is_root else SilentLog()
         self.log.info("solver.cpp:45", "Initializing solver from parameters: \n"
                       + text_format.MessageToString(self.param).rstrip())
         self.net = nets.train_net(self.param, device, self.log, strict)
-        self.test_nets = nets.test_nets(self.param, device, self.log, strict)
+        self.test_nets = nets.test_nets(self.param, device, self.log, strict) if self.is_root else []
         self.update = self._update_rule()
         self.iter = 0
         self.stopwatch = Stopwatch()
@@ -70,7 +65,8 @@ class Solver(CallbackMethods):
         self._callbacks: list[dict] = []
         self._monitors: list = []
         self._requested_action = lambda: None
-        self.stop_requested = False
+        self.ranks: Any = None                                   # the Ranks it has joined
+        self.stop_requested = self.stop_wanted = False
         self.keeps_place = False                                 # beyond Caffe: see place.py
         self.log.info("solver.cpp:57", "Solver scaffolding done.")
 
@@ -100,6 +96,8 @@ class Solver(CallbackMethods):
         if resume_file:
             self.log.info("solver.cpp:297", f"Restoring previous solver status from {resume_file}")
             self.restore(resume_file)
+        if self.ranks:
+            self.ranks.begin(self)
         self._losses.restart()
         self.stopwatch.restart(self.iter)
 
@@ -130,7 +128,7 @@ class Solver(CallbackMethods):
             raise
 
     def _step(self, stop_iter):
-        self.stop_requested = False
+        self.stop_requested = self.stop_wanted = False
         self._losses.restart()
         self.stopwatch.restart(self.iter)
         started = self.iter
@@ -178,7 +176,11 @@ class Solver(CallbackMethods):
         loss = self.net.forward_backward()
         for _ in range(iter_size - 1):
             loss = loss + self.net.forward_backward()
-        return loss / iter_size if iter_size > 1 else loss
+        loss = loss / iter_size if iter_size > 1 else loss
+        if self.ranks:
+            diffs = [parameter.grad for parameter in self.net.learnable_params]
+            loss = self.ranks.sum_up([self], diffs, torch.tensor([loss], device=self.net.device)).item()
+        return loss
 
     def take_loss(self, iter, loss):
         """Takes a loss that a SolverGroup computed for this solver; NotFiniteError when it is not finite."""
@@ -223,66 +225,9 @@ class Solver(CallbackMethods):
         """Whether (bool) this iteration begins with a test."""
         return is_due(self.iter, self.param.test_interval) and (self.iter > 0 or self.param.test_initialization)
 
-    # ------------------------------------------------------------------ snapshots
-
-    def snapshot(self):
-        """Writes model and solver state for the present iteration; returns the path (str) of the solverstate.
-
-        Raises
-        ------
-        SolverError
-            And no file is written, when the weights are not finite.
-        """
-        self._losses.check()
-        if not all(bool(torch.isfinite(p).all()) for p in self.net.learnable_params):
-            raise SolverError(f"iteration {self.iter}: the weights are not finite, no snapshot was written")
-        hdf5 = self.param.snapshot_format == self.param.HDF5
-        model, state = snapshot_paths(self.param.snapshot_prefix, self.iter, hdf5)
-        kind = "HDF5" if hdf5 else "binary proto"
-        self.log.info("solver.cpp:464", f"Snapshotting to {kind} file {model}")
-        if self.param.snapshot_diff:
-            self.update.show_updates()
-        (self.net.save_hdf5 if hdf5 else self.net.save)(model, self.param.snapshot_diff)
-        self.log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {state}")
-        history = [tensor.cpu().numpy() for tensor in self.update.history]
-        if self.keeps_place:
-            write_place(place_path(state), [self.net, *self.test_nets])
-        write_state(state, SolverSnapshot(self.iter, model, self._current_step, history))
-        self._tell("on_snapshot", self.iter, state)
-        return state
-
     def _is_final_snapshot_due(self):
         p = self.param
         return p.snapshot_after_train and bool(p.snapshot_prefix) and not is_due(self.iter, p.snapshot)
-
-    def restore(self, state_file: str) -> None:
-        """Takes up weights, history and iteration of a solverstate, ours or Caffe's.
-
-        Data layers are not in it: HDF5Data starts again at row 0, as in Caffe, unless `keeps_place` is set and was set
-        for the solver that wrote it.
-
-        Raises
-        ------
-        FileFormatError
-            When the solverstate or its model cannot be read.
-        SolverError
-            When its history is that of another net or solver type.
-        """
-        state_file = os.fspath(state_file)
-        state = read_state(state_file)
-        check_history(state_file, state, self.update.history)
-        if state.learned_net:
-            model = model_of(state_file, state)
-            if model is None:
-                raise FileFormatError(f"{state_file}: its model {state.learned_net} was not found"
-                                      " (paths are relative to the working directory)")
-            self.net.copy_from(model)
-        self.log.info("sgd_solver.cpp:336", "SGDSolver: restoring history")
-        for tensor, array in zip(self.update.history, state.history):
-            tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)).view_as(tensor))
-        self.iter, self._current_step = state.iter, state.current_step
-        if self.keeps_place and os.path.exists(place_path(state_file)):
-            go_to_place(place_path(state_file), [self.net, *self.test_nets])
 
     def share_weights(self, net):
         """pycaffe's: another Net uses the values of the training net's parameters, in layers of the same name."""

@@ -26,6 +26,8 @@ class StackedNets:
     Attributes
     ----------
     params : list of torch Parameter (G, ...), in the order of each net's learnable_params
+    grads : list of tensors
+        Their diffs.
     refusal : str or None
         Why passes are not replayed although they were to be recorded.
 
@@ -41,11 +43,11 @@ class StackedNets:
         for net in nets[1:]:
             _check_same_structure(nets[0], net)
         self.params = [_stack([net.learnable_params[i] for net in nets]) for i in range(len(nets[0].learnable_params))]
-        self._grads = [p.grad for p in self.params]
+        self.grads = [p.grad for p in self.params]
         self._sources, self._steps = self._compile(dtype)
         if record is None and self.params[0].is_cuda:
             record = cuda_graph
-        self._pass = RecordedPass(self._run, self._grads, record) if record else self._run
+        self._pass = RecordedPass(self._run, self.grads, record) if record else self._run
 
     @property
     def refusal(self):
@@ -54,7 +56,7 @@ class StackedNets:
 
     def clear_param_diffs(self):
         """Sets the diffs of all parameters, and so those of the nets, to 0."""
-        torch._foreach_zero_(self._grads)
+        torch._foreach_zero_(self.grads)
 
     def forward_backward(self):
         """One pass of all nets over their next batches; diffs accumulate. Returns the losses, tensor (G,), detached."""

@@ -10,7 +10,7 @@ import sys
 from deeplandmark.caffe import __version__ as CAFFE_VERSION
 from deeplandmark.caffe.benchmark.table import benchmark
 from deeplandmark.caffe.errors import CaffeError
-from deeplandmark.caffe.logs.log import Log
+from deeplandmark.caffe.logs.log import Log, SilentLog
 from deeplandmark.caffe.solvers.signals import EFFECTS
 from deeplandmark.caffe.tools import verbs
 from deeplandmark.caffe.tools.compute_image_mean import compute_image_mean
@@ -26,6 +26,7 @@ from deeplandmark.caffe.tools.upgrade_proto import (
     upgrade_solver_proto_text,
 )
 from deeplandmark.work.one_line import clipped
+from deeplandmark.work.torchrun import is_first
 
 VERBS = {verb.__name__: verb for verb in (verbs.train, verbs.test, verbs.time, verbs.device_query)}
 TOOLS = {tool.__name__: tool for tool in (
@@ -36,6 +37,7 @@ _EXAMPLES = """examples:
   %(prog)s train -solver solver.prototxt
   %(prog)s train -solver solver.prototxt -snapshot model/net_iter_1000.solverstate
   %(prog)s train -solver solver.prototxt -weights first.caffemodel,second.caffemodel -log train.log
+  torchrun --nproc-per-node 2 -m deeplandmark.caffe train -solver solver.prototxt
   %(prog)s test -model net.prototxt -weights net.caffemodel -iterations 100
   %(prog)s time -model net.prototxt -iterations 20 -phase TEST"""
 
@@ -57,7 +59,7 @@ def main(arguments=None):
 
 
 def _run_verb(options):
-    with Log(options.log) as log:
+    with Log(options.log) if is_first() else SilentLog() as log:
         VERBS[options.verb](options, log)
 
 
@@ -101,8 +103,12 @@ def program_parser():
     flag("stage", default="", metavar="STAGES", help="stages of the net state, between commas")
     flag("strict", action="store_true",
          help="refuse fields of forks of Caffe that change no result, as BVLC's does; default: a warning")
-    flag("gpu", default="", metavar="ID",
-         help="GPU to run on; default: what solver_mode says (train), CPU (test, time)")
+    flag("gpu", default="", metavar="IDS",
+         help="GPU to run on, or one for each process of torchrun: 0,1; default: what solver_mode says (train), CPU "
+              "(test, time)")
+    flag("batch_size_of", choices=["rank", "all"], default="rank",
+         help="under torchrun: whether the nets' batch_size is that of each rank, as with Caffe's --gpu 0,1 (default), "
+              "or that of all together (train)")
     flag("sigint_effect", choices=sorted(EFFECTS), default="stop", help="what SIGINT does (train)")
     flag("sighup_effect", choices=sorted(EFFECTS), default="snapshot", help="what SIGHUP does (train)")
     flag("log", metavar="FILE", help="append log lines to this file as well")

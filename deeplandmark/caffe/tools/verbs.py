@@ -1,17 +1,19 @@
 """The verbs of the `caffe` program, functions of the parsed flags and a Log, with its log lines (tools/caffe.cpp)."""
 import os
+from contextlib import nullcontext
 
 from deeplandmark.caffe.errors import CaffeError, SolverError
 from deeplandmark.caffe.logs.log import loss_note
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.solvers.signals import SignalRequests
 from deeplandmark.work.heap import keep_freed_memory
+from deeplandmark.work.torchrun import local_count, local_rank
 
 
 def train(options, log):
     """Train a net; goes on from --snapshot, or starts from --weights."""
     from deeplandmark.caffe.files import prototxt
-    from deeplandmark.caffe.solvers import get_solver
+    from deeplandmark.caffe.solvers.ranks import Ranks
 
     _require(options.solver, "a solver definition: --solver FILE")
     if options.snapshot and options.weights:
@@ -25,15 +27,27 @@ def train(options, log):
         param.snapshot_prefix = os.path.splitext(options.solver)[0]
     keep_freed_memory()
     device = _device(options, log, "caffe.cpp:197", param.solver_mode == param.GPU, param.device_id)
-    solver = get_solver(param, device=device, log=log, strict=options.strict)
-    with SignalRequests(options.sigint_effect, options.sighup_effect) as requests:
-        solver.set_action_function(requests)
-        if options.snapshot:
-            log.info("caffe.cpp:235", f"Resuming from {options.snapshot}")
-            solver.restore(options.snapshot)
-        log.info("caffe.cpp:239", "Starting Optimization")
-        solver.solve()
+    ranks = Ranks.of_environment(options.batch_size_of == "all", device)
+    with (ranks or nullcontext(), ranks.sharing() if ranks else nullcontext(),
+          SignalRequests(options.sigint_effect, options.sighup_effect) as requests):
+        _solve(param, options, (device, log), ranks, requests)
     log.info("caffe.cpp:250", "Optimization Done.")
+
+
+def _solve(param, options, where, ranks, requests):
+    from deeplandmark.caffe.solvers import get_solver
+
+    device, log = where
+    if ranks:
+        ranks.agree_on_seed(param)
+    solver = get_solver(param, device=device, log=log, strict=options.strict)
+    solver.set_action_function(requests)
+    solver.ranks = ranks
+    if options.snapshot and solver.is_root:
+        log.info("caffe.cpp:235", f"Resuming from {options.snapshot}")
+        solver.restore(options.snapshot)
+    log.info("caffe.cpp:239", "Starting Optimization")
+    solver.solve()
 
 
 def test(options, log):
@@ -123,9 +137,14 @@ def _stages(options):
 
 
 def _gpu_id(text):
-    if not text.isdigit():
-        raise CaffeError(f"--gpu takes the number of one GPU, found {text!r}")
-    return int(text)
+    """The GPU (int) of this process: of several, as many as torchrun has started here, the one of its place."""
+    names = text.split(",")
+    if not all(name.isdigit() for name in names):
+        raise CaffeError(f"--gpu takes numbers of GPUs, found {text!r}")
+    if len(names) > 1 and len(names) != local_count():
+        raise CaffeError(f"--gpu {text}: {len(names)} GPUs train in as many processes: torchrun --nproc-per-node "
+                         f"{len(names)} -m deeplandmark.caffe train ...")
+    return int(names[local_rank() % len(names)])
 
 
 def _device(options, log, source, prefer_gpu=False, preferred=0):
@@ -133,11 +152,11 @@ def _device(options, log, source, prefer_gpu=False, preferred=0):
     import torch
 
     if options.gpu:
-        number = 0 if options.gpu == "all" else _gpu_id(options.gpu)
+        number = local_rank() if options.gpu == "all" else _gpu_id(options.gpu)
         if number >= torch.cuda.device_count():
             raise CaffeError(f"--gpu {options.gpu}: not found, this machine has {torch.cuda.device_count()} GPUs")
     elif prefer_gpu and torch.cuda.is_available():
-        number = preferred
+        number = preferred + local_rank()
     else:
         log.info(source, "Use CPU.")
         return "cpu"
