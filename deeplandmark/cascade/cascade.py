@@ -17,9 +17,11 @@ from deeplandmark.faces.picture import read_grey
 from deeplandmark.faces.picture_input import grey_picture
 from deeplandmark.faces.points import Points
 from deeplandmark.faces.result import Faces
+from deeplandmark.networks.device import torch_alone_has, torch_device
 from deeplandmark.networks.looks import LOOKS, Manner, checked_angles, checked_looks, look_at, look_at_many
 from deeplandmark.networks.model_folder import fingerprint, has_networks
 from deeplandmark.networks.published import ONNX_FILE, model_at
+from deeplandmark.work.device import checked_device
 from deeplandmark.work.extras import install
 
 BACKENDS = ("onnx", "torch")
@@ -79,7 +81,8 @@ class Cascade:
         return type(self).load, self._source
 
     @classmethod
-    def load(cls, path: str | os.PathLike | None = None, backend: str | None = None, threads: int = 1) -> Cascade:
+    def load(cls, path: str | os.PathLike | None = None, backend: str | None = None, threads: int = 1,
+             device: str = "cpu") -> Cascade:
         """Reads an exported cascade (.onnx) or a model folder, ours or a saved one of the original.
 
         Parameters
@@ -93,6 +96,8 @@ class Cascade:
             Threads that one call may use, each for some of its faces. One by default: a single face has no use for
             more, and with several calls at once, as in `predict_many`, they would only be in each other's way. torch
             has `torch.set_num_threads`.
+        device : str
+            As of `deeplandmark.load`.
 
         Raises
         ------
@@ -106,8 +111,11 @@ class Cascade:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, found {threads}")
         path = model_at(path)
-        engine, backend = _engine_of(path, backend, threads)
-        return cls(engine, backend, (str(path.absolute()), backend, threads))
+        device = checked_device(device)
+        if backend is None and path.is_dir() and has_networks(path) and torch_alone_has(device):
+            backend = "torch"
+        engine, backend = _engine_of(path, backend, threads, device)
+        return cls(engine, backend, (str(path.absolute()), backend, threads, device))
 
     @property
     def looks(self) -> tuple:
@@ -211,7 +219,7 @@ def _level(level):
     return level
 
 
-def _engine_of(path, backend, threads):
+def _engine_of(path, backend, threads, device):
     """(engine, "onnx" or "torch") of an exported cascade, or of a model folder: by its cascade.onnx where that belongs
     to its networks."""
     if not path.is_dir():
@@ -219,10 +227,10 @@ def _engine_of(path, backend, threads):
             raise ValueError(f"{path} is not a folder: torch runs model folders")
         if not path.exists():
             raise ValueError(f"{path}: neither a model folder nor an exported cascade is there")
-        return OnnxEngine(path, threads), "onnx"
+        return OnnxEngine(path, threads, device), "onnx"
     exported = path / ONNX_FILE
     if backend != "torch" and exported.exists():
-        engine = OnnxEngine(exported, threads)
+        engine = OnnxEngine(exported, threads, device)
         # A folder may hold the exported cascade and nothing else.
         if not has_networks(path) or engine.fingerprint == fingerprint(path):
             return engine, "onnx"
@@ -230,10 +238,10 @@ def _engine_of(path, backend, threads):
                f"{path} {exported}` makes it anew", backend)
     elif backend == "onnx":
         raise ValueError(f"{exported} is missing; `deeplandmark export --model {path} {exported}` makes it")
-    return _torch_engine(path), "torch"
+    return _torch_engine(path, device), "torch"
 
 
-def _torch_engine(folder):
+def _torch_engine(folder, device):
     try:
         from deeplandmark.cascade.torch_engine import TorchEngine, load_modules  # only this needs torch
     except ImportError as error:
@@ -241,7 +249,8 @@ def _torch_engine(folder):
             raise
         raise ImportError(f"{folder}: its networks need torch: {install('train')}, or use an exported cascade "
                           "(.onnx)") from None
-    return TorchEngine(*load_modules(folder))
+    settings, modules = load_modules(folder)
+    return TorchEngine(settings, {network: module.to(torch_device(device)) for network, module in modules.items()})
 
 
 def _stale(message, backend):

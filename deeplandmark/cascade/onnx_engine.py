@@ -26,6 +26,8 @@ class OnnxEngine:
     path : path of an .onnx
     threads : int
         Threads that one call may use, each for other faces: inside a network there is too little work to divide.
+    device : str
+        See `open_session`.
 
     Attributes
     ----------
@@ -40,8 +42,8 @@ class OnnxEngine:
         If the file cannot be read, is damaged, or is no exported cascade.
     """
 
-    def __init__(self, path, threads=1):
-        self._session = open_session(path)
+    def __init__(self, path, threads=1, device="cpu"):
+        self._session = open_session(path, device=device)
         self._threads, self._pool, self._pool_process = threads, None, None
         metadata = self._session.get_modelmeta().custom_metadata_map
         if metadata.get("deeplandmark") != str(FORMAT):

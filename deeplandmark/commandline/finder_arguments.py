@@ -32,6 +32,8 @@ def add_model_arguments(parser):
     add_looks_argument(parser, "auto")
     add_search_arguments(parser)
     parser.add_argument("--max-faces", type=whole_number(1), metavar="N", help="only the N largest faces of a picture")
+    parser.add_argument("--device", default="cpu", help="where the model runs: cpu (default), cuda or cuda:N; the "
+                        "processor where no library here has a GPU")
     add_max_pixels(parser)
     add_python_layers(parser)
 
@@ -74,7 +76,7 @@ def load_finder(options):
     remark = doubtful_order(given)
     if remark is not None:
         warnings.warn(remark, stacklevel=2)
-    system = load(model)
+    system = load(model, device=options.device)
     if options.level is not None and not hasattr(system, "levels"):
         raise FacesError(f"--level {options.level}: the model {model} has no levels")
     return FaceFinder(system, detector, options.max_faces, options.level, boxes, looks_of(options))

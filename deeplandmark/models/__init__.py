@@ -19,9 +19,9 @@ Several threads may use a system at once; it can be pickled, and used in a forke
 are options of these methods and attributes of their own: a cascade has `levels`, and its methods the option `level`;
 it has `looks`, and its methods the options `looks` and `angles` (`locate_group` takes (picture, boxes, angles)).
 
-**A new system** is a room beside cascade/, with a class that has a `load(path, threads)`, and one line in SYSTEMS. Its
-model folder holds `model.json` with `"system": NAME` (a folder without it holds a cascade), its exported .onnx the
-metadata `system`; exported into its own folder it is called NAME.onnx.
+**A new system** is a room beside cascade/, with a class that has a `load(path, threads)`, and `device` if it can use a
+GPU, and one line in SYSTEMS. Its model folder holds `model.json` with `"system": NAME` (a folder without it holds a
+cascade), its exported .onnx the metadata `system`; exported into its own folder it is called NAME.onnx.
 """
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ class System(Protocol):
     def locate_group(self, pictures: list) -> list: ...
 
 
-def load(path: str | os.PathLike | None = None, threads: int = 1, **options: Any) -> System:
+def load(path: str | os.PathLike | None = None, threads: int = 1, device: str = "cpu",
+         **options: Any) -> System:
     """The system of a model folder or an exported .onnx, ready to find points.
 
     Parameters
@@ -92,6 +93,10 @@ def load(path: str | os.PathLike | None = None, threads: int = 1, **options: Any
         points.
     threads : int
         Threads that one call may use, each for some of its faces.
+    device : "cpu", "cuda" or "cuda:N"
+        Where its networks run. A GPU needs onnxruntime-gpu in the place of onnxruntime or, for a model folder with its
+        networks, torch for CUDA; where neither has one the processor is used, which is said once, by a warning of the
+        logger "deeplandmark".
     options
         What the system's own `load` takes besides: `backend` of `Cascade.load`.
 
@@ -104,7 +109,8 @@ def load(path: str | os.PathLike | None = None, threads: int = 1, **options: Any
     """
     path = model_at(path)
     name = system_of(path)
-    _LOG.debug("%s: a %s, by %d thread(s)", path, name, threads)
+    _LOG.debug("%s: a %s, by %d thread(s), %s", path, name, threads, device)
+    options |= {} if device == "cpu" else {"device": device}
     return _resolved(SYSTEMS[name].load)(path, threads=threads, **options)
 
 

@@ -29,8 +29,9 @@ def run_network(module, data, earlier=()):
     names = {graph.blob_names[i]: i for i in graph.outputs}
     places = [graph.blob_names.index(blob) for blob in earlier]
     with torch.inference_mode():
-        values = module.values_of({"data": torch.from_numpy(np.ascontiguousarray(data))})
+        device = next(module.parameters()).device
+        values = module.values_of({"data": torch.from_numpy(np.ascontiguousarray(data)).to(device)})
         module.run(values)
     hidden = hidden_blob(graph)
-    answers = [values[i].numpy() for i in (*places, names.get(PREDICTION, graph.outputs[0]))]
-    return (*answers, None if hidden is None else values[hidden].flatten(1).numpy())
+    answers = [values[i].cpu().numpy() for i in (*places, names.get(PREDICTION, graph.outputs[0]))]
+    return (*answers, None if hidden is None else values[hidden].flatten(1).cpu().numpy())

@@ -2,6 +2,7 @@
 import numpy as np
 
 from deeplandmark.faces.box import reproject
+from deeplandmark.networks.device import torch_device
 from deeplandmark.networks.windows import frames_of, see, windows_of
 from deeplandmark.regressor.settings import RegressorSettings
 from deeplandmark.work.in_order import in_order
@@ -21,12 +22,12 @@ class TorchEngine:
         If the folder holds no regressor, naming the file that is missing or wrong (a CaffeError where it is a net's).
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, device="cpu"):
         from deeplandmark.networks.running import run_network  # only this engine needs torch
         from deeplandmark.regressor.network import load_network
         self.settings = RegressorSettings.load(folder)
         self._run_network = run_network
-        self._module = load_network(self.settings, folder)
+        self._module = load_network(self.settings, folder).to(torch_device(device))
 
     def run(self, image, boxes):
         """Points (n, k, 2), pixels, and confidence (n, k), in a picture uint8 (h, w) or (h, w, 3) with boxes (n, 4)
@@ -62,9 +63,9 @@ class OnnxEngine:
         If the file cannot be read, is damaged, or is no exported regressor.
     """
 
-    def __init__(self, path, threads=1):
+    def __init__(self, path, threads=1, device="cpu"):
         self._threads = threads
-        self._session = open_session(path)
+        self._session = open_session(path, device=device)
         metadata = self._session.get_modelmeta().custom_metadata_map
         if metadata.get("system") != RegressorSettings.SYSTEM or metadata.get("format") != FORMAT:
             raise ValueError(f"{path}: not a regressor exported by this version; make it anew with `deeplandmark "

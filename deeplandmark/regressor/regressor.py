@@ -16,9 +16,11 @@ from deeplandmark.faces.many_pictures import locate_in_order, usable_together
 from deeplandmark.faces.picture_input import colour_picture, grey_picture
 from deeplandmark.faces.points import Points
 from deeplandmark.faces.result import Faces
+from deeplandmark.networks.device import torch_alone_has
 from deeplandmark.networks.looks import LOOKS, checked_angles, checked_looks, look_at, look_at_many
 from deeplandmark.networks.model_folder import fingerprint, has_networks
 from deeplandmark.regressor.engines import OnnxEngine, TorchEngine
+from deeplandmark.work.device import checked_device
 
 ONNX_FILE = "regressor.onnx"    # in a model folder: the whole of it as one graph
 BACKENDS = ("onnx", "torch")
@@ -55,10 +57,11 @@ class Regressor:
         return type(self).load, self._source
 
     @classmethod
-    def load(cls, path: str | os.PathLike, backend: str | None = None, threads: int = 1) -> Regressor:
+    def load(cls, path: str | os.PathLike, backend: str | None = None, threads: int = 1,
+             device: str = "cpu") -> Regressor:
         """Reads an exported regressor (.onnx) or a model folder: by its `regressor.onnx` where that was made of its
         very network, or else, and with backend="torch", by torch. `threads`: those that one call may use, each for
-        other faces (torch has its own).
+        other faces (torch has its own). `device`: as of `deeplandmark.load`.
 
         Raises
         ------
@@ -67,12 +70,15 @@ class Regressor:
         """
         if backend not in (None, *BACKENDS):
             raise ValueError(f"backend {backend!r} is unknown (known: {', '.join(BACKENDS)})")
-        path = Path(path)
+        path, device = Path(path), checked_device(device)
+        if backend is None and path.is_dir() and has_networks(path) and torch_alone_has(device):
+            backend = "torch"
+        source = str(path.absolute()), backend, threads, device
         exported = path / ONNX_FILE if path.is_dir() else path
         if backend != "torch" and exported.exists():
-            engine = OnnxEngine(exported, threads)
+            engine = OnnxEngine(exported, threads, device)
             if exported is path or not has_networks(path) or engine.fingerprint == fingerprint(path):
-                return cls(engine, (str(path.absolute()), backend, threads))
+                return cls(engine, source)
             if backend is None:
                 warnings.warn(f"{exported} was made of another network than the folder holds; `deeplandmark export "
                               f"--model {path} {exported}` makes it anew; torch is used until then", stacklevel=2)
@@ -81,7 +87,7 @@ class Regressor:
                              f"{exported}` makes it")
         if not path.is_dir():
             raise ValueError(f"{path}: neither a model folder nor an exported regressor is there")
-        return cls(TorchEngine(path), (str(path.absolute()), backend, threads))
+        return cls(TorchEngine(path, device), source)
 
     @property
     def looks(self) -> tuple:

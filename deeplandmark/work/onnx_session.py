@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from deeplandmark.work.device import GPU, onnx_has, providers_for, say_once
+
 _LOG = logging.getLogger(__name__)
 _NO_MEMORY = "Failed to allocate memory", "bad_alloc", "bad allocation"      # in what ONNX Runtime says
 SECONDS = 120.0      # that a model may take for one call: the largest here take a hundredth of it
@@ -87,7 +89,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def open_session(model: str | os.PathLike | bytes, place: str | os.PathLike | None = None,
-                 error: type[Exception] = ValueError, threads: int = 1) -> Session:
+                 error: type[Exception] = ValueError, threads: int = 1, device: str = "cpu") -> Session:
     """The Session of an .onnx file, or of its bytes.
 
     One thread by default: inside small networks there is too little work to divide, and pictures run in parallel.
@@ -101,6 +103,8 @@ def open_session(model: str | os.PathLike | bytes, place: str | os.PathLike | No
         What is raised.
     threads : int
         That share the work of a node.
+    device : str
+        As `checked_device` gives it; the processor where ONNX Runtime cannot use it, which is said once.
 
     Raises
     ------
@@ -117,8 +121,12 @@ def open_session(model: str | os.PathLike | bytes, place: str | os.PathLike | No
         data = model if isinstance(model, bytes) else Path(model).read_bytes()
     except OSError as reason:
         raise error(f"{place}: cannot be read ({reason.strerror})") from None
-    _LOG.debug("%s: a model for ONNX Runtime %s", place, onnxruntime.__version__)
     try:
-        return Session(onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"]), str(place), error)
+        session = onnxruntime.InferenceSession(data, options, providers_for(device))
     except Exception as reason:                                  # ONNX Runtime's own have no common base
         raise error(f"{place}: not a model that ONNX Runtime can read ({str(reason).splitlines()[0][:120]})") from None
+    used = session.get_providers()[0]
+    if device != "cpu" and used != GPU and onnx_has(device):     # its libraries are not there, or too old
+        say_once(f"{device}: ONNX Runtime cannot use the GPU; the processor is used")
+    _LOG.debug("%s: a model for ONNX Runtime %s, %s", place, onnxruntime.__version__, used)
+    return Session(session, str(place), error)

@@ -179,7 +179,8 @@ def keep_model():
     """From here on small.onnx, where it is whole, is not loaded anew by every command: half of the time."""
     whole, load = Path("small.onnx").read_bytes(), onnx_engine.open_session
     session = load("small.onnx")
-    onnx_engine.open_session = lambda path: session if Path(path).read_bytes() == whole else load(path)
+    onnx_engine.open_session = lambda path, **options: (session if Path(path).read_bytes() == whole
+                                                        else load(path, **options))
 
 
 @contextlib.contextmanager
