@@ -83,7 +83,8 @@ MOBILENETV2_BLOCK8 = Family(
 SAN = Family(
     "san", "regressor", window_of_face((64, 64), _WIDER, earlier=("original", "mean_style")),
     "maps of the face and of the mean of its styles, 64 x 64 (SAN)", normalisation=Normalisation(0.0, 255.0),
-    variables=_changes(USUAL_ENCODING, rotation=25, scale=0.15, light=0.3), augmentation=_POSED)
+    variables=_changes(USUAL_ENCODING, rotation=25, scale=0.15, light=0.3), augmentation=_POSED,
+    minutes={"fast": {"train_1": 23}, "full": {"train_1": 70}})
 
 # Networks that look again at their own answer; narrower than published unless --set says otherwise (docs/methods.md).
 _AGAIN = _changes(USUAL_ENCODING, loss="PointDistanceLoss", batch_size=32, test_batch_size=50)
@@ -106,7 +107,8 @@ MDM = Family(
 CFAN = Family(
     "cfan", "regressor", window_of_face((140, 140), _WIDER, channels=1, turns=4),
     "stacked auto-encoders of SIFT at the points, coarse to fine (--set hidden=400: SeetaFace's layout)",
-    variables=_changes(USUAL_ENCODING, rotation=25, scale=0.15, batch_size=32, test_batch_size=25), augmentation=_POSED)
+    variables=_changes(USUAL_ENCODING, rotation=25, scale=0.15, batch_size=32, test_batch_size=25), augmentation=_POSED,
+    minutes={"fast": {"train_1": 28}, "full": {"train_1": 84}})
 
 FAMILIES = (FACE112, COMPACT, MOBILENETV2, VGG_SHADOW, MOBILENET, VGGFACE_TRANSFER, MOBILENETV2_BLOCK8, SAN, DAN,
             DAN_STAGE, MDM, CFAN)
