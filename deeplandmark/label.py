@@ -8,6 +8,7 @@ examples:
 """
 
 import argparse
+import logging
 import os
 import sys
 from functools import partial
@@ -16,6 +17,8 @@ from deeplandmark import __version__
 from deeplandmark.commandline.arguments import fraction, whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.finder_arguments import add_model_arguments, load_finder
+from deeplandmark.commandline.parser import command_parser
+from deeplandmark.commandline.telling import LOG
 from deeplandmark.networks.published import PUBLISHED, model_of_points
 from deeplandmark.work.extras import install
 
@@ -80,7 +83,8 @@ def _settings(options):
 
 
 def _tell(text, stream=None):
-    print(f"label: {text}", file=stream or sys.stderr, flush=True)
+    if LOG.isEnabledFor(logging.INFO):
+        print(f"label: {text}", file=stream or sys.stderr, flush=True)
 
 
 def _check_extra():
@@ -100,8 +104,7 @@ def _columns(text):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="deeplandmark label", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("label", __doc__)
     parser.add_argument("source", nargs="+", metavar="SOURCE", help="picture, folder, glob, .txt with a name a line, "
                         ".parquet or .tar with encoded pictures, or a folder of those; here, or s3://, gs:// ...")
     parser.add_argument("out", metavar="OUT", help="folder, or its address, for the rows; a job that was stopped goes "
