@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 usage() {
   cat <<'EOF'
 usage: ./bootstrap.sh [options]          train the whole cascade and report how good it is
-       ./bootstrap.sh --system NAME ...  train a detector of faces instead
+       ./bootstrap.sh --system NAME ...  train a detector of faces instead, or a network for the pose of heads
        ./bootstrap.sh --test [PYTEST...] check the code and run the tests; with arguments of pytest only those tests
 
   --data PATH         zip or folder of the paper's pictures (default: DEEPLANDMARK_DATA, dataset/train, the download),
@@ -18,7 +18,7 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --recipe NAME       fast (default) or full: the training plan
   --set NAME=VALUE    a variable of the templates, such as rotation=20 (see deeplandmark generate --help); may be repeated
   --levels 1,2,3      levels to train (default: all)
-  --system NAME       a detector: single_shot or mtcnn; with it --negatives and --more
+  --system NAME       a detector: single_shot or mtcnn, with it --negatives and --more; or pose: --data has 68 points
   --negatives PATH    folder or zip of pictures that show no face
   --more LIST         a further list of faces, or a zip with one in it; may be repeated
   --jobs N            processes that train at a time (default: one a core; 1 on a GPU)
@@ -41,10 +41,11 @@ examples:
   ./bootstrap.sh --data pictures --points mouth.json
   ./bootstrap.sh --data labels.xml --points 68 --variant face112
   ./bootstrap.sh --system single_shot --data train.zip --negatives noface.zip --more faces68-train.zip
+  ./bootstrap.sh --system pose --data labels68.csv
 EOF
 }
 
-data= offline= points= testing= device= options=()
+data= offline= points= system= testing= device= options=()
 while [ $# -gt 0 ]; do
   case $1 in
     --data|--points|--variant|--recipe|--levels|--jobs|--device|--precision|--seed|--effort|--copies|--set|--system|--negatives|--more)
@@ -52,6 +53,7 @@ while [ $# -gt 0 ]; do
       case $1 in
         --data) data=$2 ;;
         --points) points=$2; options+=("$1" "$2") ;;
+        --system) system=$2; options+=("$1" "$2") ;;
         --device) device=$2; options+=("$1" "$2") ;;
         *) options+=("$1" "$2") ;;
       esac
@@ -162,7 +164,8 @@ environment train
 deeplandmark plan --check ${options[@]+"${options[@]}"}           # what is wrong in the options, before any work
 
 # ------------------------------------------------------------------------------------------------------------- pictures
-folder=$(deeplandmark find_data ${data:+--data "$data"} $offline ${points:+--points "$points"})
+folder=$(deeplandmark find_data ${data:+--data "$data"} $offline ${points:+--points "$points"} \
+                               ${system:+--system "$system"})
 
 # ---------------------------------------------------------------------------------------------------------------- steps
 # The code knows which steps a family takes, and about how long: `deeplandmark plan` shows them.

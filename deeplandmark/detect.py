@@ -5,6 +5,7 @@ examples:
   deeplandmark detect pictures --json faces.jsonl --resume
   deeplandmark detect photo.jpg --boxes 84,92,161,169 --json -
   deeplandmark detect film.mp4 --csv points.csv --out drawn
+  deeplandmark detect pictures --pose --csv poses.csv --out drawn
   deeplandmark detect --camera 0
 """
 
@@ -21,7 +22,7 @@ from deeplandmark.faces.draw import draw_faces
 from deeplandmark.running.batch import count_sources, work_through
 from deeplandmark.running.result_folder import ResultFolder
 from deeplandmark.running.row_file import RowStream, can_go_on, finished, rows_to
-from deeplandmark.running.rows import CSV, JSON_LINES
+from deeplandmark.running.rows import CSV, CSV_WITH_POSE, JSON_LINES
 from deeplandmark.running.sources import sources
 from deeplandmark.running.video_run import VideoRun
 
@@ -51,7 +52,8 @@ def _files(options, finder, row_files, videos, folder):
     def read(paths):
         for located in finder.read(paths):
             if folder is not None and located.problem is None:
-                drawn = draw_faces(located.image, located.points, located.boxes, finder.system.points.lines)
+                drawn = draw_faces(located.image, located.points, located.boxes, finder.system.points.lines,
+                                   located.pose)
                 folder.write(folder.path_of(located.path), drawn)
             yield replace(located, image=None)
 
@@ -86,7 +88,7 @@ def _row_files(options, points):
     """Where rows go, opened as they are asked for: the files that were named, or stdout when nothing was."""
     if not (options.json or options.csv or options.out or options.camera is not None):
         return [RowStream(JSON_LINES, points)]
-    named = [(options.json, JSON_LINES), (options.csv, CSV)]
+    named = [(options.json, JSON_LINES), (options.csv, CSV_WITH_POSE if options.pose else CSV)]
     return (rows_to(name, layout, points, options.resume) for name, layout in named if name)
 
 

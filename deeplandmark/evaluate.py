@@ -12,11 +12,12 @@ from deeplandmark.faces.datasets.archive import TEST_LIST
 from deeplandmark.faces.datasets.own_lists import measuring_list
 from deeplandmark.faces.datasets.read_faces import read_faces
 from deeplandmark.faces.errors import FacesError, ListError, OtherPointsError
-from deeplandmark.faces.points import FIVE_POINTS
+from deeplandmark.faces.points import FIVE_POINTS, HEAD_AXES
+from deeplandmark.measuring import aligned_crops, report_poses, report_robustness
 from deeplandmark.measuring import report as usual_report
-from deeplandmark.measuring import report_robustness
 from deeplandmark.measuring.evaluation import evaluate, spread
 from deeplandmark.measuring.five_of_more import FiveOfMore, without_offsets
+from deeplandmark.measuring.head_poses import on_drawn_heads
 from deeplandmark.measuring.robustness import measure
 from deeplandmark.models import load
 from deeplandmark.networks.published import model_at
@@ -30,6 +31,8 @@ _EXAMPLES = """examples:
   deeplandmark evaluate --model 68 --list faces68/labels.xml
   deeplandmark evaluate --model 68 --five
   deeplandmark evaluate --robust --looks auto --out result --limit 500
+  deeplandmark evaluate --model pose --list labels68.csv    # of poses: drawn heads, and what the points tell
+  deeplandmark evaluate --alignment --list people.csv       # which way of cutting faces out makes crops most alike
 """
 
 
@@ -45,6 +48,8 @@ def get_args_parser():
     parser.add_argument("--json", metavar="FILE", help="write the table as JSON; errors are fractions of the box width")
     parser.add_argument("--out", metavar="DIR", help="write table, curves, histograms and drawn faces there")
     add_looks_argument(parser, 1)
+    parser.add_argument("--alignment", action="store_true", help="compare instead crops aligned by the box, by five "
+                        "points, by 68 and by the pose: pictures of a person are named NAME_1.jpg, NAME_2.jpg ...")
     parser.add_argument("--robust", action="store_true", help="measure instead how far the faces may be tilted, framed "
                         "badly, dark, blurred, small, covered ...")
     parser.add_argument("--five", action="store_true", help="judge a model of more points by the five that its points "
@@ -69,6 +74,10 @@ def _run(options):
     if options.five and options.robust:
         raise FacesError("--five is not for --robust")
     system = load(model)                                         # it says how many points the list has
+    if options.alignment:
+        return _alignment(system, options)
+    if system.settings.points == HEAD_AXES:
+        return _poses(system, options)
     system = FiveOfMore(system) if options.five else system
     list_path = Path(options.list) if options.list else _default_list(options)
     faces, problems = _faces(list_path, system.settings.points, options)
@@ -85,6 +94,32 @@ def _run(options):
         report.save_json(result, options.json)
     if options.out:
         report.save_report(result, options.out, title)
+
+
+def _poses(system, options):
+    found = {"drawn heads": on_drawn_heads(system), "drawn heads turned far": on_drawn_heads(system, far=True)}
+    problems = []
+    if options.list or options.images or options.data or DATA_VARIABLE in os.environ or Path(DATA_FOLDER).is_dir():
+        path = Path(options.list) if options.list else _default_list(options)
+        told, problems = report_poses.of_list(system, path, options.images, options.limit)
+        found.update(told)
+    name_skipped("evaluate", problems)
+    print(report_poses.table(found), end="")
+    if options.json:
+        report_poses.save_json(found, options.json)
+    if options.out:
+        report_poses.save_report(found, options.out)
+
+
+def _alignment(system, options):
+    list_path = Path(options.list) if options.list else _default_list(options)
+    faces, problems = _faces(list_path, FIVE_POINTS, options)
+    systems = {"5": system, "68": load("68"), "pose": load("pose")}
+    result = aligned_crops.measure(systems, faces if options.limit is None else spread(faces, options.limit))
+    name_skipped("evaluate", [*problems, *result.problems])
+    print(aligned_crops.table(result), end="")
+    if options.json:
+        aligned_crops.save_json(result, options.json)
 
 
 def _faces(list_path, points, options):

@@ -5,6 +5,7 @@ Prints the folder that holds trainImageList.txt and testImageList.txt; everythin
 examples:
   deeplandmark find_data --data train.zip
   deeplandmark find_data --data labels.xml --points 68
+  deeplandmark find_data --data labels.csv --system pose      # poses of its 68 points, and drawn heads
   deeplandmark find_data --offline
 """
 import os
@@ -15,22 +16,25 @@ from deeplandmark.commandline.arguments import whole_number
 from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.face_lists import name_skipped
 from deeplandmark.commandline.parser import command_parser
-from deeplandmark.commandline.points_options import add_points_argument
+from deeplandmark.commandline.points_options import add_points_argument, points_of
 from deeplandmark.commandline.telling import LOG
 from deeplandmark.faces.datasets.archive import OFFICIAL_PICTURES, check_archive, open_archive
 from deeplandmark.faces.datasets.download import OFFICIAL_URL, download
-from deeplandmark.faces.datasets.own_lists import is_own, write_lists
+from deeplandmark.faces.datasets.own_lists import add_faces, is_own, write_lists
 from deeplandmark.faces.datasets.plausible import check_plausible
 from deeplandmark.faces.datasets.read_faces import read_faces
 from deeplandmark.faces.errors import ArchiveError
-from deeplandmark.faces.points import FIVE_POINTS
-from deeplandmark.faces.synthetic.generate import generate
+from deeplandmark.faces.points import FIVE_POINTS, HEAD_AXES
+from deeplandmark.faces.synthetic.generate import LISTS, generate
+from deeplandmark.models.families import POINTS_OF_SYSTEM
 
 
 @command
 def main(arguments=None):
     """Returns the exit status."""
     args = _parser().parse_args(arguments)
+    if args.system in POINTS_OF_SYSTEM:
+        args.own = points_of(POINTS_OF_SYSTEM[args.system])
     with when_interrupted("the same command goes on from here"):
         print(find(args))
     return 0
@@ -40,6 +44,8 @@ def find(args):
     """The folder of the pictures, by the first source that has them."""
     dataset = Path(args.dataset)
     given = args.data or os.environ.get("DEEPLANDMARK_DATA")
+    if args.own.points == HEAD_AXES:
+        return _heads(given, dataset, args)
     if given and is_own(given):
         return _made_of(given, dataset, args.own)
     if given:                                                    # a folder for each zip: two never mix
@@ -60,6 +66,22 @@ def find(args):
     _say("NO REAL PICTURES: training on SYNTHETIC faces. The models will find points in drawings, not in photographs; "
          "they go to model-synthetic/.")
     return generate(dataset / "synthetic", train=args.synthetic_train, test=args.synthetic_test, seed=args.seed)
+
+
+def _heads(given, dataset, args):
+    """The folder of lists of poses: of labelled faces with drawn ones, which turn further; else of these alone."""
+    drawn = generate(dataset / "synthetic-heads", args.synthetic_train, args.synthetic_test, args.seed, posed=True)
+    if not given:
+        if not args.offline:
+            raise ArchiveError("no faces with 68 points: give them with --data PATH, or --offline to train on drawn "
+                               "heads alone")
+        _say("NO REAL PICTURES: training on SYNTHETIC heads.")
+        return drawn
+    if not is_own(given):
+        given = open_archive(given, dataset / Path(given).stem).folder
+    folder = _made_of(given, dataset, args.own)
+    add_faces(folder / LISTS[0], read_faces(drawn / LISTS[0], args.own.points)[0], args.own.points)
+    return folder
 
 
 def _made_of(given, dataset, own):
@@ -103,6 +125,7 @@ def _parser():
     parser.add_argument("--offline", action="store_true",
                         help="do not download: synthetic faces if nothing else is there")
     add_points_argument(parser)
+    parser.add_argument("--system", metavar="NAME", help="what the pictures are for: pose takes those of 68 points")
     parser.add_argument("--synthetic-train", type=whole_number(1), default=2000, metavar="N",
                         help="synthetic training faces")
     parser.add_argument("--synthetic-test", type=whole_number(1), default=500, metavar="N",

@@ -1,10 +1,11 @@
-"""Show the steps from pictures to a measured model: the commands that ./bootstrap.sh runs for a family, or a detector.
+"""Show the steps from pictures to a measured model: the commands that ./bootstrap.sh runs for a family, or a system.
 
 examples:
   deeplandmark plan
   deeplandmark plan --variant wide --recipe full --data dataset/train
   deeplandmark plan --levels 2,3 --set rotation=20
   deeplandmark plan --system single_shot --data dataset/train --negatives noface.zip
+  deeplandmark plan --system pose --data dataset/train-lists-axes
 """
 import argparse
 import re
@@ -22,7 +23,7 @@ from deeplandmark.commandline.variant_options import (
     add_variant_argument,
     check_levels,
 )
-from deeplandmark.models.families import settings_of
+from deeplandmark.models.families import POINTS_OF_SYSTEM, settings_of
 from deeplandmark.training.steps import SYNTHETIC_EFFORT, folders_of, is_synthetic, steps
 from deeplandmark.training.templates import RECIPES, check_family_variables, check_variables
 
@@ -33,22 +34,33 @@ def main(arguments=None):
     options = _parser().parse_args(arguments)
     if options.effort is None and is_synthetic(options.data):
         options.effort = SYNTHETIC_EFFORT
-    found, folders = _of_detector(options) if options.system else _of_family(options)
+    if options.system in POINTS_OF_SYSTEM:
+        found, folders = _of_system(options)
+    else:
+        found, folders = _of_detector(options) if options.system else _of_family(options)
     if options.check:
         return 0
     print(_shell(found, folders) if options.shell else "\n".join(_shown(step) for step in found))
     return 0
 
 
-def _of_family(options):
-    """Steps and Folders."""
+def _of_system(options):
+    """Steps and Folders of a family with points of its own, under the system's name alone."""
+    if options.points:
+        raise ValueError(f"--points is not for --system {options.system}, which has its own")
+    options.variant, options.points = options.system, POINTS_OF_SYSTEM[options.system]
+    return _of_family(options, named=False)
+
+
+def _of_family(options, named=True):
+    """Steps and Folders; whether the folders' names tell the points."""
     own = points_of(options.points) if options.points else OwnPoints()
     check_levels(options.levels, settings_of(options.variant, own.points))
     check_family_variables(dict(options.set), options.variant)
     for name, value in (("more", options.more), ("negatives", options.negatives)):
         if value:
             raise ValueError(f"--{name} is for detectors: give --system")
-    folders = folders_of(options.variant, own.name, options.data)
+    folders = folders_of(options.variant, own.name if named else "", options.data)
     return ([] if options.check else steps(options, own.points, folders)), folders
 
 
@@ -59,7 +71,7 @@ def _of_detector(options):
         if getattr(options, name):
             raise ValueError(f"--{name} is for families of landmark networks, not for --system {options.system}")
     if options.system not in systems.SYSTEMS:
-        raise ValueError(f"--system {options.system}: there are {', '.join(systems.SYSTEMS)}")
+        raise ValueError(f"--system {options.system}: there are {', '.join((*systems.SYSTEMS, *POINTS_OF_SYSTEM))}")
     system = systems.SYSTEMS[options.system]
     check_variables(dict(options.set), system.name)
     folders = folders_of(system.name, "", options.data)
@@ -87,8 +99,8 @@ def _parser():
     parser = command_parser("plan", __doc__)
     parser.add_argument("--data", default="dataset/train", metavar="FOLDER", help="of the pictures' lists")
     add_variant_argument(parser)
-    parser.add_argument("--system", metavar="NAME", help="a detector instead of a family: single_shot, "
-                        "mtcnn")
+    parser.add_argument("--system", metavar="NAME", help="a detector instead of a family (single_shot, "
+                        "mtcnn), or pose, of a head")
     add_detector_data_arguments(parser)
     parser.add_argument("--points", metavar="FILE", help="set of points (68, 88) or a points file")
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")

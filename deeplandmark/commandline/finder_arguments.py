@@ -16,6 +16,9 @@ from deeplandmark.work.opencv import set_up_opencv
 
 def add_finder_arguments(parser):
     add_model_arguments(parser)
+    parser.add_argument("--pose", action="store_true", help="also pitch, yaw and roll of each head, in degrees: above "
+                        "0 where the nose points up, to the right side of the picture, and where the head is tilted "
+                        "clockwise")
     parser.add_argument("--boxes", action="append", metavar="L,T,R,B", help="a face's box, left,top,right,bottom in "
                         "pixels, instead of searching; may be given several times")
     parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, JSON lines or CSV")
@@ -79,4 +82,5 @@ def load_finder(options):
     system = load(model, device=options.device)
     if options.level is not None and not hasattr(system, "levels"):
         raise FacesError(f"--level {options.level}: the model {model} has no levels")
-    return FaceFinder(system, detector, options.max_faces, options.level, boxes, looks_of(options))
+    return FaceFinder(system, detector, options.max_faces, options.level, boxes, looks_of(options),
+                      load("pose") if getattr(options, "pose", False) else None)

@@ -4,12 +4,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplandmark.faces.points import FIVE_POINTS, SETS, Points
+from deeplandmark.faces.points import FIVE_POINTS, HEAD_AXES, SETS, Points
 from deeplandmark.faces.points_file import read_points
 from deeplandmark.models.families import FAMILIES, USUAL
 from deeplandmark.work.one_line import clipped
 
 # model-wide/, model-synthetic/ and so on are the folders of others.
+AXES = "axes"               # what HEAD_AXES, which are no marks on a face, are called
 _TAKEN = ("synthetic", *(name for name in FAMILIES if name != USUAL))
 
 
@@ -42,11 +43,13 @@ def points_of(path):
     """The OwnPoints of a name in SETS or a points file. Raises ValueError naming what is wrong."""
     if path in SETS:
         return OwnPoints() if SETS[path] == FIVE_POINTS else OwnPoints(SETS[path], path)
+    if path == AXES:
+        return OwnPoints(HEAD_AXES, AXES)
     name = Path(path).stem
-    taken = name in SETS or name.startswith(_TAKEN) or name.endswith(tuple(f"-{word}" for word in _TAKEN))
+    taken = name in (*SETS, AXES) or name.startswith(_TAKEN) or name.endswith(tuple(f"-{word}" for word in _TAKEN))
     if not re.fullmatch(r"[\w.-]+", name, re.ASCII) or taken:
         raise ValueError(f"{path}: its name becomes that of folders (model-NAME): letters, digits, . _ and -, "
-                         f"not {' or '.join(SETS)}, nor beginning or ending with {' or '.join(_TAKEN)}")
+                         f"not {' or '.join((*SETS, AXES))}, nor beginning or ending with {' or '.join(_TAKEN)}")
     return OwnPoints(read_points(path), name)
 
 

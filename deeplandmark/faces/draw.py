@@ -4,9 +4,11 @@ import cv2
 import numpy as np
 
 from deeplandmark.faces.box import BBox
+from deeplandmark.faces.head_pose import rotation_of
 
 # Okabe and Ito's colours, told apart by colour-blind eyes too; blue, green, red.
 POINT_COLOURS = ((0, 159, 230), (233, 180, 86), (66, 228, 240), (115, 158, 0), (167, 121, 204))
+AXIS_COLOURS = (0, 0, 230), (0, 200, 0), (255, 120, 0)
 BOX_COLOUR, BRIGHT = (178, 114, 0), (245, 245, 245)
 _BLACK, _WHITE, _PAPER = (0, 0, 0), (255, 255, 255), (245, 245, 245)
 SHIFT = 4  # bits after the point in `fixed_point` numbers
@@ -48,7 +50,7 @@ def draw_face(image, landmark_px, bbox=None):
     return draw_points(image, landmark_px)
 
 
-def draw_faces(image, landmarks_px, boxes, lines=()):
+def draw_faces(image, landmarks_px, boxes, lines=(), poses=None):
     """A colour copy of the picture with n faces, each drawn in proportion to its own box (or the picture, if smaller).
 
     Parameters
@@ -58,14 +60,33 @@ def draw_faces(image, landmarks_px, boxes, lines=()):
     boxes : (n, 4) as left, top, right, bottom, pixels
     lines : tuple of tuples of int
         Points that are joined, as in `Points.lines`; the points of a set with lines are drawn smaller.
+    poses : (n, 3) or None
+        Pitch, yaw and roll, degrees: the head's axes are drawn from the middle of its points.
     """
     image = as_colour(image)
-    for landmark_px, box in zip(landmarks_px, np.asarray(boxes, dtype=np.float64).reshape(-1, 4)):
+    for i, (landmark_px, box) in enumerate(zip(landmarks_px, np.asarray(boxes, dtype=np.float64).reshape(-1, 4))):
         width = min(box[2] - box[0], max(image.shape[:2]))
         image = draw_box(image, BBox(*box), thickness=max(1, round(0.012 * width)))
         image = draw_lines(image, landmark_px, lines, thickness=max(1, round(0.008 * width)))
         image = draw_points(image, landmark_px, max(1.0, 0.009 * width) if lines else max(1.5, 0.022 * width),
                             (BRIGHT,) if lines else POINT_COLOURS)
+        if poses is not None:
+            image = draw_axes(image, poses[i], np.mean(landmark_px, axis=0), 0.5 * width)
+    return image
+
+
+def draw_axes(image, pose, middle, length):
+    """A colour copy of the picture with a head's axes: red to the right of the picture, green down, blue to where the
+    nose points.
+
+    pose : (3,), pitch, yaw and roll, degrees; middle : (2,), where they begin; length : of an axis, both pixels
+    """
+    image = as_colour(image)
+    ends = np.asarray(middle, np.float64) + length * rotation_of(pose)[:2].T
+    for end, colour in zip(ends, AXIS_COLOURS):
+        if np.isfinite([*end, *middle]).all():
+            cv2.line(image, fixed_point(middle), fixed_point(end), colour, max(1, round(0.05 * length)), cv2.LINE_AA,
+                     SHIFT)
     return image
 
 

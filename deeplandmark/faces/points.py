@@ -82,7 +82,7 @@ def known(names, mirror):
     """
     if sorted(mirror) != list(range(len(names))) or any(mirror[j] != i for i, j in enumerate(mirror)):
         raise ValueError(f"mirror: {list(mirror)} does not undo itself on {len(names)} points")
-    found = next((points for points in SETS.values() if points.names == tuple(names)), None)
+    found = next((points for points in (*SETS.values(), HEAD_AXES) if points.names == tuple(names)), None)
     return found if found and found.mirror == tuple(mirror) else Points(tuple(names), tuple(mirror))
 
 
@@ -151,6 +151,10 @@ WFLW_98 = Points(
     lines=(_span(0, 32), _closed(33, 41), _closed(42, 50), _span(51, 54), _span(55, 59), _closed(60, 67),
            _closed(68, 75), _closed(76, 87), _closed(88, 95)),
     five=((96,), (97,), (54,), (76,), (82,)), groups=_WFLW_GROUPS, outer_corners=(60, 72))
+
+# Ends of a head's axes, by which a pose is told (faces/head_pose.py): one unit to the left and right of its middle, and
+# one towards where the nose points. No marks on a face: they are made of other points, and --points does not name them.
+HEAD_AXES = Points(names=("left_end", "right_end", "front_end"), mirror=(1, 0, 2), lines=((0, 1),))
 
 # Of what the flag --points calls them.
 SETS = {"5": FIVE_POINTS, "68": IBUG_68, "88": FACE_88, "98": WFLW_98}

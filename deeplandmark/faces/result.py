@@ -21,11 +21,14 @@ class Face:
     box : float32 (4,): left, top, right, bottom, pixels
     score : float or None
         The detector's, where one was asked.
+    pose : float32 (3,) or None
+        Pitch, yaw and roll of the head, degrees, where they were asked for: see faces/head_pose.py.
     """
     points: np.ndarray
     confidence: np.ndarray
     box: np.ndarray
     score: float | None = None
+    pose: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +47,15 @@ class Faces:
         What the points were looked for in.
     scores : (n,) or None
         The detector's, where one was asked: higher is surer, each detector's own measure.
+    pose : (n, 3) or None
+        Pitch, yaw and roll of the heads, degrees, where they were asked for: above 0 where a nose points up, where it
+        points to the right side of the picture, and where a head is tilted clockwise.
     """
     points: np.ndarray
     confidence: np.ndarray
     boxes: np.ndarray
     scores: np.ndarray | None = None
+    pose: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.points)
@@ -76,4 +83,4 @@ class Faces:
 
     def _face(self, i: int) -> Face:
         return Face(self.points[i], self.confidence[i], self.boxes[i],
-                    None if self.scores is None else float(self.scores[i]))
+                    None if self.scores is None else float(self.scores[i]), None if self.pose is None else self.pose[i])

@@ -5,6 +5,8 @@ from deeplandmark.models import settings_class
 from deeplandmark.regressor.families import FAMILIES as _REGRESSOR
 
 USUAL = "paper"                 # the family that is meant where none is named
+# What --system calls a family of landmark networks that has points of its own -> what --points calls those.
+POINTS_OF_SYSTEM = {"pose": "axes"}
 FAMILIES = {family.name: family for family in (*_CASCADE, *_REGRESSOR)}
 
 

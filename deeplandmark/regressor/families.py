@@ -110,5 +110,12 @@ CFAN = Family(
     variables=_changes(USUAL_ENCODING, rotation=25, scale=0.15, batch_size=32, test_batch_size=25), augmentation=_POSED,
     minutes={"fast": {"train_1": 28}, "full": {"train_1": 84}})
 
+# A head's pose straight from the picture, as FacePoseNet (Chang et al., ICCV workshops 2017), of which the published
+# weights are: its six numbers are where three ends of the head's axes lie (HEAD_AXES of faces/points.py).
+POSE = Family(
+    "pose", "regressor", window_of_face((64, 64), _WIDER, channels=1), "a head's pose: six numbers of 64 x 64 grey",
+    variables=_changes(USUAL_ENCODING, rotation=35, scale=0.15, light=0.3, blur=0.7, grain=8, occlusion=0.15),
+    augmentation=_POSED, calibrated=False, minutes={"fast": {"train_1": 25}, "full": {"train_1": 60}})
+
 FAMILIES = (FACE112, COMPACT, MOBILENETV2, VGG_SHADOW, MOBILENET, VGGFACE_TRANSFER, MOBILENETV2_BLOCK8, SAN, DAN,
-            DAN_STAGE, MDM, CFAN)
+            DAN_STAGE, MDM, CFAN, POSE)

@@ -120,6 +120,8 @@ class Regressor:
     def predict(self, image: Any, boxes: ArrayLike, looks: int | str = 1,
                 angles: ArrayLike | None = None) -> np.ndarray:
         """The points alone: float32 (n, k, 2), pixels, x then y."""
+        if looks == 1 and angles is None:                        # nothing to decide: 0.2 ms less
+            return self._engine.run(self._picture(image), face_boxes(boxes))[0].astype(np.float32)
         return self.locate(image, boxes, looks, angles).points
 
     def locate_many(self, pictures: Iterable, jobs: int | None = None, errors: str = "raise",

@@ -10,9 +10,12 @@ import numpy as np
 from deeplandmark.detectors import Detections, largest
 from deeplandmark.faces.box import beyond_picture
 from deeplandmark.faces.errors import FacesError
+from deeplandmark.faces.head_pose import HeadPose
 from deeplandmark.faces.many_pictures import NOT_USABLE, PIXELS_HELD, TOGETHER
 from deeplandmark.faces.picture_input import uint8_picture
+from deeplandmark.faces.upright import frames_of_points
 from deeplandmark.models import angles_option, looks_option
+from deeplandmark.networks.looks import TILTED
 from deeplandmark.work.in_order import in_chunks
 
 
@@ -33,6 +36,10 @@ class Located:
         Of a frame of a video: numbers, from 1, of the faces that are followed.
     time : float or None
         Of a frame of a video, seconds.
+    pose : float32 (n, 3) or None
+        Pitch, yaw and roll, degrees, where they are asked for.
+    matrices : float64 (n, 2, 3) or None
+        From the picture to crops, where faces are aligned.
     """
     path: str
     boxes: np.ndarray = None
@@ -43,6 +50,8 @@ class Located:
     problem: str = None
     tracks: np.ndarray = None
     time: float = None
+    pose: np.ndarray = None
+    matrices: np.ndarray = None
 
 
 class Seen(NamedTuple):
@@ -68,6 +77,8 @@ class FaceFinder:
         Boxes given for each picture; the detector is then not asked.
     looks : 1, 2 or "auto"
         How often a face is looked at, of a system that may look again.
+    pose : System or None
+        What finds the ends of heads' axes, HEAD_AXES of faces/points.py, where poses are asked for.
 
     Raises
     ------
@@ -75,8 +86,8 @@ class FaceFinder:
         For 2 looks of a system that looks once.
     """
 
-    def __init__(self, system, detector, max_faces=None, level=None, boxes=None, looks="auto"):
-        self.system, self.detector, self.max_faces = system, detector, max_faces
+    def __init__(self, system, detector, max_faces=None, level=None, boxes=None, looks="auto", pose=None):
+        self.system, self.detector, self.max_faces, self.pose = system, detector, max_faces, pose
         self.boxes = None if boxes is None else {str(path): own for path, own in boxes.items()}
         self._real_folder = lru_cache(os.path.realpath)
         self._options = {**({} if level is None else {"level": level}), **looks_option(system, looks)}
@@ -92,13 +103,16 @@ class FaceFinder:
             answers = iter(self.system.locate_group(usable, **self._options))
             for seen in group:
                 answer = seen.error or next(answers)
-                yield seen, answer if isinstance(answer, Exception) else replace(answer, scores=seen.found.scores)
+                if not isinstance(answer, Exception):
+                    answer = self._with_pose(replace(answer, scores=seen.found.scores), seen.image)
+                yield seen, answer
 
     def read(self, paths, opened=uint8_picture):
         """`Located` of each of some picture files, in order; see `find`."""
         for seen, faces in self.find(paths, opened):
             if not isinstance(faces, Exception):
-                yield Located(seen.picture, faces.boxes, faces.points, faces.confidence, faces.scores, seen.image)
+                yield Located(seen.picture, faces.boxes, faces.points, faces.confidence, faces.scores, seen.image,
+                              pose=faces.pose)
             else:
                 named = isinstance(faces, FacesError)            # as an error of a file or a detector is
                 yield Located(seen.picture, problem=f"{faces}" if named else f"{seen.picture}: {faces}")
@@ -107,12 +121,27 @@ class FaceFinder:
         """`Located` of a picture in memory, uint8 (h, w, 3), with these `Detections`, turned by `angles` (n,), degrees
         as in `Frames`."""
         options = {"angles": angles} if hasattr(self.system, "looks") else {}
-        faces = self.system.locate(image, found.boxes, **self._options, **options)
-        return Located(path, found.boxes, faces.points, faces.confidence, found.scores, image)
+        faces = self._with_pose(self.system.locate(image, found.boxes, **self._options, **options), image)
+        return Located(path, found.boxes, faces.points, faces.confidence, found.scores, image, pose=faces.pose)
 
     def faces_of(self, image, found):
         """`Faces` of a picture in memory, uint8 (h, w) or (h, w, 3), with these `Detections`."""
-        return self.system.locate(image, found.boxes, **self._options, **angles_option(self.system, found.points))
+        options = {**self._options, **angles_option(self.system, found.points)}
+        return self._with_pose(self.system.locate(image, found.boxes, **options), image)
+
+    def head_poses(self, image, boxes, points_px):
+        """The `HeadPose` of faces with boxes (n, 4) and points (n, k, 2) in a picture in memory, by the system for
+        poses. The points tell only whether a face is tilted so far that it is looked at upright."""
+        known, angles = self.system.points, None
+        if known.five and len(boxes):
+            angles = frames_of_points(known.to_five(points_px)).angles
+            angles = angles if np.abs(angles).max() > TILTED else None
+        return HeadPose.of_axes(self.pose.predict(image, boxes, angles=angles))
+
+    def _with_pose(self, faces, image):
+        if self.pose is None:
+            return faces
+        return replace(faces, pose=self.head_poses(image, faces.boxes, faces.points).angles.astype(np.float32))
 
     def _look(self, picture, opened):
         try:

@@ -25,7 +25,7 @@ _KEPT = 4    # models and detectors that later calls find ready
 
 def find(image: Any, *, points: int | str | None = None, detector: Any = None, model: Any = None,
          min_face: float | None = None, thorough: bool = False, max_faces: int | None = None, jobs: int | None = None,
-         errors: str = "raise", looks: int | str = "auto") -> Any:
+         errors: str = "raise", looks: int | str = "auto", pose: bool = False) -> Any:
     """Finds the faces of a picture and their points. Detector and model are loaded by the first call and kept.
 
     Parameters
@@ -39,20 +39,19 @@ def find(image: Any, *, points: int | str | None = None, detector: Any = None, m
     detector : what `detectors.load_detector` takes, or any object with `detect(image)` -> Detections
     model : path of a model folder or .onnx, a name of published weights, or what `deeplandmark.load` gave; the
         published weights of five points by default
-    min_face, thorough
-        As `detectors.load_detector` takes them.
-    max_faces : int, optional
-        Only the largest faces of a picture.
-    jobs : int, optional
-        Threads for many pictures; by default one a core.
+    min_face, thorough : as `detectors.load_detector` takes them
+    max_faces : int, optional: only the largest faces of a picture
+    jobs : int, optional: threads for many pictures; by default one a core
     errors : "raise" or "yield"
         What becomes of the error of one of many pictures: it is raised, or yielded as its Faces.
     looks : 1, 2 or "auto", how often a face is looked at: see `Cascade.locate`
+    pose : whether pitch, yaw and roll of the heads are found as well
 
     Returns
     -------
     Faces
-        Of one picture: points (n, k, 2), confidence (n, k), boxes (n, 4), scores (n,); n may be 0. Surest faces first.
+        Of one picture: points (n, k, 2), confidence (n, k), boxes (n, 4), scores (n,), and pose (n, 3) where it was
+        asked for; n may be 0. Surest faces first.
     iterator of (picture, Faces)
         Of many, in order: each path of a folder or glob, or what the iterable gave; `dict(find(folder))` holds all.
 
@@ -68,7 +67,8 @@ def find(image: Any, *, points: int | str | None = None, detector: Any = None, m
     if errors not in ("raise", "yield"):
         raise ValueError(f"errors is 'raise' or 'yield', found {errors!r}")
     system = _system(model_of_points(points, model))
-    finder = FaceFinder(system, _detector(detector, min_face, thorough), max_faces, looks=looks)
+    finder = FaceFinder(system, _detector(detector, min_face, thorough), max_faces, looks=looks,
+                        pose=_system("pose") if pose else None)
     if (many := _many(image)) is not None:
         return _find_many(finder, many, jobs or cores(), errors)
     found = largest(finder.detector.detect(picture := uint8_picture(image)), max_faces)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +23,8 @@ def json_rows(located, frame=None):
     """The faces of a Located as a str, one JSON object a line.
 
     `{"picture": path, "box": [left, top, right, bottom], "points": [[x, y], ...], "confidence": [...], "score": number
-    or null}`; a face of a video has `"frame": number, "time": seconds, "track": number` after `"picture"`. Pixels with
-    two decimals, seconds with three.
+    or null}`, and `"pose": [pitch, yaw, roll]`, degrees, where it was asked for; a face of a video has `"frame":
+    number, "time": seconds, "track": number` after `"picture"`. Pixels with two decimals, seconds with three.
     """
     return "".join(json.dumps(row) + "\n" for row in face_rows(located, frame))
 
@@ -32,7 +33,8 @@ def face_rows(located, frame=None):
     """What `json_rows` writes, a list of dicts, one a face."""
     return [{"picture": located.path, **({} if frame is None else {"frame": frame}), **_in_video(located, i),
              "box": _rounded(located.boxes[i], 2), "points": _rounded(located.points[i], 2),
-             "confidence": _rounded(located.confidence[i], 3), "score": _score(located.scores[i])}
+             "confidence": _rounded(located.confidence[i], 3), "score": _score(located.scores[i]),
+             **({} if located.pose is None else {"pose": _rounded(located.pose[i], 1)})}
             for i in range(len(located.boxes))]
 
 
@@ -46,18 +48,20 @@ def csv_rows(located, frame=None):
     for i in range(len(located.boxes)):
         writer.writerow([located.path, frame, *_rounded(located.boxes[i], 2), *_rounded(located.points[i].ravel(), 2),
                          *_rounded(located.confidence[i], 3), _score(located.scores[i]),
-                         *(_in_video(located, i).get(name) for name in ("time", "track"))])
+                         *(_in_video(located, i).get(name) for name in ("time", "track")),
+                         *([] if located.pose is None else _rounded(located.pose[i], 1))])
     return text.getvalue()
 
 
-def csv_header(points):
+def csv_header(points, pose=False):
     """The first line (str): x and y of every one of `points` points in order, then their confidences.
 
-    `frame`, `time` and `track` are empty for pictures.
+    `frame`, `time` and `track` are empty for pictures. With `pose` three columns of degrees end it.
     """
     places = [f"{axis}{i}" for i in range(1, points + 1) for axis in "xy"]
     columns = ["picture", "frame", "left", "top", "right", "bottom", *places,
-               *(f"confidence{i}" for i in range(1, points + 1)), "score", "time", "track"]
+               *(f"confidence{i}" for i in range(1, points + 1)), "score", "time", "track",
+               *(("pitch", "yaw", "roll") if pose else ())]
     return ",".join(columns) + "\n"
 
 
@@ -89,3 +93,4 @@ def _pictures_of_csv(file):
 
 JSON_LINES = Layout(lambda points: "", json_rows, _pictures_of_json)
 CSV = Layout(csv_header, csv_rows, _pictures_of_csv)
+CSV_WITH_POSE = CSV._replace(header=partial(csv_header, pose=True))

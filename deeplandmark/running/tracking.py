@@ -146,7 +146,8 @@ class FaceTracker:
         kept = np.flatnonzero(~np.array(gone, bool))
         self._end(gone)
         return replace(located, boxes=located.boxes[kept], points=points[kept], confidence=located.confidence[kept],
-                       scores=located.scores[kept], tracks=numbers[kept], time=self._time)
+                       scores=located.scores[kept], tracks=numbers[kept], time=self._time,
+                       pose=None if located.pose is None else located.pose[kept])
 
     def _five(self, points_px):
         """The usual five of points (n, k, 2), for which boxes were measured; all points of a set that does not tell."""

@@ -111,7 +111,7 @@ class VideoRun:
             rows.write(located, number)
         if writer is None and window is None:
             return
-        image = draw_faces(located.image, located.points, located.boxes, self.finder.system.points.lines)
+        image = draw_faces(located.image, located.points, located.boxes, self.finder.system.points.lines, located.pose)
         if writer is not None:
             writer.write(image, located.time)
         if window is not None:

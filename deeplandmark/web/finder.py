@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 
+from deeplandmark.faces.head_pose import HeadPose
 from deeplandmark.models import angles_option, looks_option
 from deeplandmark.web.limits import Refusal
 from deeplandmark.web.picture import check_boxes, decode
@@ -22,11 +23,13 @@ class Finder:
         How often a face is looked at, of systems that may look again.
     others : dict of str to System
         Further ones that an upload may ask for, by how many points they find.
+    pose : System or None
+        What finds the ends of heads' axes (HEAD_AXES of faces/points.py).
     """
 
-    def __init__(self, system, detectors, limits, looks="auto", others=None):
+    def __init__(self, system, detectors, limits, looks="auto", others=None, pose=None):
         self.limits, self._detectors, self._looks = limits, detectors, looks
-        self._system, self._others = system, others or {}
+        self._system, self._others, self._pose = system, others or {}, pose
         self._systems = {**self._others, str(len(system.points)): system}
         for each in self._systems.values():
             looks_option(each, looks)                            # the error of one that looks once, before any upload
@@ -51,7 +54,9 @@ class Finder:
             boxes, scores = upload.boxes, [None] * len(upload.boxes)
             check_boxes(boxes, image.shape[1], image.shape[0], self.limits.covered * self.limits.pixels)
         found = system.locate(image, boxes, **options)
-        return {"faces": [_face(found, i, boxes[i], score) for i, score in enumerate(scores)],
+        poses = None if self._pose is None else HeadPose.of_axes(self._pose.predict(image, found.boxes)).angles
+        return {"faces": [_face(found, i, boxes[i], score, None if poses is None else poses[i])
+                          for i, score in enumerate(scores)],
                 "ms": round(1000 * (time.perf_counter() - started), 1),
                 "width": image.shape[1], "height": image.shape[0]}
 
@@ -80,9 +85,10 @@ def _described(system):
             "half_sides": {str(level): settings.half_side(level) for level in levels if level > 1}}
 
 
-def _face(found, i, box, score):
+def _face(found, i, box, score, pose):
     return {"box": _rounded(box, 2), "points": _rounded(found.points[i], 2),
             "confidence": _rounded(found.confidence[i], 4), "score": None if score is None else _rounded(score, 4),
+            "pose": None if pose is None else _rounded(pose, 1),
             "levels": _rounded(found.levels[i] if hasattr(found, "levels") else found.points[i:i + 1], 2)}
 
 

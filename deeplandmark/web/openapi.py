@@ -79,6 +79,9 @@ def _face():
         "confidence": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1},
                        "description": "of each point"},
         "score": {"type": ["number", "null"], "description": "the detector's; null for a given box"},
+        "pose": {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 3, "maxItems": 3,
+                 "description": "pitch, yaw and roll of the head, degrees: above 0 where the nose points up, to the "
+                                "right side of the picture, and where the head is tilted clockwise"},
         "levels": {"type": "array", "items": _POINTS, "description": "the points after each level"},
     })
 

@@ -231,7 +231,8 @@ def _load(work):
     detectors = functools.lru_cache(_DETECTORS)(functools.partial(load_detector, work.detector))
     detectors(min_face=None, thorough=False)                      # the error of one that cannot be loaded, now
     others = {} if work.model else {name: load(name) for name in POINTS[1:] if model_at(name).exists()}
-    return Finder(load(work.model), detectors, work.limits, work.looks, others)
+    pose = load("pose") if model_at("pose").exists() else None
+    return Finder(load(work.model), detectors, work.limits, work.looks, others, pose)
 
 
 def _hush_libraries():

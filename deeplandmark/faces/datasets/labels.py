@@ -12,7 +12,8 @@ from deeplandmark.faces.box import BBox, usable
 from deeplandmark.faces.box_of_points import boxes_of_points, completed
 from deeplandmark.faces.datasets.annotation import Annotation, Problem, box_text
 from deeplandmark.faces.errors import ListError, OtherPointsError
-from deeplandmark.faces.points import FIVE_POINTS, SETS, Points
+from deeplandmark.faces.head_pose import axes_of_points
+from deeplandmark.faces.points import FIVE_POINTS, HEAD_AXES, IBUG_68, SETS, Points
 
 _FARTHEST = 1e6         # pixels: what is farther off is a slip
 NOT_VISIBLE = -1.0      # both coordinates of such a point, in formats that have no word for it
@@ -140,6 +141,8 @@ def _chooser(labels, points, path):
     source = labels.points
     if points == FIVE_POINTS and source.five:
         return source.to_five
+    if points == HEAD_AXES and source == IBUG_68:
+        return axes_of_points
     named = "" if labels.names is None else f" ({_shortly(labels.names)})"
     raise OtherPointsError(f"{path}: its faces have {labels.count} points{named}, {len(points)} are asked for "
                            f"({_shortly(points.names)})")

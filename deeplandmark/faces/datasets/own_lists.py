@@ -63,6 +63,11 @@ def write_lists(path: str | os.PathLike, points: Points, out: str | os.PathLike)
     return archive, problems
 
 
+def add_faces(list_file: str | os.PathLike, faces: list[Annotation], points: Points) -> None:
+    """Further faces at the end of a list that `write_lists` wrote."""
+    write_labels(Path(list_file), [*read_faces(list_file, points)[0], *faces], points)
+
+
 def is_own(path: str | os.PathLike) -> bool:
     """Whether a path is labels of another kind than the archive's folder or zip of both lists."""
     path = Path(path)

@@ -1,9 +1,10 @@
-"""One synthetic photograph: picture, five landmarks, face box."""
+"""One synthetic photograph: picture, five landmarks, face box; or, of a head that may be turned far, its exact pose."""
 
 import cv2
 import numpy as np
 
 from deeplandmark.faces.box import BBox
+from deeplandmark.faces.head_pose import HeadPose, rotation_of
 from deeplandmark.faces.synthetic.canvas import Canvas
 from deeplandmark.faces.synthetic.features import draw_brow, draw_eye, draw_mouth, draw_nose
 from deeplandmark.faces.synthetic.head import Camera
@@ -24,17 +25,43 @@ BOX_JITTER = 0.035       # standard deviation of a box's place, as a fraction of
 SIZE_JITTER = 0.07       # of its size
 
 
+# Degrees of pitch, yaw and roll: deviation and largest of faces as they are usually drawn; largest of those turned far.
+SPREAD, MOST, FAR = np.array([9.0, 18.0, 10.0]), np.array([22.0, 40.0, 25.0]), np.array([25.0, 65.0, 30.0])
+_FAR_OFF = 40.0                          # units: from there nearer parts are hardly larger, as a HeadPose has it
+
+
 def draw_face(rng):
     """Draws with `rng` alone: (image uint8 (h, w, 3), landmark_px (5, 2) float64, bbox with whole edges)."""
+    image, landmarks, camera = _photographed(rng, _place_camera)
+    landmark_px = camera.project(landmarks)
+    return image, landmark_px, _detect_box(rng, camera, landmark_px)
+
+
+def draw_posed_face(rng, far=True):
+    """Draws a face under a known pose: (image uint8 (h, w, 3), HeadPose of it, bbox). Its angles are uniform in +-FAR,
+    or else as those of `draw_face`: normal with deviation SPREAD, at most MOST."""
+    angles = rng.uniform(-FAR, FAR) if far else np.clip(rng.normal(0, SPREAD), -MOST, MOST)
+
+    def place(rng, width, height):
+        side, centre = _size_and_place(rng, width, height)
+        return Camera(rotation_of(angles), side / BOX_SIDE, tuple(centre), _FAR_OFF)
+    image, landmarks, camera = _photographed(rng, place)
+    middle = landmarks[[0, 1, 3, 4]].mean(axis=0)
+    pose = HeadPose(angles[None], np.array([camera.scale]), camera.project(middle[None]))
+    return image, pose, _detect_box(rng, camera, camera.project(landmarks))
+
+
+def _photographed(rng, place_camera):
+    """(picture, landmarks (5, 3) in the head's frame, Camera)"""
     width, height = (int(v) for v in rng.integers(235, 291, 2))
     person = draw_person(rng)
-    camera = _place_camera(rng, width, height)
+    camera = place_camera(rng, width, height)
     light = _light(rng)
     canvas = Canvas(draw_background(rng, width, height))
-    landmark_px = camera.project(_draw_head(canvas, camera, person, light, rng))
+    landmarks = _draw_head(canvas, camera, person, light, rng)
     if rng.random() < OCCLUDED:
         occlude(canvas, camera, person, rng)
-    return photograph(canvas.finished(), rng), landmark_px, _detect_box(rng, camera, landmark_px)
+    return photograph(canvas.finished(), rng), landmarks, camera
 
 
 def _draw_head(canvas, camera, person, light, rng):
@@ -57,10 +84,16 @@ def _draw_head(canvas, camera, person, light, rng):
     return np.array([*eyes, nose, *mouth])
 
 
-def _place_camera(rng, width, height):
+def _size_and_place(rng, width, height):
+    """Side of a face's box and centre of the head, pixels."""
     side = rng.uniform(0.46, 0.62) * min(width, height)
-    centre = np.array([width, height]) * [0.5, 0.48] + rng.normal(0, 0.03, 2) * [width, height]
-    yaw, pitch, roll = np.clip(rng.normal(0, [18, 9, 10]), [-40, -22, -25], [40, 22, 25])
+    return side, np.array([width, height]) * [0.5, 0.48] + rng.normal(0, 0.03, 2) * [width, height]
+
+
+def _place_camera(rng, width, height):
+    side, centre = _size_and_place(rng, width, height)
+    order = [1, 0, 2]                                            # a head of a seed shall stay the same
+    yaw, pitch, roll = np.clip(rng.normal(0, SPREAD[order]), -MOST[order], MOST[order])
     return Camera.of_pose(yaw, pitch, roll, side / BOX_SIDE, tuple(centre), rng.uniform(6, 14))
 
 

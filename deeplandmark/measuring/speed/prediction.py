@@ -11,6 +11,7 @@ import numpy as np
 
 from deeplandmark.cascade.cascade import Cascade
 from deeplandmark.cascade.networks import networks
+from deeplandmark.faces.head_pose import HeadPose
 from deeplandmark.measuring.speed.measuring import in_turn
 from deeplandmark.models import load
 from deeplandmark.networks.network import PREDICTION
@@ -23,7 +24,8 @@ MANY = 4096             # faces of a call, to see that the cost of a face stays 
 PEAK = 512              # size of the square matrices whose product shows the machine's peak
 OPENCV, GRAPH, TORCH, SESSIONS = ("OpenCV importer, the original's 21 networks", "one graph",
                                   "torch, network by network", "ONNX Runtime, network by network")
-OTHERS = {"light": "light, one graph", "68": "68 points, one graph"}    # of the package, beside its usual weights
+OTHERS = {"light": "light, one graph", "68": "68 points, one graph"}
+POSE = "head pose"    # of the package, beside its usual weights
 
 
 def one_face(rounds, model=None):
@@ -42,7 +44,9 @@ def one_face(rounds, model=None):
 
 
 def _others(image, box):
-    return {text: partial(load(name).locate, image, box, looks=1) for name, text in OTHERS.items()}
+    heads = load("pose")
+    return {**{text: partial(load(name).locate, image, box, looks=1) for name, text in OTHERS.items()},
+            POSE: lambda: HeadPose.of_axes(heads.predict(image, box))}
 
 
 def faces(rounds, threads=1, model=None):

@@ -4,7 +4,7 @@ import { findLandmarks, readModel } from "./api.js";
 import { BoxByHand } from "./byhand.js";
 import { Camera } from "./camera.js";
 import { Closeups } from "./closeups.js";
-import { asPython, describe, fillPoints, saveCsv, saveJson, savePicture } from "./panel.js";
+import { asPython, describe, describePose, fillPoints, saveCsv, saveJson, savePicture } from "./panel.js";
 import { Player } from "./player.js";
 import { Scene } from "./scene.js";
 import { listen } from "./sources.js";
@@ -210,6 +210,7 @@ function showLevel(position) {
   if (!face) return;
   part(`level-${model.levels[position - 1]}`).checked = true;
   part("explanation").textContent = model.levels.length > 1 ? EXPLANATIONS[position - 1] : WHOLE;
+  part("pose").textContent = describePose(face);
   fillPoints(part("points"), face, face.levels[position - 1], model.names);
 }
 

@@ -12,6 +12,7 @@ export function paintFaces(context, answer, model, { scale, unit, position, sele
     const points = pointsAt(face, position);
     paintLines(context, points, model.lines, scale, unit);
     paintPoints(context, face, points, scale, unit);
+    if (face.pose) paintAxes(context, face, scale, unit);
   });
   context.globalAlpha = 1;
 }
@@ -53,6 +54,24 @@ function paintPoints(context, face, points, scale, unit) {
     context.fillStyle = "rgb(255 255 255 / 28%)";
     context.fill();
     paintDot(context, place(x, scale), place(y, scale), radius, colourOf(face.confidence[i]));
+  });
+}
+
+// The head's axes from the middle of its points: red to the right, green down, blue to where the nose points.
+function paintAxes(context, face, scale, unit) {
+  const [[sp, cp], [sy, cy], [sr, cr]] = face.pose.map((angle) => angle * Math.PI / 180)
+    .map((angle) => [Math.sin(angle), Math.cos(angle)]);
+  const ends = [[cr * cy, sr * cy], [cr * sy * sp - sr * cp, sr * sy * sp + cr * cp],
+                [cr * sy * cp + sr * sp, sr * sy * cp - cr * sp]];
+  const middle = [0, 1].map((axis) => face.points.reduce((sum, point) => sum + point[axis], 0) / face.points.length);
+  const length = 0.5 * (face.box[2] - face.box[0]);
+  context.lineWidth = 2.5 * unit;
+  ends.forEach((end, i) => {
+    context.strokeStyle = ["#e60000", "#00c800", "#0078ff"][i];
+    context.beginPath();
+    context.moveTo(...middle.map((value) => place(value, scale)));
+    context.lineTo(...middle.map((value, axis) => place(value + length * end[axis], scale)));
+    context.stroke();
   });
 }
 

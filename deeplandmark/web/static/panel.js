@@ -22,6 +22,15 @@ export function fillPoints(body, face, points, names) {
   }));
 }
 
+// Where the head looks, in words and degrees; nothing where the answer does not tell.
+export function describePose(face) {
+  if (!face.pose) return "";
+  const [pitch, yaw, roll] = face.pose.map((angle) => Math.round(angle));
+  const part = (angle, above, below) => `${Math.abs(angle)}° ${angle < 0 ? below : above}`;
+  return `The head looks ${part(yaw, "to the right", "to the left")} and ${part(pitch, "up", "down")}, ` +
+    `tilted ${part(roll, "clockwise", "anticlockwise")}.`;
+}
+
 export function saveJson(answer, name) {
   save(new Blob([`${JSON.stringify(answer, null, 1)}\n`], { type: "application/json" }), `${name}.json`);
 }
