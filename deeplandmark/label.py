@@ -43,10 +43,10 @@ def _status(outcome, out):
     from deeplandmark.labelling.run import where_problems_are
     counts = outcome.counts
     if counts.bad:
-        _tell(f"what is wrong with {counts.bad:,} of them is in {where_problems_are(out)}")
+        LOG.warning("label: what is wrong with %s of them is in %s", f"{counts.bad:,}", where_problems_are(out))
     if outcome.failed:
-        _tell(f"{len(outcome.failed):,} shards are missing; the same command makes them. The first: "
-              f"{outcome.failed[0]}")
+        LOG.warning("label: %s shards are missing; the same command makes them. The first: %s",
+                    f"{len(outcome.failed):,}", outcome.failed[0])
     return 1 if outcome.failed or counts.bad == counts.pictures else 0
 
 
