@@ -8,7 +8,6 @@ examples:
 """
 
 import argparse
-import logging
 import os
 import sys
 from functools import partial
@@ -32,10 +31,10 @@ def main(arguments=None):
     from deeplandmark.labelling.run import label, plan_of  # late: it needs the extra
     job = _job(options)
     with when_interrupted("the same command goes on"):
-        plan = plan_of(options.source, job, _settings(options), _tell)
-        outcome = label(plan, job, _tell, options.address, options.workers, options.ray_log)
+        plan = plan_of(options.source, job, _settings(options))
+        outcome = label(plan, job, options.address, options.workers, options.ray_log)
     for line in outcome.lines():
-        _tell(line)
+        LOG.info("label: %s", line)
     return _status(outcome, options.out)
 
 
@@ -80,11 +79,6 @@ def _settings(options):
                    for name in options.source)
     return {"the working directory": os.getcwd() if relative else None,
             **{f"--{name.replace('_', '-')}": value for name, value in names.items()}}
-
-
-def _tell(text, stream=None):
-    if LOG.isEnabledFor(logging.INFO):
-        print(f"label: {text}", file=stream or sys.stderr, flush=True)
 
 
 def _check_extra():

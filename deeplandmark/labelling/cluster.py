@@ -1,4 +1,5 @@
 """Ray: the cluster that is there, or one of this machine alone; and what it is asked to do."""
+import logging
 import os
 import secrets
 import socket
@@ -92,8 +93,8 @@ def _knock(address):
 
 @contextmanager
 def _said_to(path):
-    """A context in which what is written to stdout and stderr, by libraries as well, goes to a file; its value is a
-    text stream to where stderr went."""
+    """A context in which what is written to stdout and stderr, by libraries as well, goes to a file, except what this
+    package's logger tells; its value is a text stream to where stderr went."""
     streams = sys.stdout, sys.stderr
     with open(path, "a", encoding="utf-8", buffering=1) as log, ExitStack() as stack:
         kept = stack.enter_context(os.fdopen(os.dup(2), "w", buffering=1)) if _is_number(sys.stderr, 2) else sys.stderr
@@ -102,6 +103,10 @@ def _said_to(path):
             stack.callback(os.close, before)
             stack.callback(os.dup2, before, number)
             os.dup2(log.fileno(), number)
+        handlers = [handler for handler in logging.getLogger("deeplandmark").handlers
+                    if getattr(handler, "stream", None) is sys.stderr]
+        for handler in handlers:
+            stack.callback(handler.setStream, handler.setStream(kept) or sys.stderr)
         sys.stdout = sys.stderr = log
         try:
             yield kept

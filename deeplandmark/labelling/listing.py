@@ -1,4 +1,5 @@
 """What SOURCE names: pictures, and files with pictures in them, one after another."""
+import logging
 import os
 from collections import Counter
 
@@ -7,15 +8,16 @@ from deeplandmark.faces.picture import PICTURE_SUFFIXES
 from deeplandmark.labelling.storage import is_remote, kind_of, place_of, walk
 from deeplandmark.running.sources import passed_over_text, sources
 
+_LOG = logging.getLogger(__name__)
 _CONTAINERS = {".parquet": "parquet", ".tar": "tar"}
 
 
-def listed(names, leave_out, tell):
+def listed(names, leave_out):
     """Yields ("picture", "parquet" or "tar", path or address) of all that some names (list of str) stand for, in order.
 
     A name is a picture, a .parquet or .tar file, a .txt file with a name a line, a glob, or a folder: of the .parquet
     and .tar files that lie right in it, or where there are none of the pictures in it and below it. `leave_out` is the
-    folder that is not entered; `tell(text)` is told what folders hold besides.
+    folder that is not entered. What folders hold besides is told.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def listed(names, leave_out, tell):
             yield from _local(name, leave_out, passed_over)
     text = passed_over_text(passed_over)
     if text is not None:
-        tell(text)
+        _LOG.info("label: %s", text)
 
 
 def _kind(name):

@@ -51,10 +51,10 @@ class Wanted(NamedTuple):
         return int.from_bytes(digest, "big") < self.sample * 2 ** 64
 
 
-def make_plan(names, out, wanted, settings, tell):
+def make_plan(names, out, wanted, settings):
     """Writes the plan of what some names (list of str) stand for into the folder `out` (str).
 
-    `settings` (dict, for JSON) is kept in it; `tell(text)` is told what folders hold besides.
+    `settings` (dict, for JSON) is kept in it.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def make_plan(names, out, wanted, settings, tell):
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as lines:
         total = 0
-        for entry in _first(_entries(names, out, wanted, tell), wanted):
+        for entry in _first(_entries(names, out, wanted), wanted):
             total = -1 if entry.count < 0 or total < 0 else total + entry.count
             lines.write(json.dumps(entry) + "\n")
         if not lines.tell():
@@ -78,8 +78,8 @@ def _size(total):
     return LARGEST if total < 0 else max(TOGETHER, min(LARGEST, -(-total // _SHARDS // TOGETHER) * TOGETHER))
 
 
-def _entries(names, out, wanted, tell) -> Iterator[Entry]:
-    for kind, name in listed(names, out, tell):
+def _entries(names, out, wanted) -> Iterator[Entry]:
+    for kind, name in listed(names, out):
         if kind == "parquet":
             yield from parquet_parts(name, wanted.shard or LARGEST, wanted.columns)
         elif kind == "tar":

@@ -1,5 +1,6 @@
 """A whole job: plan, shards, what came of it."""
 import json
+import logging
 import os
 import time
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from deeplandmark.labelling.table import Counts, counts_in
 from deeplandmark.labelling.worker import Worker
 from deeplandmark.work.progress import Progress, duration
 
+_LOG = logging.getLogger(__name__)
 SUMMARY = "_summary.json"
 _FAILURES = 10              # shards that fail one after another: so will the others
 _QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
@@ -67,7 +69,7 @@ class Outcome:
         return lines
 
 
-def plan_of(names, job, settings, tell):
+def plan_of(names, job, settings):
     """The Plan in the folder of a Job, made of `names` unless it is there. Raises FacesError when it was made with
     other settings (a dict), or when the folder has other files."""
     settings = json.loads(json.dumps({"SOURCE": names, "folder": job.folder, **settings}))
@@ -75,7 +77,7 @@ def plan_of(names, job, settings, tell):
         found = sorted(names_in(place_of(job.out)))
         if found:
             raise FacesError(f"{job.out}: there is something in it ({found[0]}); rows go to a folder of their own")
-        make_plan(names, job.out, job.wanted, settings, tell)
+        make_plan(names, job.out, job.wanted, settings)
     plan = Plan(job.out)
     for name in {**plan.settings, **settings}:
         was, now = plan.settings.get(name), settings.get(name)
@@ -85,15 +87,13 @@ def plan_of(names, job, settings, tell):
     return plan
 
 
-def label(plan, job, tell, address=None, workers=None, log=os.devnull):
+def label(plan, job, address=None, workers=None, log=os.devnull):
     """Makes every shard of a Plan that is not there.
 
     Parameters
     ----------
     plan : Plan
     job : Job
-    tell : (str, stream or None) -> None
-        Shows a line to people, on that text stream or stderr.
     address, workers, log : see `ray_at`
 
     Returns
@@ -112,14 +112,15 @@ def label(plan, job, tell, address=None, workers=None, log=os.devnull):
     outcome.before = outcome.counts.pictures
     missing = sorted(set(range(plan.shards)) - set(done))
     if done:
-        tell(f"going on: {len(done):,} of {plan.shards:,} shards are done, {outcome.before:,} pictures")
+        _LOG.info("label: %s", f"going on: {len(done):,} of {plan.shards:,} shards are done, "
+                               f"{outcome.before:,} pictures")
     if missing:
         for name in names_in(out.below(TRIES)):                  # of an earlier run: now they may live
             remove(out.below(TRIES, name))
         started = time.monotonic()
         with ray_at(address, workers, log) as running:
-            tell(f"{len(missing):,} shards for {running.workers:,} worker{'' if running.workers == 1 else 's'}",
-                 running.stderr)
+            _LOG.info("label: %s", f"{len(missing):,} shards for {running.workers:,} "
+                                   f"worker{'' if running.workers == 1 else 's'}")
             answers = made_by_workers(Worker, job, missing, running.workers)
             _make(plan, missing, answers, outcome, running.stderr)
         outcome.seconds = time.monotonic() - started
@@ -129,7 +130,8 @@ def label(plan, job, tell, address=None, workers=None, log=os.devnull):
 
 def _make(plan, missing, answers, outcome, stream):
     left_to_do = None if plan.total is None else plan.total - outcome.before
-    progress = Progress("pictures", left_to_do, "label", stream=stream)
+    drawn = stream.isatty() and _LOG.isEnabledFor(logging.INFO)
+    progress = Progress("pictures", left_to_do, "label", stream=stream if drawn else None)
     left, in_a_row = set(missing), 0
     try:
         for answer in answers:
@@ -139,7 +141,7 @@ def _make(plan, missing, answers, outcome, stream):
                 outcome.failed.append(answer["error"])
                 if in_a_row == min(_FAILURES, len(missing)):
                     raise FacesError(f"{in_a_row} shards in a row could not be made: {answer['error']}")
-                progress.say(f"label: {answer['error']}")
+                progress.say(f"label: {answer['error']}", logging.WARNING)
                 continue
             in_a_row, counts = 0, Counts.of(answer["counts"])
             outcome.counts.add(counts)

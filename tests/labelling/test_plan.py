@@ -49,7 +49,7 @@ def archive(path, count):
 
 def plan_of(tmp_path, names, **wanted):
     out = str(tmp_path / "out")
-    make_plan([str(name) for name in names], out, Wanted(**wanted), {"a": 1}, print)
+    make_plan([str(name) for name in names], out, Wanted(**wanted), {"a": 1})
     return Plan(out)
 
 
@@ -104,7 +104,7 @@ def test_a_folder_with_parquet_or_tar_in_it_stands_for_those(tmp_path):
     folder = pictures_below(tmp_path / "data", 2)
     table(folder / "b.parquet", 3, 3)
     archive(folder / "a.tar", 2)
-    found = [(kind, os.path.basename(name)) for kind, name in listed([str(folder)], None, print)]
+    found = [(kind, os.path.basename(name)) for kind, name in listed([str(folder)], None)]
     assert found == [("tar", "a.tar"), ("parquet", "b.parquet")]
 
 
@@ -113,12 +113,12 @@ def test_lists_globs_and_addresses_name_the_same(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     expected = [f"pictures/{i:03d}.jpg" for i in range(3)]
     (tmp_path / "list.txt").write_text("".join(f"{name}\n" for name in expected) + "\n")
-    assert [name for _, name in listed(["list.txt"], None, print)] == expected
-    assert [name for _, name in listed(["pictures/*.jpg"], None, print)] == expected
+    assert [name for _, name in listed(["list.txt"], None)] == expected
+    assert [name for _, name in listed(["pictures/*.jpg"], None)] == expected
     (folder / "more" / "deep").mkdir(parents=True)
     (folder / "more" / "deep" / "x.png").write_bytes(b"f")
     address = f"file://{tmp_path}/pictures"
-    found = [name for _, name in listed([address], None, print)]
+    found = [name for _, name in listed([address], None)]
     assert found == [f"{address}/{i:03d}.jpg" for i in range(3)] + [f"{address}/more/deep/x.png"]
     assert list(walk(f"{address}/*1.jpg")) == [f"{address}/001.jpg"]
     assert place_of(found[-1]).path == str(folder / "more" / "deep" / "x.png")

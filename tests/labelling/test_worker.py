@@ -29,7 +29,7 @@ def labelled(tmp_path, monkeypatch):
         Path("pictures").mkdir(exist_ok=True)
         for i, content in enumerate(contents):
             Path("pictures", f"{i:03d}.jpg").write_text(content)
-        make_plan(["pictures"], "out", Wanted(), {}, print)
+        make_plan(["pictures"], "out", Wanted(), {})
         made.append(Worker(Job("out", finder, Wanted(), {"system": "fake", "versions": "1"}, 1000, str(tmp_path))))
         return made[-1]
     # What the fake finds is in the bytes themselves: nothing is decoded.
