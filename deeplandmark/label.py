@@ -74,7 +74,7 @@ def _settings(options):
     """What decides about the rows: the command that goes on with them has to say the same."""
     from deeplandmark.labelling.storage import is_remote
     names = {name: value for name, value in vars(options).items()
-             if name not in ("source", "out", "address", "workers", "ray_log", "boxes", "boxes_file")}
+             if name not in ("source", "out", "address", "workers", "ray_log", "boxes", "boxes_file", "device")}
     relative = any(not is_remote(name) and (name.endswith(".txt") or not os.path.isabs(name))
                    for name in options.source)
     return {"the working directory": os.getcwd() if relative else None,
