@@ -26,8 +26,8 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 COMMAND = re.compile(r"\bdeeplandmark[ .]([a-z]\w*)([^\n|#;&]*)")
 # Flags of other programs: pip, twine, ray, torchrun, sbatch, and a script of the tests.
 OTHERS = {"--count", "--index-url", "--strict", "--clients", "--seconds", "--bad", "--pid", "--no-deps", "--head",
-          "--pictures", "--nproc-per-node", "--nnodes", "--max-restarts", "--rdzv-backend", "--rdzv-endpoint", "--rdzv-id",
-          "--nodes", "--ntasks-per-node", "--cpus-per-task", "--time", "--requeue"}
+          "--pictures", "--nproc-per-node", "--nnodes", "--max-restarts", "--rdzv-backend", "--rdzv-endpoint",
+          "--rdzv-id", "--nodes", "--ntasks-per-node", "--cpus-per-task", "--time", "--requeue"}
 
 
 def python_blocks(text):
