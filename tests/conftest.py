@@ -1,5 +1,7 @@
-"""The markers keep their word: a test without `process` starts no Python and no shell. No test goes by the clock."""
+"""The markers keep their word: a test without `process` starts no Python and no shell. No test goes by the clock. None
+leaves a variable behind that a command has set for its process (--max-pixels)."""
 import multiprocessing.process
+import os
 import subprocess
 from pathlib import Path
 
@@ -16,7 +18,15 @@ def pytest_runtest_protocol(item):
     with pytest.MonkeyPatch.context() as patch:
         if not any(item.iter_markers("process")) and not any(item.iter_markers("browser")):
             _watch(patch)
+        before = _variables()
         yield
+        for name in {**before, **_variables()}:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+
+
+def _variables():
+    return {name: value for name, value in os.environ.items() if name.startswith("DEEPLANDMARK_")}
 
 
 def _watch(patch):

@@ -1,4 +1,5 @@
 """A regressor's network run by torch, from its model folder, or as one graph by ONNX Runtime."""
+import cv2
 import numpy as np
 
 from deeplandmark.faces.box import reproject
@@ -10,6 +11,7 @@ from deeplandmark.work.onnx_session import open_session
 
 FORMAT = "2"            # of the exported models this version reads
 OUTPUTS = ("points", "confidence")
+FINE = 8                # pixels of a picture for one of the network's: of more, means go into the graph, as floats
 UNKNOWN = 0.5           # the confidence of a point of which nothing is known
 
 
@@ -76,14 +78,26 @@ class OnnxEngine:
     def run(self, image, boxes):
         """As TorchEngine.run. Each face is run with what is around it alone: the graph weighs every pixel it gets."""
         def found_in(box):
-            part, corner = _around(image, windows_of(self.settings.network, box[None], None)[0])
-            given = {"image": part, "boxes": (box - np.tile(corner, 2))[None].astype(np.float32)}
-            points, confidence = self._session.run(OUTPUTS, given)
-            return points[0] + corner, confidence[0]
+            window = windows_of(self.settings.network, box[None], None)[0]
+            part, corner = _around(image, window)
+            part, step = _shrunk(part, (window[2:] - window[:2]) / self.settings.network.size[::-1])
+            at = (box - np.tile(corner, 2) + 0.5) / step - 0.5
+            points, confidence = self._session.run(OUTPUTS, {"image": part, "boxes": at[None].astype(np.float32)})
+            return (points[0] + 0.5) * step - 0.5 + corner, confidence[0]
         found = list(map(found_in, boxes) if self._threads == 1 else in_order(found_in, boxes, self._threads))
         points, confidence = zip(*found) if found else ((), ())
         shape = len(boxes), len(self.settings.points)
         return np.array(points).reshape(*shape, 2), np.array(confidence).reshape(shape)
+
+
+def _shrunk(part, pixels):
+    """A picture in which a pixel is the mean of step x step, and step: so many that FINE are left of the `pixels` (2,)
+    that become one of the network's."""
+    step = max(1, int(pixels.min() / FINE))
+    rows, columns = (max(1, side // step) for side in part.shape[:2])
+    if step == 1 or min(part.shape[:2]) < step:
+        return part, 1
+    return cv2.resize(part[:rows * step, :columns * step], (columns, rows), interpolation=cv2.INTER_AREA), step
 
 
 def _around(image, window):

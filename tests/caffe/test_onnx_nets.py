@@ -11,7 +11,7 @@ from tests.helpers.onnx_runs import CONV, check, net_text, run_both
 NOT_AT_INFERENCE = {
     "Accuracy", "BoxAnnotatorOHEM", "CenterLoss", "ContrastiveLoss", "DenseTargets", "DetectionOutput",
     "EuclideanLoss", "FocalLoss", "HDF5Output", "HingeLoss", "InfogainLoss", "MarginInnerProduct", "MultiBoxLoss",
-    "MultinomialLogisticLoss", "PSROIPooling", "Proposal", "Python", "SelectiveEuclideanLoss",
+    "MultinomialLogisticLoss", "PSROIPooling", "PointDistanceLoss", "Proposal", "Python", "SelectiveEuclideanLoss",
     "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss", "SmoothL1Loss", "SmoothL1LossOHEM",
     "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "VisibleTarget", "WeightEuclideanLoss",
     "YoloDetectionOutput", "Yolov3DetectionOutput"}

@@ -17,6 +17,18 @@ SEEDS = range(8)
 NAMES = POINTS[1:]
 
 
+@pytest.mark.parametrize("name", [*NAMES, "pose"])
+def test_a_picture_of_many_pixels_is_shrunk_first(name):
+    """Each pixel repeated 20 x 20 times is the same picture, whose floats would take half a gigabyte."""
+    image, _, box = draw_face(np.random.default_rng(3))
+    regressor, times = Regressor.load(model_at(name)), 20
+    edges = box.as_array()
+    before = regressor.predict(image, edges[None])[0]
+    large = image.repeat(times, axis=0).repeat(times, axis=1)
+    found = regressor.predict(large, ((edges + 0.5) * times - 0.5)[None])[0]
+    assert np.abs((found + 0.5) / times - 0.5 - before).max() < 0.1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_points_where_a_face_has_them(name):
     """The usual five that they tell, and the others in their order about them; small enough to travel."""

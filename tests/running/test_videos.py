@@ -79,7 +79,7 @@ class Scene:
         points = np.array([box[:2] + MEAN_FACE * (box[2:] - box[:2]) for box in near], np.float32).reshape(-1, 5, 2)
 
         class Faces:
-            confidence = np.ones(points.shape[:2], np.float32)
+            confidence, pose = np.ones(points.shape[:2], np.float32), None
         Faces.points = points
         return Faces
 
@@ -281,12 +281,13 @@ def test_no_window_without_a_display(monkeypatch):
     assert has_screen()
 
 
-def test_a_film_from_end_to_end(tmp_path, capsys):
+def test_a_film_from_end_to_end(tmp_path, capsys, caplog):
+    caplog.set_level("INFO", "deeplandmark")
     scene = Scene(lambda number: [[10, 5, 40, 35]])
     run = VideoRun(FaceFinder(scene, scene), [RowStream(JSON_LINES, 5)])
     most = run.file(film(tmp_path / "film.mp4"), tmp_path / "drawn.mp4", Progress("pictures", 1))
     printed = capsys.readouterr()
     assert len(most.boxes) == 1 and len(printed.out.splitlines()) == 12 and '"frame": 11' in printed.out
-    assert "film.mp4: 12 frames, " in printed.err and VideoReader(str(tmp_path / "drawn.mp4")).count == 12
+    assert "film.mp4: 12 frames, " in caplog.text and VideoReader(str(tmp_path / "drawn.mp4")).count == 12
     missing = run.file(str(tmp_path / "none.mp4"), None, Progress("pictures", 1))
     assert missing.problem.endswith("not a video that OpenCV can read")

@@ -9,7 +9,7 @@ def checked_labels(layer, labels, classes, ignore_label=None):
     wrong = (found < 0) | (found >= classes)
     if ignore_label is not None:
         wrong &= found != ignore_label
-    # An exported graph cannot look at its values.
-    if not torch.compiler.is_compiling() and wrong.any():
+    # Neither an exported graph nor shapes alone can be looked at.
+    if not (wrong.is_meta or torch.compiler.is_compiling()) and wrong.any():
         layer.fail(f"label {labels[wrong][0].item():g} is not one of the {classes} classes 0..{classes - 1}")
     return found
