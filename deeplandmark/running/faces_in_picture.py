@@ -10,12 +10,10 @@ import numpy as np
 from deeplandmark.detectors import Detections, largest
 from deeplandmark.faces.box import beyond_picture
 from deeplandmark.faces.errors import FacesError
-from deeplandmark.faces.head_pose import HeadPose
 from deeplandmark.faces.many_pictures import NOT_USABLE, PIXELS_HELD, TOGETHER
 from deeplandmark.faces.picture_input import uint8_picture
-from deeplandmark.faces.upright import frames_of_points
 from deeplandmark.models import angles_option, looks_option
-from deeplandmark.networks.looks import TILTED
+from deeplandmark.running.head_poses import head_poses
 from deeplandmark.work.in_order import in_chunks
 
 
@@ -131,12 +129,8 @@ class FaceFinder:
 
     def head_poses(self, image, boxes, points_px):
         """The `HeadPose` of faces with boxes (n, 4) and points (n, k, 2) in a picture in memory, by the system for
-        poses. The points tell only whether a face is tilted so far that it is looked at upright."""
-        known, angles = self.system.points, None
-        if known.five and len(boxes):
-            angles = frames_of_points(known.to_five(points_px)).angles
-            angles = angles if np.abs(angles).max() > TILTED else None
-        return HeadPose.of_axes(self.pose.predict(image, boxes, angles=angles))
+        poses."""
+        return head_poses(self.pose, image, boxes, points_px, self.system.points)
 
     def _with_pose(self, faces, image):
         if self.pose is None:

@@ -3,8 +3,8 @@ import time
 
 import numpy as np
 
-from deeplandmark.faces.head_pose import HeadPose
 from deeplandmark.models import angles_option, looks_option
+from deeplandmark.running.head_poses import head_poses
 from deeplandmark.web.limits import Refusal
 from deeplandmark.web.picture import check_boxes, decode
 from deeplandmark.web.upload import parse_upload
@@ -54,7 +54,8 @@ class Finder:
             boxes, scores = upload.boxes, [None] * len(upload.boxes)
             check_boxes(boxes, image.shape[1], image.shape[0], self.limits.covered * self.limits.pixels)
         found = system.locate(image, boxes, **options)
-        poses = None if self._pose is None else HeadPose.of_axes(self._pose.predict(image, found.boxes)).angles
+        poses = None if self._pose is None else \
+            head_poses(self._pose, image, found.boxes, found.points, system.points).angles
         return {"faces": [_face(found, i, boxes[i], score, None if poses is None else poses[i])
                           for i, score in enumerate(scores)],
                 "ms": round(1000 * (time.perf_counter() - started), 1),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+import deeplandmark
 from tests.helpers.server import BOUNDARY, encoded, face, multipart
 
 pytestmark = pytest.mark.process  # of a server
@@ -83,6 +84,16 @@ def test_how_faces_are_looked_for(server):
     assert server.post(encoded(over), thorough="false")[1]["faces"] == []
     found = server.post(encoded(over), thorough="true")[1]["faces"]
     assert len(found) == 1 and off(np.array(found[0]["points"]), np.array(IMAGE.shape[1::-1]) - 1 - TRUTH) < 0.08
+
+
+@pytest.mark.parametrize("tilt", [0, 40])
+def test_where_a_head_looks(server, tilt):
+    """As `find` says, which looks at tilted faces upright; roll is the tilt."""
+    turn = cv2.getRotationMatrix2D(tuple(TRUTH.mean(axis=0).tolist()), -tilt, 1)
+    image = cv2.warpAffine(IMAGE, turn, IMAGE.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    pose = server.post(encoded(image))[1]["faces"][0]["pose"]
+    assert np.allclose(pose, deeplandmark.find(image, pose=True).pose[0], atol=0.06)
+    assert abs(pose[2] - tilt) < 10
 
 
 def test_no_face_is_an_empty_list(server):
