@@ -15,7 +15,7 @@ from functools import partial
 from deeplandmark import __version__
 from deeplandmark.commandline.arguments import fraction, whole_number
 from deeplandmark.commandline.command import command, when_interrupted
-from deeplandmark.commandline.finder_arguments import add_model_arguments, load_finder
+from deeplandmark.commandline.finder_arguments import add_model_arguments, add_pose_argument, load_finder
 from deeplandmark.commandline.parser import command_parser
 from deeplandmark.commandline.telling import LOG
 from deeplandmark.networks.published import PUBLISHED, model_of_points
@@ -116,6 +116,7 @@ def _parser():
     parser.add_argument("--ray-log", default=os.devnull, metavar="FILE", help="what Ray says goes there (default: "
                         "nowhere)")
     add_model_arguments(parser)
+    add_pose_argument(parser)
     parser.set_defaults(boxes=None, boxes_file=None)
     return parser
 

@@ -16,13 +16,17 @@ from deeplandmark.work.opencv import set_up_opencv
 
 def add_finder_arguments(parser):
     add_model_arguments(parser)
-    parser.add_argument("--pose", action="store_true", help="also pitch, yaw and roll of each head, in degrees: above "
-                        "0 where the nose points up, to the right side of the picture, and where the head is tilted "
-                        "clockwise")
+    add_pose_argument(parser)
     parser.add_argument("--boxes", action="append", metavar="L,T,R,B", help="a face's box, left,top,right,bottom in "
                         "pixels, instead of searching; may be given several times")
     parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, JSON lines or CSV")
     parser.add_argument("--threads", type=whole_number(1), default=cores(), metavar="N", help="default: every core")
+
+
+def add_pose_argument(parser):
+    parser.add_argument("--pose", action="store_true", help="also pitch, yaw and roll of each head, in degrees: above "
+                        "0 where the nose points up, to the right side of the picture, and where the head is tilted "
+                        "clockwise")
 
 
 def add_model_arguments(parser):

@@ -78,7 +78,7 @@ def faces_file(rows, constants, counts):
     import pyarrow as pa  # late: only who labels needs it
     numbers = pa.list_(pa.float32())
     fields = {"picture": pa.string(), "box": numbers, "points": pa.list_(numbers), "confidence": numbers,
-              "score": pa.float32(), **dict.fromkeys(constants, pa.string())}
+              "score": pa.float32(), "pose": numbers, **dict.fromkeys(constants, pa.string())}
     rows = [{**row, "picture": _text(row["picture"]), **constants} for row in rows]
     return _file(rows, pa.schema(fields, {_KEY: counts.text()}))
 

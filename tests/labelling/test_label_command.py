@@ -17,7 +17,7 @@ from tests.helpers.patience import PATIENCE
 ray_cluster = pytest.importorskip("tests.helpers.ray_cluster")
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra [cluster]")
 pytestmark = [pytest.mark.process, pytest.mark.slow]
-KEYS = "picture", "box", "points", "confidence", "score"
+KEYS = "picture", "box", "points", "confidence", "score", "pose"
 PICTURES = int(os.environ.get("DEEPLANDMARK_CLUSTER_PICTURES", "96"))
 
 
@@ -39,8 +39,8 @@ def as_parquet_has_it(row):
 @pytest.mark.parametrize("workers", ["1", "3"])
 def test_the_rows_are_those_of_detect_whatever_the_number_of_workers(folder, capfd, workers):
     Path("pictures/bad.jpg").write_text("no picture")
-    assert detect(["pictures", "--json", "faces.jsonl", "--threads", "1"]) == 1
-    assert main(["pictures", "rows", "--workers", workers]) == 0
+    assert detect(["pictures", "--json", "faces.jsonl", "--threads", "1", "--pose"]) == 1
+    assert main(["pictures", "rows", "--workers", workers, "--pose"]) == 0
     out, err = capfd.readouterr()
     assert out == "" and all(line.startswith(("label: ", "detect: ")) for line in err.splitlines()), err
     expected = {as_parquet_has_it(json.loads(line)) for line in open("faces.jsonl")}

@@ -61,7 +61,7 @@ def test_rows_counts_and_what_is_there_is_left_alone(labelled):
     rows = faces()
     assert len(rows) == 17 and rows[0] == {
         "picture": "pictures/000.jpg", "box": [np.float32(1.23)] * 4, "points": [[1, 1]] * 5, "confidence": [0.5] * 5,
-        "score": 0.25, "system": "fake", "versions": "1"}
+        "score": 0.25, "pose": None, "system": "fake", "versions": "1"}
     assert [row["score"] for row in rows if row["picture"] == "pictures/002.jpg"] == [None, None]
     assert not Path("out/_problems").exists()
     Path("pictures/000.jpg").write_text("fffff")
@@ -73,8 +73,8 @@ def test_no_face_at_all_is_a_table_as_well(labelled):
     worker = labelled(["-", "-"])
     run(worker, 0)
     table = parquet.read_table("out")
-    assert table.num_rows == 0 and table.column_names == ["picture", "box", "points", "confidence", "score", "system",
-                                                          "versions"]
+    assert table.num_rows == 0 and table.column_names == ["picture", "box", "points", "confidence", "score", "pose",
+                                                          "system", "versions"]
 
 
 @pytest.mark.parametrize("content, text", [
