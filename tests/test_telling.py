@@ -1,6 +1,7 @@
 """What commands tell while they work: --quiet, --verbose, and the standard logging of programs that use the package."""
 import importlib
 import logging
+import os
 import subprocess
 import sys
 
@@ -53,6 +54,16 @@ def test_verbose_names_models_and_files(pictures, capsys, flag):
     _, told = lines(capsys, pictures, flag)
     assert any("a cascade, by" in line for line in told) and any("a model for ONNX Runtime" in line for line in told)
     assert "rows.jsonl: written" in told
+
+
+def test_a_name_that_is_no_text(pictures, capfd):
+    """Also on a stderr that takes no such letters."""
+    strict = open(2, "w", encoding="utf-8", errors="strict", closefd=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", strict)
+        assert detect([os.fsdecode(bytes(pictures) + b"/no\xff.png")]) == 1
+        strict.flush()
+    assert "no\\udcff.png" in capfd.readouterr().err
 
 
 def test_not_both(pictures, capsys):

@@ -26,4 +26,6 @@ def telling():
 
 
 class _OnStderr(logging.StreamHandler):
-    pass
+    def format(self, record):
+        """As Python's own stderr writes what no encoding has, such as the name of a file that is no UTF-8."""
+        return super().format(record).encode(errors="backslashreplace").decode()
