@@ -3,6 +3,7 @@ import argparse
 import signal
 import socket
 import sys
+import warnings
 from dataclasses import replace
 
 from deeplandmark.commandline.arguments import add_python_layers, whole_number
@@ -58,7 +59,8 @@ def main(arguments=None):
 
 
 def _stop(number, frame):
-    """SIGTERM ends the server as Ctrl-C does."""
+    """SIGTERM ends the server as Ctrl-C does; of what was just about to begin nobody is told."""
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     raise KeyboardInterrupt
 
 
