@@ -3,7 +3,7 @@ import argparse
 import signal
 import socket
 import sys
-import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 
 from deeplandmark.commandline.arguments import add_python_layers, whole_number
@@ -48,19 +48,28 @@ def get_args_parser():
 def main(arguments=None):
     """Returns the exit status."""
     options = get_args_parser().parse_args(arguments)
-    before = signal.signal(signal.SIGTERM, _stop)
     try:
-        _serve(options)
-    except KeyboardInterrupt:                                     # how it is ended
-        print("serve: stopped", file=sys.stderr)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        with _signalled(_stop, signal.SIGTERM):
+            _serve(options)
+    except KeyboardInterrupt:                                     # ended before it began
+        pass
+    print("serve: stopped", file=sys.stderr)
     return 0
 
 
+@contextmanager
+def _signalled(handler, *signals):
+    """Within it `handler` is called at any of the signals."""
+    before = {number: signal.signal(number, handler) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _stop(number, frame):
-    """SIGTERM ends the server as Ctrl-C does; of what was just about to begin nobody is told."""
-    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+    """SIGTERM ends the server as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
@@ -88,8 +97,12 @@ def _serve(options):
                                     ws="none", lifespan="on", log_level="error", access_log=False,
                                     server_header=False, backlog=backlog(limits.connections),
                                     timeout_graceful_shutdown=limits.end)
-            print(f"serving on {_url(listener)}  (Ctrl-C stops)", flush=True)
-            Server(config).run(sockets=[listener])
+            server = Server(config)
+            # From here on signals are asked about, as an exception that a handler raises may come within anything:
+            # in the half of an event loop, say, whose end is then an error too.
+            with _signalled(server.handle_exit, signal.SIGINT, signal.SIGTERM):
+                print(f"serving on {_url(listener)}  (Ctrl-C stops)", flush=True)
+                server.run(sockets=[listener])
         finally:
             workers.close()
 

@@ -83,6 +83,28 @@ def test_ctrl_c_is_one_line_and_the_answer_under_way_arrives():
     assert running.process.returncode == 0 and err == "serve: stopped\n"
 
 
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("moment", ["asyncio.BaseEventLoop.__init__", "uvicorn.Server.serve", "uvicorn.Config.load",
+                                    "uvicorn.Server.startup", "uvicorn.Server.shutdown"])
+def test_a_signal_at_any_moment_is_one_line(number, moment):
+    signalled = f"""
+import asyncio, os, signal, sys, uvicorn
+from deeplandmark.serve import main
+signal.signal(signal.SIGINT, signal.default_int_handler)                # a shell's jobs ignore it
+
+def signalled(*arguments, before={moment}, **options):
+    os.kill(os.getpid(), signal.{number})
+    return before(*arguments, **options)
+
+{moment} = signalled
+if {moment.endswith("shutdown")}:                                       # which needs an end of its own
+    uvicorn.Server.main_loop = lambda server: asyncio.sleep(0)
+sys.exit(main(["--port", "0"]))
+"""
+    status, out, err = run(signalled)
+    assert status == 0 and out.startswith("serving on http") and err == "serve: stopped\n", err
+
+
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/api/model", "/static/app.js", "/nowhere"])
 def test_every_answer_keeps_browsers_at_home(server, path):
     _, headers, _ = server.get(path)
