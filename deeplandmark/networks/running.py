@@ -16,6 +16,8 @@ def check_network(module, network, where):
     if shapes["data"][1:] != zeros.shape[1:]:
         raise ValueError(f"{where}: it sees data of shape {shapes['data'][1:]}, but the settings of the model say "
                          f"{zeros.shape[1:]}")
+    if not graph.outputs:
+        raise ValueError(f"{where}: it has no output")
     wanted = (1, network.num_output)
     wrong = [answer.shape for answer in run_network(module, zeros, network.earlier)[:-1] if answer.shape != wanted]
     if wrong:
@@ -29,7 +31,7 @@ def run_network(module, data, earlier=()):
     names = {graph.blob_names[i]: i for i in graph.outputs}
     places = [graph.blob_names.index(blob) for blob in earlier]
     with torch.inference_mode():
-        device = next(module.parameters()).device
+        device = next(module.parameters(), torch.empty(0)).device           # a net of no weights is one, too
         values = module.values_of({"data": torch.from_numpy(np.ascontiguousarray(data)).to(device)})
         module.run(values)
     hidden = hidden_blob(graph)

@@ -136,6 +136,15 @@ def test_a_net_that_does_not_fit_its_settings_is_refused_by_name(change, text, t
         export_cascade(folder)
 
 
+@pytest.mark.parametrize("layers, text", [("", r"its output has shape \(1, 1, 39, 39\), expected \(1, 10\)"),
+                                          ('layer { name: "s" type: "Silence" bottom: "data" }', "it has no output")])
+def test_a_net_without_weights_or_output_is_refused_by_name(layers, text, tmp_path):
+    folder = random_model(tmp_path / "model", levels=(1,))
+    (folder / "1_F.prototxt").write_text('input: "data" input_shape { dim: 1 dim: 1 dim: 39 dim: 39 } ' + layers)
+    with pytest.raises(ValueError, match=f"1_F.prototxt: {text}"):
+        export_cascade(folder)
+
+
 def test_a_point_that_no_network_predicts_is_told(tmp_path):
     folder = random_model(tmp_path / "model", levels=(1,), leave_out=("1_F",))
     (folder / "1_NM.prototxt").unlink()
