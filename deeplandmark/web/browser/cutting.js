@@ -123,13 +123,14 @@ function areas(size, count) {
   });
 }
 
-// For each of `count` new pixels the two of `size` old ones beside it, and their shares in 2048ths.
+// For each of `count` new pixels the two of `size` old ones beside it, and their shares in 2048ths. Beyond an edge both
+// are the pixel there.
 function neighbours(size, count) {
   return Array.from({ length: count }, (_, i) => {
-    const place = Math.min(Math.max(Math.fround((i + 0.5) * size / count - 0.5), 0), size - 1);
+    const place = Math.fround((i + 0.5) * size / count - 0.5);
     const first = Math.floor(place);
     const share = Math.round(2048 * (place - first));
-    return [first, Math.min(first + 1, size - 1), 2048 - share, share];
+    return [Math.max(first, 0), Math.min(first + 1, size - 1), 2048 - share, share];
   });
 }
 
