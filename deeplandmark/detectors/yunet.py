@@ -15,6 +15,7 @@ from deeplandmark.detectors.haar import shrink_to
 from deeplandmark.detectors.min_face import smallest_share
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.picture_input import colour_picture
+from deeplandmark.work.onnx_session import open_session
 
 LEAST_SCORE, MOST_OVERLAP, MOST_FACES = 0.7, 0.3, 5000
 SMALLEST_FACE = 10  # pixels of the shrunken picture that the network needs of a face
@@ -42,6 +43,7 @@ class YuNetDetector:
         if not self.model_file.is_file():
             raise FacesError(f"{model_file}: no such detector; there is haar, any .onnx model file of OpenCV's "
                              "FaceDetectorYN, and a folder of MTCNN's networks")
+        open_session(self.model_file, error=FacesError)           # of some damaged files OpenCV's reader dies
         self._network()
 
     def detect(self, image: Any) -> Detections:

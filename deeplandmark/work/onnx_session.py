@@ -122,7 +122,8 @@ def open_session(model: str | os.PathLike | bytes, place: str | os.PathLike | No
     except OSError as reason:
         raise error(f"{place}: cannot be read ({reason.strerror})") from None
     try:
-        session = onnxruntime.InferenceSession(data, options, providers_for(device))
+        # Trying the processor once more after the processor would only be printed.
+        session = onnxruntime.InferenceSession(data, options, providers_for(device), enable_fallback=device != "cpu")
     except Exception as reason:                                  # ONNX Runtime's own have no common base
         raise error(f"{place}: not a model that ONNX Runtime can read ({str(reason).splitlines()[0][:120]})") from None
     used = session.get_providers()[0]
