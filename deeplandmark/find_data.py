@@ -28,6 +28,8 @@ from deeplandmark.faces.points import FIVE_POINTS, HEAD_AXES
 from deeplandmark.faces.synthetic.generate import LISTS, generate
 from deeplandmark.models.families import POINTS_OF_SYSTEM
 
+FACES, HEADS = 2000, 6000    # drawn to train on; heads turn further than labelled faces do, and poses need more of them
+
 
 @command
 def main(arguments=None):
@@ -65,12 +67,13 @@ def find(args):
             _say(f"the download failed ({error}); see dataset/README.md for other ways to get the pictures")
     _say("NO REAL PICTURES: training on SYNTHETIC faces. The models will find points in drawings, not in photographs; "
          "they go to model-synthetic/.")
-    return generate(dataset / "synthetic", train=args.synthetic_train, test=args.synthetic_test, seed=args.seed)
+    return generate(dataset / "synthetic", train=args.synthetic_train or FACES, test=args.synthetic_test, seed=args.seed)
 
 
 def _heads(given, dataset, args):
     """The folder of lists of poses: of labelled faces with drawn ones, which turn further; else of these alone."""
-    drawn = generate(dataset / "synthetic-heads", args.synthetic_train, args.synthetic_test, args.seed, posed=True)
+    drawn = generate(dataset / "synthetic-heads", args.synthetic_train or HEADS, args.synthetic_test, args.seed,
+                     posed=True)
     if not given:
         if not args.offline:
             raise ArchiveError("no faces with 68 points: give them with --data PATH, or --offline to train on drawn "
@@ -126,8 +129,8 @@ def _parser():
                         help="do not download: synthetic faces if nothing else is there")
     add_points_argument(parser)
     parser.add_argument("--system", metavar="NAME", help="what the pictures are for: pose takes those of 68 points")
-    parser.add_argument("--synthetic-train", type=whole_number(1), default=2000, metavar="N",
-                        help="synthetic training faces")
+    parser.add_argument("--synthetic-train", type=whole_number(1), metavar="N",
+                        help=f"synthetic training faces (default: {FACES}; {HEADS} heads)")
     parser.add_argument("--synthetic-test", type=whole_number(1), default=500, metavar="N",
                         help="synthetic test faces")
     parser.add_argument("--seed", type=whole_number(), default=0, help="of the synthetic faces")
