@@ -67,7 +67,7 @@ def find(args):
             _say(f"the download failed ({error}); see dataset/README.md for other ways to get the pictures")
     _say("NO REAL PICTURES: training on SYNTHETIC faces. The models will find points in drawings, not in photographs; "
          "they go to model-synthetic/.")
-    return generate(dataset / "synthetic", train=args.synthetic_train or FACES, test=args.synthetic_test, seed=args.seed)
+    return generate(dataset / "synthetic", args.synthetic_train or FACES, args.synthetic_test, args.seed)
 
 
 def _heads(given, dataset, args):

@@ -2,13 +2,17 @@
 import numpy as np
 
 from deeplandmark.faces.box_of_points import squares_of_points
+from deeplandmark.faces.in_steps import in_steps
 
 WIDTH = 1.4            # of a window, in sides of the square about the points
 
 
 def upright_windows(points: np.ndarray, size: int) -> np.ndarray:
     """Matrices (n, 2, 3) that bring pixels of windows of `size` x `size` to the picture: each window is square about
-    the face's points (n, 5, 2), pixels, and turned with it, so that the mouth is seen below the eyes."""
+    the face's points (n, 5, 2), pixels, which count in steps (see in_steps.py), and turned with it, so that the mouth
+    is seen below the eyes."""
+    squares = squares_of_points(points)
+    points = in_steps(points, squares[:, 2] - squares[:, 0])
     squares = squares_of_points(points)
     middle = (squares[:, :2] + squares[:, 2:]) / 2
     down = points[:, 3:].mean(axis=1) - points[:, :2].mean(axis=1)

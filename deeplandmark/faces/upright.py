@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from deeplandmark.faces.alignment import crop_aligned
 from deeplandmark.faces.box import move_edges, usable
 from deeplandmark.faces.box_of_points import EDGE_SHIFTS
+from deeplandmark.faces.in_steps import in_steps
 
 # Pixels of a patch, and of the face's box in its middle. The finest windows of a cascade see 15 pixels of 0.22 boxes:
 # 68 a box. Boxes of 96 and 160 pixels did not change the error on held-back faces.
@@ -103,9 +104,12 @@ def patch_box(side: int = PATCH) -> np.ndarray:
 
 
 def matrices(frames: Frames, side: int = PATCH) -> list[np.ndarray]:
-    """For each face the similarity (2, 3) from pixels of the picture to those of its patch of side x side pixels."""
+    """For each face the similarity (2, 3) from pixels of the picture to those of its patch of side x side pixels; its
+    frame counts in steps (see in_steps.py), the angle in those of a 16th of a degree."""
     found = []
-    for angle, (x, y), length in zip(*frames):
+    angles = np.floor(16 * frames.angles + 0.5) / 16
+    for angle, (x, y), length in zip(angles, in_steps(frames.centres, frames.sides),
+                                     in_steps(frames.sides, frames.sides)):
         matrix = cv2.getRotationMatrix2D((float(x), float(y)), float(angle), float(BOX / length))
         matrix[:, 2] += (side - 1) / 2 - x, (side - 1) / 2 - y
         found.append(matrix)

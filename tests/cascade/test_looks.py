@@ -178,8 +178,8 @@ def test_a_face_is_cut_out_upright_wherever_it_is(degrees, size, x, y):
     frames, upright = frames_of_points(points[None]), frames_of_points(MEAN_FACE[None])
     assert abs((frames.angles[0] - degrees + 180) % 360 - 180) < 1e-6
     np.testing.assert_allclose(frames.sides, size * upright.sides)
-    np.testing.assert_allclose(apply(matrices(frames)[0], points), apply(matrices(upright)[0], MEAN_FACE), atol=0.01)
-    np.testing.assert_allclose(apply(matrices(frames)[0], frames.centres[0]), [(PATCH - 1) / 2] * 2, atol=0.01)
+    np.testing.assert_allclose(apply(matrices(frames)[0], points), apply(matrices(upright)[0], MEAN_FACE), atol=0.15)
+    np.testing.assert_allclose(apply(matrices(frames)[0], frames.centres[0]), [(PATCH - 1) / 2] * 2, atol=0.1)
     box = boxes_of_points(MEAN_FACE[None])
     np.testing.assert_allclose(frames_of_boxes(box).centres, upright.centres)
     np.testing.assert_allclose(frames_of_boxes(box).sides, upright.sides)

@@ -55,3 +55,9 @@ export function boxProblem(boxes, width, height) {
   }
   return null;
 }
+
+// faces/in_steps.py: places in steps of a side, so that the last digits of what networks say count for nothing.
+export function inSteps(values, side) {
+  const step = 2 ** Math.floor(Math.log2(side)) / 1024;
+  return side > 0 ? values.map((value) => Math.floor(value / step + 0.5) * step) : values;
+}

@@ -1,5 +1,5 @@
 // Where faces are: detectors/single_shot.py, in two looks; its numbers come with the page, in model/settings.json.
-import { boxOf, distinct, middleOf, squareOf, usable } from "./boxes.js";
+import { boxOf, distinct, inSteps, middleOf, squareOf, usable } from "./boxes.js";
 import { Halves, moved } from "./cutting.js";
 import { brightened } from "./picture.js";
 
@@ -111,7 +111,8 @@ function halfToEven(value) {
 }
 
 // detectors/upright.py: the matrix that brings the pixels of a window, upright about five points, to the picture's.
-function uprightWindow(points, size, width) {
+function uprightWindow(found, size, width) {
+  const points = found.map((point) => inSteps(point, squareOf(found).side));
   const { middle, side } = squareOf(points);
   const [eyes, mouth] = [middleOf(points.slice(0, 2)), middleOf(points.slice(3))];
   const length = Math.hypot(mouth[0] - eyes[0], mouth[1] - eyes[1]);

@@ -1,5 +1,5 @@
 // Where faces are and how far they are turned: faces/upright.py. A frame is { angle, centre, side }: degrees, pixels.
-import { middleOf, squareOf, usable } from "./boxes.js";
+import { inSteps, middleOf, squareOf, usable } from "./boxes.js";
 
 export function frameOfBox([left, top, right, bottom], angle = 0) {
   const side = Math.sqrt(Math.max(right - left, 0) * Math.max(bottom - top, 0));
@@ -47,7 +47,9 @@ export function turnBetween(angle) {
 }
 
 // The similarity from the picture's pixels to those of the face's patch, in whose middle its box stands upright.
-export function patchMatrix({ angle, centre: [x, y], side }, { patch, box }) {
+export function patchMatrix(frame, { patch, box }) {
+  const angle = Math.floor(16 * frame.angle + 0.5) / 16;
+  const [x, y, side] = inSteps([...frame.centre, frame.side], frame.side);
   const [cos, sin] = [Math.cos(angle * Math.PI / 180) * box / side, Math.sin(angle * Math.PI / 180) * box / side];
   const middle = (patch - 1) / 2;
   return [cos, sin, middle - cos * x - sin * y, -sin, cos, middle + sin * x - cos * y];
