@@ -15,11 +15,12 @@ import sys
 import cv2
 import numpy as np
 
-from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, whole_number
+from deeplandmark.commandline.arguments import add_max_pixels, add_python_layers, fraction, whole_number
 from deeplandmark.commandline.command import command
 from deeplandmark.commandline.detector_arguments import add_search_arguments, detector_of
 from deeplandmark.commandline.face_lists import faces_of_list, name_skipped
 from deeplandmark.commandline.parser import command_parser
+from deeplandmark.detectors.single_shot import SCORE
 from deeplandmark.faces import BBox, read_colour
 from deeplandmark.faces.datasets.held_back import held_back
 from deeplandmark.faces.datasets.own_lists import measuring_list, training_list
@@ -52,7 +53,7 @@ def main(arguments=None):
 
 
 def _run(options):
-    detector = detector_of(options)
+    detector = _detector(options)
     set_up_opencv()
     if options.list:
         _on_places(detector, options)
@@ -60,6 +61,15 @@ def _run(options):
         _on_archive(detector, options)
     else:
         raise ValueError("no faces: give --data FOLDER, or --list")
+
+
+def _detector(options):
+    detector = detector_of(options)
+    if options.least_score is not None:
+        if not hasattr(detector, "least_score"):
+            raise ValueError("--least-score is for single-shot detectors, without --thorough")
+        detector.least_score = options.least_score
+    return detector
 
 
 def _on_archive(detector, options):
@@ -160,6 +170,8 @@ def _parser():
     parser.add_argument("--model", metavar="DIR", help="model folder; default: the published weights of the package; "
                         "light: its small ones")
     add_search_arguments(parser)
+    parser.add_argument("--least-score", type=fraction, metavar="F", help=f"of a single-shot detector, the least score "
+                        f"of a box (default: {SCORE}); a smaller one lets the curve of --list go on")
     parser.add_argument("--sheet", metavar="FILE.png", help="draw the boxes that are not on the labelled face: "
                         "which of them are faces, only an eye can tell")
     add_python_layers(parser)

@@ -10,6 +10,7 @@ from deeplandmark.detector_training.single_shot import S_NET, V_NET, render
 from deeplandmark.detector_training.train import export_net
 from deeplandmark.detectors import SingleShotDetector, box_map, load_detector
 from deeplandmark.detectors.brightened import brightened
+from deeplandmark.detectors.single_shot import SCORE
 from deeplandmark.detectors.upright import brought, upright_windows
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.faces.synthetic import draw_face
@@ -109,7 +110,7 @@ def by_loops(folder, image, verifies):
             inside = again["points"].reshape(5, 2) * 48 + 23.5
             seconds.append((math.sqrt(score * again["prob"].item()), brought(matrix, inside[None])[0]))
         faces = seconds
-    return [face for face in distinct(faces) if face[0] >= 0.5]
+    return [face for face in distinct(faces) if face[0] >= SCORE]
 
 
 @pytest.mark.parametrize("verifies", [False, True])
