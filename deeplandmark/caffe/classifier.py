@@ -1,10 +1,11 @@
 """pycaffe's Classifier: class probabilities of pictures, averaged over crops."""
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
-from deeplandmark.caffe.errors import NetError
+from deeplandmark.caffe.errors import CaffeError, NetError
 from deeplandmark.caffe.files.model_file import Weights
 from deeplandmark.caffe.files.prototxt import Definition
 from deeplandmark.caffe.io import Transformer, resize_image
@@ -39,31 +40,57 @@ class Classifier(Net):
         self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
         self.image_dims = self.crop_dims if image_dims is None or len(image_dims) == 0 else image_dims
 
-    def predict(self, inputs: Sequence[np.ndarray] | np.ndarray, oversample: bool = True) -> np.ndarray:
+    def predict(self, inputs: Iterable[np.ndarray], oversample: bool = True) -> np.ndarray:
         """Probabilities of pictures.
 
         Parameters
         ----------
-        inputs : sequence of arrays (h, w, k), such as load_image gives
+        inputs : iterable of arrays (h, w, k), such as load_image gives
+            Taken one by one: no more than a batch of crops is held.
         oversample : bool
             Mean over corners, centre and their mirror images; otherwise the centre alone.
 
         Returns
         -------
         array (n, classes)
+
+        Raises
+        ------
+        CaffeError
+            For no pictures, or pictures that the settings or the net do not suit.
         """
-        pictures = np.stack([resize_image(picture, self.image_dims) for picture in inputs])
-        if oversample:
-            crops = ten_crops(pictures, self.crop_dims)
-        else:
-            top, left = (int(size / 2 - crop / 2) for size, crop in zip(self.image_dims, self.crop_dims))
-            crops = pictures[:, top:top + self.crop_dims[0], left:left + self.crop_dims[1]]
-        name = self.inputs[0]
-        batch = np.stack([self.transformer.preprocess(name, crop) for crop in crops])
-        predictions = self.forward_all(blobs=None, **{name: batch})[self.outputs[0]]
+        resized = (resize_image(picture, self.image_dims) for picture in inputs)
+        predictions = scores_of(self, (crop for picture in resized for crop in self._crops(picture, oversample)))
+        if not len(predictions):
+            raise CaffeError("there are no pictures to classify")
         if oversample:
             predictions = predictions.reshape(len(predictions) // 10, 10, -1).mean(1)
         return predictions
+
+    def _crops(self, picture, oversample):
+        if oversample:
+            return ten_crops([picture], self.crop_dims)
+        if any(size < crop for size, crop in zip(self.image_dims, self.crop_dims)):
+            raise CaffeError(f"a crop of {tuple(map(int, self.crop_dims))} does not fit into pictures of image_dims "
+                             f"{tuple(self.image_dims)}")
+        top, left = (int(size / 2 - crop / 2) for size, crop in zip(self.image_dims, self.crop_dims))
+        return [picture[top:top + self.crop_dims[0], left:left + self.crop_dims[1]]]
+
+
+def scores_of(net, crops):
+    """The first output, float32 (n, ...), for an iterable of n crops (h, w, k), which are taken batch by batch.
+
+    A CaffeError where a crop has not as many channels as the net's input.
+    """
+    name, crops, rows = net.inputs[0], iter(crops), []
+    size, channels = net.blobs[name].shape[:2]
+    while batch := list(islice(crops, size)):
+        for crop in batch:
+            if crop.shape[2] != channels:
+                raise CaffeError(f"a picture has {crop.shape[2]} channels, the input {name!r} of the net {channels}")
+        prepared = np.stack([net.transformer.preprocess(name, crop) for crop in batch])
+        rows.extend(net.forward_all(blobs=None, **{name: prepared})[net.outputs[0]])
+    return np.array(rows, np.float32)
 
 
 def picture_transformer(net, mean, input_scale, raw_scale, channel_swap):

@@ -5,13 +5,15 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from deeplandmark.caffe.classifier import picture_transformer
+from deeplandmark.caffe.classifier import picture_transformer, scores_of
 from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.files.model_file import Weights
 from deeplandmark.caffe.files.prototxt import Definition
 from deeplandmark.caffe.io import load_image, resize_image
 from deeplandmark.caffe.net import Net
 from deeplandmark.caffe.proto.caffe_pb2 import TEST
+
+NO_SELECTIVE_SEARCH = "selective search is a MATLAB program that is not part of this package"
 
 
 class Detector(Net):
@@ -61,7 +63,8 @@ class Detector(Net):
         Parameters
         ----------
         images_windows : iterable of (file name, windows)
-            Windows are (ymin, xmin, ymax, xmax) in pixels, the end not included.
+            Windows are (ymin, xmin, ymax, xmax) in pixels, the end not included. Pictures are read one by one, and no
+            more than a batch of windows is held.
 
         Returns
         -------
@@ -72,23 +75,25 @@ class Detector(Net):
         CaffeError
             For a picture that cannot be read, or a window that is empty or reaches beyond it.
         """
-        images_windows = [(name, list(windows)) for name, windows in images_windows]
-        crops = [self.crop(image, window) for name, windows in images_windows
-                 for image in [load_image(name)] for window in windows]
-        if not crops:
-            return []
-        name = self.inputs[0]
-        batch = np.stack([self.transformer.preprocess(name, crop) for crop in crops])
-        scores = self.forward_all(blobs=None, **{name: batch})[self.outputs[0]]
-        scores = scores.reshape(len(scores), -1)
-        windows = [(name, window) for name, windows in images_windows for window in windows]
-        return [{"window": window, "prediction": score, "filename": name} for (name, window), score in
-                zip(windows, scores)]
+        places: list[tuple[str, Sequence[int]]] = []
+
+        def crops():
+            for name, windows in images_windows:
+                image = load_image(name)
+                for window in windows:
+                    places.append((name, window))
+                    try:
+                        yield self.crop(image, window)
+                    except CaffeError as error:
+                        raise CaffeError(f"{name}: {error}") from None
+
+        scores = scores_of(self, crops())
+        return [{"window": window, "prediction": score.reshape(-1), "filename": name}
+                for (name, window), score in zip(places, scores)]
 
     def detect_selective_search(self, image_fnames: Sequence[str]) -> NoReturn:
         """pycaffe's call of a MATLAB program for proposals: always a CaffeError; give windows to detect_windows."""
-        raise CaffeError("selective search is a MATLAB program that is not part of this package; "
-                         "give its windows to detect_windows")
+        raise CaffeError(f"{NO_SELECTIVE_SEARCH}; give its windows to detect_windows")
 
     def crop(self, im: np.ndarray, window: Sequence[int]) -> np.ndarray:
         """The part of an image (h, w, k) in a window (ymin, xmin, ymax, xmax), with its surroundings if configured.

@@ -139,7 +139,7 @@ class Transformer:
     def set_channel_swap(self, in_: str, order: Sequence[int]) -> None:
         """Order of the channels after the transpose: (2, 1, 0) makes BGR of RGB."""
         channels = self._shape(in_)[1]
-        if len(order) != channels:
+        if len(order) != channels or not all(-channels <= n < channels for n in order):
             raise CaffeError(f"channel swap of {in_!r} must name {channels} channels, found {tuple(order)}")
         self.channel_swap[in_] = tuple(order)
 

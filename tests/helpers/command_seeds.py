@@ -13,6 +13,7 @@ import lmdb
 import numpy as np
 import onnxruntime  # noqa: F401 - once, not in every child
 
+from deeplandmark.caffe.net import Net
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.tools.command_line import main as caffe_main
 from deeplandmark.cascade.onnx.export import export_cascade
@@ -160,4 +161,22 @@ def _caffe():
             caffe("train -solver h5.solver", ["rows.h5", "rows.txt", "h5.prototxt", "h5.solver"]),
             caffe("train -solver im.solver", ["images.txt", "a.png", "im.prototxt"], ["a.jpg", "im.solver"]),
             caffe("compute_image_mean db", ["db/data.mdb"]), caffe("draw_net im.prototxt out.png", ["im.prototxt"]),
-            caffe("upgrade_net_proto_text im.prototxt out.prototxt", ["im.prototxt"])]
+            caffe("upgrade_net_proto_text im.prototxt out.prototxt", ["im.prototxt"]), *_nets_on_pictures()]
+
+
+def _nets_on_pictures():
+    Path("deploy.prototxt").write_text(
+        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 6 dim: 6 } } }\n'
+        'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 2 } }\n')
+    Net("deploy.prototxt", caffe_pb2.TEST).save("deploy.caffemodel")
+    np.save("mean.npy", np.zeros((3, 4, 5)))
+    np.save("pictures.npy", np.zeros((2, 9, 8, 3), np.float32))
+    Path("windows.csv").write_text("filename,ymin,xmin,ymax,xmax\na.png,1,2,9,9\na.jpg,0,0,8,12\n")
+    Path("names.txt").write_text("n1 cat, house cat\nn2 dog\n")
+    net = "--model_def deploy.prototxt --pretrained_model deploy.caffemodel"
+    files = ["deploy.prototxt", "deploy.caffemodel"]
+    return [caffe(f"classify a.png out.npy {net} --mean_file mean.npy --print_results --labels_file names.txt",
+                  ["a.png", "mean.npy", "names.txt", *files]),
+            caffe(f"classify pictures.npy out.npy {net}", ["pictures.npy"], files),
+            caffe(f"detect windows.csv out.h5 {net} --context_pad 1", ["windows.csv"], ["a.png", "a.jpg", *files]),
+            caffe(f"detect windows.csv out.csv {net} --context_pad 0", ["windows.csv", "a.jpg"], ["a.png", *files])]

@@ -13,8 +13,10 @@ from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.logs.log import Log, SilentLog
 from deeplandmark.caffe.solvers.signals import EFFECTS
 from deeplandmark.caffe.tools import verbs
+from deeplandmark.caffe.tools.classify import classify
 from deeplandmark.caffe.tools.compute_image_mean import compute_image_mean
 from deeplandmark.caffe.tools.convert_imageset import convert_imageset
+from deeplandmark.caffe.tools.detect import detect
 from deeplandmark.caffe.tools.draw_net import draw_net
 from deeplandmark.caffe.tools.extract_features import extract_features
 from deeplandmark.caffe.tools.fuzz import fuzz
@@ -30,7 +32,7 @@ from deeplandmark.work.torchrun import is_first
 
 VERBS = {verb.__name__: verb for verb in (verbs.train, verbs.test, verbs.time, verbs.device_query)}
 TOOLS = {tool.__name__: tool for tool in (
-    convert_imageset, compute_image_mean, extract_features, draw_net, parse_log,
+    convert_imageset, compute_image_mean, extract_features, classify, detect, draw_net, parse_log,
     upgrade_net_proto_text, upgrade_net_proto_binary, upgrade_solver_proto_text, reference_check, fuzz,
     benchmark)}
 _EXAMPLES = """examples:
@@ -39,7 +41,9 @@ _EXAMPLES = """examples:
   %(prog)s train -solver solver.prototxt -weights first.caffemodel,second.caffemodel -log train.log
   torchrun --nproc-per-node 2 -m deeplandmark.caffe train -solver solver.prototxt
   %(prog)s test -model net.prototxt -weights net.caffemodel -iterations 100
-  %(prog)s time -model net.prototxt -iterations 20 -phase TEST"""
+  %(prog)s time -model net.prototxt -iterations 20 -phase TEST
+  %(prog)s classify pictures/ out.npy --model_def net.prototxt --pretrained_model net.caffemodel
+  %(prog)s detect windows.csv out.h5 --model_def net.prototxt --pretrained_model net.caffemodel"""
 
 
 def main(arguments=None):
