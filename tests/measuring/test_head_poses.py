@@ -84,8 +84,7 @@ def test_the_command_tells_of_drawn_heads_and_lists(tmp_path, monkeypatch, capsy
     assert list(five) == ["drawn heads", "drawn heads turned far", "five.txt, five points"]
     assert list(axes) == ["drawn heads", "drawn heads turned far", "axes.txt, poses of its points"]
     assert axes["drawn heads"] == five["drawn heads"] and axes["drawn heads"]["n"] == 40
-    assert axes["drawn heads"]["mean_error"] < 4 and axes["drawn heads turned far"]["mean_error"] < 4   # what was promised
-    assert axes["drawn heads turned far"]["mean_error"] < 6
+    assert max(axes[name]["mean_error"] for name in list(axes)[:2]) < 4                       # what was promised
     assert axes["axes.txt, poses of its points"]["mean_error"] < 8 and five["five.txt, five points"]["roll_to_eyes"] < 6
     assert capsys.readouterr().out.endswith((tmp_path / "result" / "poses.txt").read_text())
     write_labels(tmp_path / "seven.txt", [replace(usual[0], landmark_px=np.full((7, 2), 9.0))] * 3, IBUG_68)
