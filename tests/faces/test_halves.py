@@ -63,7 +63,7 @@ def test_upright_windows_hold_the_points_with_the_eyes_above(seed):
     down = inside[3:].mean(axis=0) - inside[:2].mean(axis=0)
     assert abs(down[0]) < 0.05 < down[1], f"seed {seed}"
     spread = np.sqrt(np.square(inside - inside.mean(axis=0)).sum(axis=1).mean())
-    assert 4 * spread * WIDTH == pytest.approx(48, abs=0.05)
+    assert 4 * spread * WIDTH == pytest.approx(48, abs=0.15)
 
 
 def test_points_in_one_place_make_a_window_without_an_error():

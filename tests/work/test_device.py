@@ -31,9 +31,9 @@ def with_gpu(monkeypatch):
     """ONNX Runtime says that it has a GPU; what it is asked to run on is noted, and runs on the processor."""
     asked, real = [], onnxruntime.InferenceSession
 
-    def session(data, options, providers):
+    def session(data, options, providers, **more):
         asked.append(providers)
-        return real(data, options, [PROCESSOR])
+        return real(data, options, [PROCESSOR], **more)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [GPU, PROCESSOR])
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
     return asked
