@@ -1,13 +1,15 @@
 """`deeplandmark VERB ...`, or `python -m deeplandmark VERB ...`: every command under one name."""
+import os
 import sys
 from importlib import import_module
 
 from deeplandmark.commandline.extras import refuse
 from deeplandmark.commandline.reader_gone import while_read
 
+PICTURES = "Faces in pictures"
 # What each verb does, by what it is for.
 VERBS = {
-    "Faces in pictures": {
+    PICTURES: {
         "detect": "find faces and their points in pictures, folders, videos or a camera's view",
         "label": "label any number of pictures on every core, or on a Ray cluster",
         "align": "cut faces out, turned and scaled to a template such as ArcFace's",
@@ -77,6 +79,9 @@ def usage():
 
 
 def _run(verb, arguments):
+    if verb in VERBS[PICTURES]:
+        # Numpy's matrices are small there; threads for larger ones take 0.1 to 0.2 s of processor to wait for work.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:                                                         # only now: --help shall not wait for what a verb needs
         return import_module(MODULES.get(verb, f"deeplandmark.{verb}")).main(arguments)
     except ImportError as error:

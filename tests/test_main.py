@@ -1,4 +1,5 @@
 """`deeplandmark VERB`: the table of verbs, its help, and what it refuses."""
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,11 @@ def test_who_reads_its_lines_may_leave(tmp_path, command):
                                stderr=subprocess.PIPE)
     process.stdout.close()                                       # before anything is said
     assert (process.stderr.read(), process.wait(PATIENCE)) == ("", 0)
+
+
+@pytest.mark.parametrize("verb, threads", [("detect", "1"), ("view_loss", None)])
+def test_numpy_starts_no_threads_where_it_has_little_to_do(verb, threads, monkeypatch):
+    monkeypatch.setattr(os, "environ", {name: value for name, value in os.environ.items() if "OPENBLAS" not in name})
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    assert os.environ.get("OPENBLAS_NUM_THREADS") == threads
