@@ -4,6 +4,7 @@ import math
 import torch
 import torch.nn.functional as F
 
+from deeplandmark.caffe.c_power import c_power
 from deeplandmark.caffe.fillers import constant
 from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.no_backward import without_backward
@@ -67,7 +68,7 @@ class Power(NeuronLayer):
     def forward(self, x):
         # A constant: Caffe gives it the gradient 0, also where the derivative of a power would be infinite.
         if self.power == 0 or self.scale == 0:
-            value = 1.0 if self.power == 0 else self.shift ** self.power
+            value = 1.0 if self.power == 0 else c_power(self.shift, self.power)
             return x.detach().new_full(x.shape, value) + 0 * x,
         y = x * self.scale if self.scale != 1 else x
         y = y + self.shift if self.shift != 0 else y

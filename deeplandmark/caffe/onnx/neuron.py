@@ -2,6 +2,7 @@
 import numpy as np
 from onnx import TensorProto
 
+from deeplandmark.caffe.c_power import c_power
 from deeplandmark.caffe.onnx.registry import exporter
 
 
@@ -33,7 +34,7 @@ def abs_val(b, layer, x):
 def power(b, layer, x):
     """(shift + scale * x) ^ power; a constant where power or scale is 0, but not a number stays none."""
     if layer.power == 0 or layer.scale == 0:
-        value = 1.0 if layer.power == 0 else layer.shift ** layer.power
+        value = 1.0 if layer.power == 0 else c_power(layer.shift, layer.power)
         return b.node("Add", b.node("Mul", x, 0.0), value)
     y = b.node("Mul", x, layer.scale) if layer.scale != 1 else x
     y = b.node("Add", y, layer.shift) if layer.shift != 0 else y

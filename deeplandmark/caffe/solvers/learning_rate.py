@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from deeplandmark.caffe.c_power import c_power
 from deeplandmark.caffe.errors import SolverError
 
 
@@ -22,28 +23,28 @@ def _fixed(p, iter, step):
 
 def _step(p, iter, step):
     # base_lr * gamma ^ floor(iter / stepsize)
-    return p.base_lr * p.gamma ** step
+    return p.base_lr * c_power(p.gamma, step)
 
 
 def _exp(p, iter, step):
     # base_lr * gamma ^ iter
-    return p.base_lr * p.gamma ** iter
+    return p.base_lr * c_power(p.gamma, iter)
 
 
 def _inv(p, iter, step):
     # base_lr * (1 + gamma * iter) ^ -power
-    return p.base_lr * (1 + p.gamma * iter) ** -p.power
+    return p.base_lr * c_power(1 + p.gamma * iter, -p.power)
 
 
 def _multistep(p, iter, step):
     # base_lr * gamma ^ (number of stepvalues reached)
-    return p.base_lr * p.gamma ** step
+    return p.base_lr * c_power(p.gamma, step)
 
 
 def _poly(p, iter, step):
     # base_lr * (1 - iter / max_iter) ^ power; past max_iter the rate stays 0. In float32 as in Caffe: near the end the
     # difference of two numbers close to 1 would show.
-    return p.base_lr * max(0.0, float(np.float32(1) - np.float32(iter) / np.float32(p.max_iter))) ** p.power
+    return p.base_lr * c_power(max(0.0, float(np.float32(1) - np.float32(iter) / np.float32(p.max_iter))), p.power)
 
 
 def _sigmoid_policy(p, iter, step):
