@@ -9,9 +9,11 @@ import h5py
 import numpy as np
 import pytest
 
+from deeplandmark.__main__ import main
 from deeplandmark.caffe import TEST, Net
 from deeplandmark.detector_training.nets import NETS
 from deeplandmark.detector_training.nets import generate as generate_detector
+from deeplandmark.faces.synthetic.generate import generate as draw
 from deeplandmark.training.templates import generate
 from deeplandmark.training.together import whole_networks
 from tests.helpers.patience import PATIENCE
@@ -125,6 +127,25 @@ def test_a_detector_under_torchrun(tmp_path, monkeypatch):
     out, _ = torchrun(2, "deeplandmark", "train_detector", "mtcnn", f"train_{net.name}", "--data", "nowhere",
                       "--prototxt", "prototxt", "--train", "train", "--model", "model", "--log", "log")
     assert f"{net.name} is trained: model/{net.name}.onnx" in out and Path("model", f"{net.name}.onnx").exists()
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_a_regressor_under_torchrun(tmp_path, monkeypatch):
+    """Poses are drawn as by one process, too."""
+    monkeypatch.chdir(tmp_path)
+    draw("faces", train=24, test=4, seed=2, jobs=1)
+    for line in ("generate --set iterations=6 --set batch_size=4 --set test_batch_size=1",
+                 "prepare 1 --data faces --jobs 1"):
+        assert main([*line.split(), "--variant", "compact"]) == 0
+    edit(r"(display|average_loss): \d+", r"\1: 1", "1_*_solver")
+    train = ("deeplandmark.train", "1", "--variant", "compact", "--jobs", "1")
+    ended(start_ranks(1, *train, "--model", "alone", "--log", "alone-log")[0])
+    torchrun(2, *train, "--model", "two", "--log", "two-log")
+    alone, two = (np.float64(re.findall(r"Iteration \d+ \(.*loss = (\S+)", Path(log, "1_face.log").read_text()))
+                  for log in ("alone-log", "two-log"))
+    assert len(two) == len(alone) >= 6
+    np.testing.assert_allclose(two[:6], alone[:6], rtol=1e-3)         # later ones grow apart by Adam, as any two runs
 
 
 class Stub:
