@@ -4,11 +4,11 @@ import math
 import torch
 import torch.nn.functional as F
 
-from deeplandmark.caffe.c_power import c_power
 from deeplandmark.caffe.fillers import constant
 from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.no_backward import without_backward
 from deeplandmark.caffe.layers.registry import layer
+from deeplandmark.work.c_power import c_power
 
 
 class NeuronLayer(Layer):

@@ -2,8 +2,8 @@
 import numpy as np
 from onnx import TensorProto
 
-from deeplandmark.caffe.c_power import c_power
 from deeplandmark.caffe.onnx.registry import exporter
+from deeplandmark.work.c_power import c_power
 
 
 @exporter("ReLU")

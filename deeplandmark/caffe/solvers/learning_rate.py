@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from deeplandmark.caffe.c_power import c_power
 from deeplandmark.caffe.errors import SolverError
+from deeplandmark.work.c_power import c_power
 
 
 def _sigmoid(x):

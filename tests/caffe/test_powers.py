@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplandmark.caffe.c_power import c_power
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.solvers.learning_rate import learning_rate
+from deeplandmark.work.c_power import c_power
 from tests.helpers.onnx_runs import net_text, run_both
 
 BEYOND = [(1.5, 1e6, math.inf), (-2.0, 0.5, math.nan), (0.0, -1.0, math.inf), (-1.5, 1e6 + 1, -math.inf)]
