@@ -19,13 +19,14 @@ from deeplandmark.faces.datasets.annotation import Problem, face_or_problem
 from deeplandmark.faces.datasets.bad_lines import BadLines
 from deeplandmark.faces.datasets.held_back import is_held_back
 from deeplandmark.faces.datasets.plausible import check_plausible
-from deeplandmark.faces.datasets.read_faces import hash_of, read_faces
+from deeplandmark.faces.datasets.read_faces import each_face, hash_of
 from deeplandmark.networks.model_folder import fingerprint
 from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.sample_files import SampleFiles
 from deeplandmark.training.samples import sample, start_points, wide_sample
 from deeplandmark.training.samples_mark import marker_file, prepared, write_marker
 from deeplandmark.training.teacher import taught, teacher_of
+from deeplandmark.work.on_disk import on_disk
 
 
 @dataclass(frozen=True)
@@ -130,11 +131,13 @@ def prepare(plan, train_list, out="train", jobs=None, force=False):
     if not force and prepared(out, plan.level) == fingerprint:
         return None
     marker_file(out, plan.level).unlink(missing_ok=True)
-    faces, problems = read_faces(train_list, plan.settings.points)
-    check_plausible(faces, plan.settings.points, train_list)
-    bad = BadLines(len(faces))
-    SampleFiles(plan, out, _make).write(faces, bad, jobs)
-    used = len(faces) - len(bad.problems)
+    problems = []
+    out.mkdir(parents=True, exist_ok=True)
+    with on_disk(each_face(train_list, plan.settings.points, problems), out) as faces:
+        check_plausible(faces, plan.settings.points, train_list)
+        bad = BadLines(len(faces))
+        SampleFiles(plan, out, _make).write(faces, bad, jobs)
+    used = bad.total - len(bad.problems)
     write_marker(out, plan.level, {"fingerprint": fingerprint, "faces": used, **asdict(plan)})
     return used, problems + bad.problems
 

@@ -39,7 +39,7 @@ class SampleFiles:
         self.plan, self.out, self.make = plan, out, make
 
     def write(self, faces, bad, jobs):
-        """Makes the files of a list of Annotations, each Problem going to `bad` (BadLines), by `jobs` processes."""
+        """Makes the files of Annotations (OnDisk), each Problem going to `bad` (BadLines), by `jobs` processes."""
         count = self._parts(faces)
         for network in self.plan.networks:
             folder = self.out / network.full_name
@@ -50,7 +50,7 @@ class SampleFiles:
             results = in_processes(partial(self.make, self.plan), enumerate(faces), jobs, CHUNK)
             self._fill(self.plan.files(), self._counted(progress.over(results), bad))
         else:
-            for results in in_processes(self.write_part, _shares(faces, count), jobs):
+            for results in in_processes(partial(self.write_part, faces, count), [None, *range(count)], jobs):
                 for result in results:
                     bad.takes(result)
                 progress.step(len(results))
@@ -58,14 +58,12 @@ class SampleFiles:
         self._finish(self.plan.files() if count == 1 else
                      [self.plan.files()[0], *(name for part in range(count) for name in self._names(part)[1:])])
 
-    def write_part(self, share):
-        """Writes a part of (number or None for the test files, (index, Annotation) of its faces). Returns a Problem or
-        None for each face."""
-        part, items = share
+    def write_part(self, faces, count, part):
+        """Writes one of `count` parts, or, of part None, the test files. Returns a Problem or None for each face."""
         problems = []
 
         def good():
-            for item in items:
+            for item in zip(places(len(faces), count, part), faces.at(places(len(faces), count, part))):
                 result = self.make(self.plan, item)
                 problems.append(result if isinstance(result, Problem) else None)
                 if problems[-1] is None:
@@ -111,9 +109,9 @@ class SampleFiles:
                 write_text(folder / list_name, "".join(f"{folder / name}\n" for name in members))
 
 
-def _shares(faces, count):
-    """(part, [(index, Annotation)]): first the held-back faces, of part None, then `count` parts of the others."""
-    yield None, [item for item in enumerate(faces) if is_held_back(item[0])]
-    training = [index for index in range(len(faces)) if not is_held_back(index)]
-    for part in range(count):
-        yield part, [(index, faces[index]) for index in training[part::count]]
+def places(total, count, part):
+    """The places in a list of `total` faces of those that one of `count` parts has: every count-th that is trained on,
+    or, of part None, those held back."""
+    if part is None:
+        return filter(is_held_back, range(total))
+    return islice((index for index in range(total) if not is_held_back(index)), part, None, count)

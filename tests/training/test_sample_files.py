@@ -51,7 +51,7 @@ def test_parts_hold_the_rows_of_one_file(tmp_path, monkeypatch, faces, frozen, j
 
 def test_each_part_has_faces_from_all_over_the_list():
     """Every n-th: lists are often sorted, by picture or by where they come from."""
-    shares = dict(sample_files._shares(list(range(60)), 3))
-    assert [index for index, _ in shares[None]] == [9, 19, 29, 39, 49, 59]
-    assert [index for index, _ in shares[1]][:4] == [1, 4, 7, 11] and shares[2][-1] == (58, 58)
-    assert sorted(index for share in shares.values() for index, _ in share) == list(range(60))
+    parts = {part: list(sample_files.places(60, 3, part)) for part in (None, 0, 1, 2)}
+    assert parts[None] == [9, 19, 29, 39, 49, 59]
+    assert parts[1][:4] == [1, 4, 7, 11] and parts[2][-1] == 58
+    assert sorted(index for part in parts.values() for index in part) == list(range(60))

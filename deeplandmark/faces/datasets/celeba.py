@@ -67,7 +67,7 @@ def boxes_beside(list_path):
 
 def _rows(list_path, head):
     """[(picture, line, values)] and the Problems of one of the two lists."""
-    lines = lines_of(list_path)
+    lines = list(lines_of(list_path))
     titles = lines[1][1] if len(lines) > 1 else ""
     if titles.split() != head.split():
         raise ListError(f"{list_path}:2: expected {head}, found {titles[:80]}")

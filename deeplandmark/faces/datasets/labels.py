@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +47,10 @@ class Labels:
 
     Attributes
     ----------
-    faces : list of Label
+    faces : iterable of Label
+        To be gone through once: a list, or, where a file has a face a line, what reads them one by one.
     problems : list of Problem
+        Of lines read so far.
     count : int
         Points of a face.
     names : tuple of str or None
@@ -57,7 +59,7 @@ class Labels:
         Makes the cascade's kind of box of the file's own; None where that kind is unknown, and boxes are made of the
         points if they say where the usual five are.
     """
-    faces: list[Label]
+    faces: Iterable[Label]
     problems: list[Problem]
     count: int
     names: tuple[str, ...] | None = None
@@ -72,9 +74,9 @@ class Labels:
         return _unnamed(self.names)
 
 
-def as_annotations(labels: Labels, points: Points, path: str | os.PathLike, boxes: str = "") -> list[Annotation]:
-    """The faces of a file with the points of a set and the cascade's kind of box; what cannot be used is added to
-    `labels.problems`.
+def as_annotations(labels: Labels, points: Points, path: str | os.PathLike, boxes: str = "") -> Iterator[Annotation]:
+    """The faces of a file, one by one, with the points of a set and the cascade's kind of box; what cannot be used is
+    added to `labels.problems`.
 
     Parameters
     ----------
@@ -90,8 +92,9 @@ def as_annotations(labels: Labels, points: Points, path: str | os.PathLike, boxe
     ListError
         If the file holds other points.
     """
-    asked, source, found = _chooser(labels, points, path), labels.points, []
+    asked, source = None, labels.points
     for label in labels.faces:
+        asked = asked or _chooser(labels, points, path)
         place = f"{label.list_file}:{label.line}"
         try:
             chosen = asked(label.points_px)
@@ -103,10 +106,9 @@ def as_annotations(labels: Labels, points: Points, path: str | os.PathLike, boxe
             if not usable(box.as_array())[0]:
                 far = "" if not box.has_area else ", as good as: less than a pixel, or a million pixels away"
                 raise ListError(f"{place}: {box_text(box)} has no area{far}")
-            found.append(Annotation(label.path, box, chosen, label.list_file, label.line))
+            yield Annotation(label.path, box, chosen, label.list_file, label.line)
         except ListError as error:
             labels.problems.append(Problem(label.line, str(error)))
-    return found
 
 
 def as_it_is(box: BBox) -> BBox:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -37,16 +38,7 @@ def read_list(list_path: str | os.PathLike[str], points: int = 5, problems: list
     `Problem` and skipped; without `problems` it raises ListError, as does a list that cannot be read.
     """
     list_path = Path(list_path)
-    folder = list_path.parent if folder is None else Path(folder)
-    annotations = []
-    for place, line in lines_of(list_path):
-        try:
-            annotations.append(_parse(line, points, folder, list_path.name, place))
-        except ListError as error:
-            if problems is None:
-                raise
-            problems.append(Problem(place, str(error)))
-    return annotations
+    return list(_faces(list_path, points, problems, list_path.parent if folder is None else Path(folder)))
 
 
 def write_list(list_path: str | os.PathLike[str], annotations: Iterable[Annotation]) -> None:
@@ -59,19 +51,30 @@ def write_list(list_path: str | os.PathLike[str], annotations: Iterable[Annotati
 
 def read_labels(list_path, folder, wanted):
     """The Labels of a list, whose lines hold as many points as most of them do."""
-    lengths = [len(_fields(line)[1]) for _, line in lines_of(list_path)]
-    counts = [(length - 4) // 2 for length in lengths if length > 4 and length % 2 == 0]
-    count = wanted if wanted in counts or not counts else max(counts, key=counts.count)
+    lengths = Counter(len(_fields(line)[1]) for _, line in lines_of(list_path))
+    counts = {(length - 4) // 2: faces for length, faces in lengths.items() if length > 4 and length % 2 == 0}
+    count = wanted if wanted in counts or not counts else max(counts, key=counts.get)
     problems = []
-    faces = read_list(list_path, count or 5, problems, folder)
-    return Labels([Label(face.path, face.landmark_px, face.bbox, face.list_file, face.line) for face in faces],
-                  problems, count or 5, box_of=as_it_is)
+    faces = (Label(face.path, face.landmark_px, face.bbox, face.list_file, face.line)
+             for face in _faces(list_path, count or 5, problems, folder))
+    return Labels(faces, problems, count or 5, box_of=as_it_is)
 
 
 def write_labels(list_path, faces, points):
     """As `write_list`, with pictures anywhere and exact boxes."""
     text = "".join(_row(face, relative_name(face.path, list_path.parent), number) + "\r\n" for face in faces)
     write_text(list_path, text)
+
+
+def _faces(list_path, points, problems, folder):
+    """Each face, as its line is read; see `read_list`."""
+    for place, line in lines_of(list_path):
+        try:
+            yield _parse(line, points, folder, list_path.name, place)
+        except ListError as error:
+            if problems is None:
+                raise
+            problems.append(Problem(place, str(error)))
 
 
 def _parse(line, points, folder, list_file, number):

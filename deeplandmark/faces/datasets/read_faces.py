@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from deeplandmark.faces.datasets.annotation import Annotation, Problem
@@ -12,6 +14,8 @@ from deeplandmark.faces.datasets.labels import Labels, as_annotations
 from deeplandmark.faces.datasets.pts import files_of
 from deeplandmark.faces.errors import ListError
 from deeplandmark.faces.points import FIVE_POINTS, Points
+
+_BLOCK = 1 << 20        # bytes of a list that are hashed at a time
 
 
 def read_faces(path: str | os.PathLike[str], points: Points = FIVE_POINTS,
@@ -40,16 +44,22 @@ def read_faces(path: str | os.PathLike[str], points: Points = FIVE_POINTS,
     ListError
         When the list cannot be read, holds no faces, or too many of its lines are bad.
     """
-    labels = read_labels(path, len(points), folder)
-    if labels.faces:
-        faces = as_annotations(labels, points, path, boxes)
-        labels.problems.sort(key=lambda problem: problem.line)
-    else:
-        faces = []
-    if not faces and not labels.problems:
+    problems: list[Problem] = []
+    return list(each_face(path, points, problems, folder, boxes)), problems
+
+
+def each_face(path: str | os.PathLike[str], points: Points, problems: list[Problem],
+              folder: str | os.PathLike[str] | None = None, boxes: str = "") -> Iterator[Annotation]:
+    """As `read_faces`, one by one: a list with a face a line is never in memory as a whole. `problems` gets what is bad
+    in the other lines when the last face has been read, and ListError is raised by then."""
+    labels, count = read_labels(path, len(points), folder), 0
+    for face in as_annotations(labels, points, path, boxes):
+        count += 1
+        yield face
+    problems += sorted(labels.problems, key=lambda problem: problem.line)
+    if not count and not problems:
         raise ListError(f"{path}: the list holds no faces")
-    too_many_bad(labels.problems, len(faces) + len(labels.problems))
-    return faces, labels.problems
+    too_many_bad(problems, count + len(problems))
 
 
 def read_labels(path: str | os.PathLike[str], wanted: int | None = None,
@@ -63,10 +73,11 @@ def read_labels(path: str | os.PathLike[str], wanted: int | None = None,
 
 def hash_of(path: str | os.PathLike[str]) -> bytes:
     """Changes whenever a list does, or one of the files of a folder of .pts files."""
-    path = Path(path)
-    if not path.is_dir():
-        return path.read_bytes()
-    digest = hashlib.sha256()
-    for file in files_of(path):
-        digest.update(f"{file.relative_to(path)} {file.stat().st_size}\n".encode() + file.read_bytes())
+    path, digest = Path(path), hashlib.sha256()
+    for file in files_of(path) if path.is_dir() else [path]:
+        if file != path:
+            digest.update(f"{file.relative_to(path)} {file.stat().st_size}\n".encode())
+        with file.open("rb") as stream:
+            for block in iter(partial(stream.read, _BLOCK), b""):
+                digest.update(block)
     return digest.digest()

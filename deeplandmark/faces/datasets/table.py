@@ -8,13 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import re
+from contextlib import contextmanager
 
 import numpy as np
 
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.datasets.annotation import Problem, box_text
 from deeplandmark.faces.datasets.labels import Label, Labels, as_it_is, hidden_as_nan, picture_path
-from deeplandmark.faces.datasets.text_lines import finite, numbers_of
+from deeplandmark.faces.datasets.text_lines import finite, numbers_of, open_list
 from deeplandmark.faces.datasets.written import number, relative_name
 from deeplandmark.faces.errors import ListError
 from deeplandmark.work.whole_file import write_text
@@ -32,24 +33,20 @@ def is_table(path, beginning):
 
 def read_table(list_path, folder, wanted):
     """The Labels of a file."""
-    try:
-        text = list_path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise ListError(f"{list_path}: cannot be read ({error.strerror})") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
-    try:
+    with _reader_of(list_path) as reader:
         columns = {(name or "").strip(): name for name in reader.fieldnames or ()}
-        picture, names, pairs = _columns(columns, list_path)
-        box = [columns[name] for name in _BOX] if all(name in columns for name in _BOX) else None
-        faces, problems = [], []
-        for row in reader:
-            try:
-                faces.append(_label(row, picture, box, pairs, folder, list_path.name, reader.line_num))
-            except ListError as error:
-                problems.append(Problem(reader.line_num, str(error)))
-    except csv.Error as error:
-        raise ListError(f"{list_path}:{reader.line_num}: no CSV ({error})") from None
-    return Labels(faces, problems, len(pairs), names, as_it_is if box else None)
+    picture, names, pairs = _columns(columns, list_path)
+    box = [columns[name] for name in _BOX] if all(name in columns for name in _BOX) else None
+    problems = []
+
+    def faces():
+        with _reader_of(list_path) as rows:
+            for row in rows:
+                try:
+                    yield _label(row, picture, box, pairs, folder, list_path.name, rows.line_num)
+                except ListError as error:
+                    problems.append(Problem(rows.line_num, str(error)))
+    return Labels(faces(), problems, len(pairs), names, as_it_is if box else None)
 
 
 def write_table(list_path, faces, points):
@@ -62,6 +59,16 @@ def write_table(list_path, faces, points):
         writer.writerow([relative_name(face.path, list_path.parent),
                          *("" if np.isnan(value) else number(value) for value in values)])
     write_text(list_path, text.getvalue())
+
+
+@contextmanager
+def _reader_of(list_path):
+    with open_list(list_path, newline="") as file:
+        reader = csv.DictReader(file, restval="")
+        try:
+            yield reader
+        except csv.Error as error:
+            raise ListError(f"{list_path}:{reader.line_num}: no CSV ({error})") from None
 
 
 def _columns(columns, list_path):

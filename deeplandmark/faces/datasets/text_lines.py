@@ -1,16 +1,29 @@
 """What readers of text lists share."""
+from contextlib import contextmanager
+
 import numpy as np
 
 from deeplandmark.faces.errors import ListError
 
 
 def lines_of(list_path):
-    """(number from 1, text) of every line that is not empty. Raises ListError for a file that cannot be read."""
+    """(number from 1, text) of every line that is not empty, read as it is asked for. Raises ListError for a file that
+    cannot be read."""
+    with open_list(list_path) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield number, line.strip()
+
+
+@contextmanager
+def open_list(list_path, newline=None):
+    """A text file of a list, UTF-8 with or without its mark; what is no UTF-8 stays as it is. Raises ListError for one
+    that cannot be read."""
     try:
-        text = list_path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        with open(list_path, encoding="utf-8-sig", errors="surrogateescape", newline=newline) as file:
+            yield file
     except OSError as error:
         raise ListError(f"{list_path}: cannot be read ({error.strerror})") from None
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 def numbers_of(words, place):

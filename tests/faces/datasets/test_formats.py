@@ -55,7 +55,7 @@ def test_pts_that_are_wrong_are_named(tmp_path):
     assert "between braces" in str(problems[0]) and "expected 2 points, found 1" in str(problems[1])
     before = hash_of(tmp_path)
     (tmp_path / "0.pts").write_text(good.replace("1 2", "1 3"))
-    assert hash_of(tmp_path) != before and hash_of(tmp_path / "0.pts") == (tmp_path / "0.pts").read_bytes()
+    assert hash_of(tmp_path) != before
 
 
 def test_wflw(tmp_path):

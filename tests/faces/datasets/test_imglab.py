@@ -26,7 +26,7 @@ def file_of(folder, *faces, picture="sub\\a.jpg"):
 def read(path, points=FIVE_POINTS, folder=None):
     """(faces, problems), whatever their number."""
     labels = read_labels(path, len(points), folder)
-    return as_annotations(labels, points, path), labels.problems
+    return list(as_annotations(labels, points, path)), labels.problems
 
 
 def test_a_face_is_five_points_and_a_square(tmp_path):
