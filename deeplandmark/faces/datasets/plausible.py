@@ -14,8 +14,8 @@ _FAR = (-1.0, 2.0)      # beyond it is more than a whole box away
 
 
 def check_plausible(faces, points, path):
-    """Raises ListError where the faces of a list, taken together, are drawn in another way than lists are read. Of a very
-    long list, some from all over it are looked at.
+    """Raises ListError where the faces of a list, taken together, are drawn in another way than lists are read. Of
+    a very long list, some from all over it are looked at.
 
     Found are points as fractions, y before x, left and right exchanged, heads upside down (y counted from below),
     boxes written in another order, and points more than a box away from their box.
