@@ -11,6 +11,9 @@ from deeplandmark.faces.errors import FacesError
 from deeplandmark.work.whole_file import WholeFile, write_bytes
 
 
+_PATIENCE = 30      # seconds; without credentials, Google's library would try for a quarter of an hour
+
+
 class Place(NamedTuple):
     """A file or folder: the pyarrow FileSystem that it lies in, and its path there."""
     system: Any
@@ -27,8 +30,8 @@ def is_remote(name):
 
 
 def place_of(name, base=""):
-    """The Place of a name (str): s3://, gs:// and what else pyarrow knows, or a path, one that is relative lies in
-    `base`. Raises FacesError for an address that leads nowhere."""
+    """The Place of a name (str): s3://, gs://, gs://anonymous@ (of public buckets) and what else pyarrow knows, or a
+    path, one that is relative lies in `base`. Raises FacesError for an address that leads nowhere."""
     from pyarrow import fs  # late: only who labels needs it
     if not is_remote(name):
         return Place(fs.LocalFileSystem(), os.path.abspath(os.path.join(base, name)))
@@ -36,7 +39,8 @@ def place_of(name, base=""):
     if scheme == "file":
         return Place(_system("file:///"), rest)
     bucket, _, path = rest.partition("/")
-    return Place(_system(f"{scheme}://{bucket}"), f"{bucket}/{path}".rstrip("/"))
+    patience = f"?retry_limit_seconds={_PATIENCE}" if scheme in ("gs", "gcs") else ""
+    return Place(_system(f"{scheme}://{bucket}{patience}"), f"{bucket.rpartition('@')[2]}/{path}".rstrip("/"))
 
 
 @lru_cache(64)

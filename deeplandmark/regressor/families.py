@@ -77,7 +77,7 @@ MOBILENETV2_BLOCK8 = Family(
     "mobilenetv2_block8", "regressor", window_of_face((224, 224), _WIDE),
     "MobileNetV2 at 224 x 224 up to block 8 (facelandmark-keras; --set head=convolution)", encoding=_centred(_WIDE),
     normalisation=Normalisation(127.5, 127.5), augmentation=_POSED,
-    variables=_changes(_centred(_WIDE), loss="MSE", batch_size=16, rotation=22.5, zoom=0.7))
+    variables=_changes(_centred(_WIDE), loss="MSE", batch_size=16, test_batch_size=20, rotation=22.5, zoom=0.7))
 
 # SAN (Dong et al., CVPR 2018), as small as a CPU trains it; two streams with an answer each, then that of both.
 SAN = Family(

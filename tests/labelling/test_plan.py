@@ -122,6 +122,7 @@ def test_lists_globs_and_addresses_name_the_same(tmp_path, monkeypatch):
     assert found == [f"{address}/{i:03d}.jpg" for i in range(3)] + [f"{address}/more/deep/x.png"]
     assert list(walk(f"{address}/*1.jpg")) == [f"{address}/001.jpg"]
     assert place_of(found[-1]).path == str(folder / "more" / "deep" / "x.png")
+    assert place_of("gs://anonymous@bucket/rows/").path == "bucket/rows"        # nothing is asked of anybody so far
 
 
 @pytest.mark.parametrize("name, text", [
