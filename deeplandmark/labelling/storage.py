@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from deeplandmark.faces.errors import FacesError
 from deeplandmark.work.whole_file import WholeFile, write_bytes
 
-
 _PATIENCE = 30      # seconds; without credentials, Google's library would try for a quarter of an hour
 
 

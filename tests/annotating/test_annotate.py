@@ -157,3 +157,49 @@ def test_without_the_extra(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     assert annotate.main(["a.png", str(tmp_path / "out.csv"), "--mesh", str(tmp_path / "mesh.tflite")]) == 1
     assert 'mesh.tflite needs ai-edge-litert: pip install ".[annotate]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stopped_after", [0, 1, 7])
+def test_a_stopped_run_goes_on(listed, tmp_path, monkeypatch, capsys, stopped_after):
+    command = ["--list", str(listed), str(tmp_path / "out.csv"), "--correct", "--threads", "1"]
+    assert annotate.main(command) == 0
+    expected = (tmp_path / "out.csv").read_bytes()
+    (tmp_path / "out.csv").unlink()
+    looked = []
+
+    def once(file):
+        mesh = fake_mesh()
+        find = mesh.find
+
+        def counted(image, boxes):
+            if stopped_after is not None and len(looked) == stopped_after:
+                raise KeyboardInterrupt
+            looked.append(1)
+            return find(image, boxes)
+        monkeypatch.setattr(mesh, "find", counted)
+        return mesh
+    monkeypatch.setattr(annotate, "load_face_mesh", once)
+    assert annotate.main(command) == 130 and "--resume" in capsys.readouterr().err
+    assert not (tmp_path / "out.csv").exists()
+    assert (tmp_path / "out.csv.part").exists() == (stopped_after > 0)
+    with (tmp_path / "out.csv.part").open("ab") as file:
+        file.write(b'{"of": "list.txt:9", "fac')               # cut off by a kill
+    stopped_after, done = None, len(looked)
+    assert annotate.main([*command, "--resume"]) == 0
+    assert len(looked) == 24 and done < 24 and (tmp_path / "out.csv").read_bytes() == expected
+    assert not (tmp_path / "out.csv.part").exists()
+
+
+def test_pictures_are_gone_on_with_as_they_were_asked_for(pictures, tmp_path, monkeypatch, capsys):
+    command = [str(pictures), str(tmp_path / "out.csv"), "--threads", "1"]
+    assert annotate.main(command) == 0
+    expected = (tmp_path / "out.csv").read_bytes()
+    monkeypatch.setattr(annotate.Path, "unlink", lambda *_, **__: None)         # as if it had been killed just then
+    assert annotate.main(command) == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(annotate, "load_face_mesh", lambda file: None)          # nobody is asked again
+    monkeypatch.setattr(annotate, "detector_of", lambda options: None)
+    capsys.readouterr()
+    assert annotate.main([*command, "--resume", "--min-face", "0.5"]) == 1
+    assert "not of the same pictures, boxes and detector" in capsys.readouterr().err
+    assert annotate.main([*command, "--resume"]) == 0 and (tmp_path / "out.csv").read_bytes() == expected
