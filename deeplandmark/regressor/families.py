@@ -56,6 +56,12 @@ MOBILENETV2 = Family(
     encoding=_centred(_WIDE), normalisation=Normalisation(127.5, 128.0),
     variables=_changes(_centred(_WIDE), loss="WeightEuclideanLoss"), augmentation=_POSED)
 
+MOBILENETV2_STAGE2 = Family(
+    "mobilenetv2_stage2", "regressor", window_of_face((64, 64), _WIDE, turns=2),
+    "mobilenetv2 twice, the second time on the face made upright by the first", encoding=_centred(_WIDE),
+    normalisation=Normalisation(127.5, 128.0), variables=_changes(_centred(_WIDE), loss="WeightEuclideanLoss"),
+    augmentation=_POSED)
+
 VGG_SHADOW = Family(
     "vgg_shadow", "regressor", window_of_face((70, 60), _HIGH, channels=1),
     "a small VGG on 70 x 60 grey pixels (DeepAlignment)", encoding=_centred(_HIGH),
@@ -117,5 +123,5 @@ POSE = Family(
     variables=_changes(USUAL_ENCODING, rotation=35, scale=0.15, light=0.3, blur=0.7, grain=8, occlusion=0.15),
     augmentation=_POSED, calibrated=False, minutes={"fast": {"train_1": 25}, "full": {"train_1": 60}})
 
-FAMILIES = (FACE112, COMPACT, MOBILENETV2, VGG_SHADOW, MOBILENET, VGGFACE_TRANSFER, MOBILENETV2_BLOCK8, SAN, DAN,
-            DAN_STAGE, MDM, CFAN, POSE)
+FAMILIES = (FACE112, COMPACT, MOBILENETV2, MOBILENETV2_STAGE2, VGG_SHADOW, MOBILENET, VGGFACE_TRANSFER,
+            MOBILENETV2_BLOCK8, SAN, DAN, DAN_STAGE, MDM, CFAN, POSE)

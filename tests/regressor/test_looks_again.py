@@ -8,7 +8,7 @@ import pytest
 
 from deeplandmark.__main__ import main
 from deeplandmark.caffe import TEST, Net
-from deeplandmark.caffe.io import blobproto_to_array
+from deeplandmark.caffe.io import array_to_blobproto, blobproto_to_array
 from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.faces import FIVE_POINTS, Annotation, write_list
 from deeplandmark.faces.points import FACE_88, IBUG_68
@@ -77,25 +77,62 @@ def test_the_steps_of_mdm_share_their_weights():
     assert {name for name in net.params if name.endswith("recall")} == {f"t{number}_recall" for number in (2, 3, 4)}
 
 
+def test_the_second_stage_of_mobilenetv2_is_of_the_first_ones_kind():
+    """Twice the numbers of mobilenetv2, and the mean face; each stage's points are told by the first's layers alone."""
+    net = net_of("mobilenetv2_stage2")
+    sizes = {name: sum(blob.data.size for blob in blobs) for name, blobs in net.params.items()}
+    assert sizes.pop("mean_shape") == 136 and sum(sizes.values()) == 2 * 354109
+    assert {name.replace("s1_", "s2_").replace("stage_1", "stage_2") for name in sizes} == {
+        name for name in sizes if name.startswith("s2_") or name == "stage_2"}
+    first = set(net_of("mobilenetv2_stage2", turn=1).params)
+    assert first == {"mean_shape", *(name for name in sizes if name.startswith("s1_") or name == "stage_1")}
+
+
+def test_what_stage_2_finds_is_turned_back():
+    """Where stage 1 answers the mean face turned and shrunk, stage 2, which answers the mean face, agrees."""
+    net = net_of("mobilenetv2_stage2")
+    random = np.random.default_rng(4)
+    mean = random.uniform(-0.3, 0.3, (68, 2))
+    tilted = (mean @ [[0.8, 0.3], [-0.3, 0.8]] + [0.02, -0.05]).astype(np.float32)
+    net.params["mean_shape"][0].data = mean.reshape(1, -1).astype(np.float32)
+    for layer, answer in (("stage_1", tilted), ("stage_2", mean)):
+        weights, bias = net.params[layer]
+        weights.data, bias.data = np.zeros_like(weights.data), answer.ravel().astype(np.float32)
+    for name in net.params:
+        if name.endswith("_bn"):
+            for blob in net.params[name][1:]:
+                blob.data = np.ones_like(blob.data)
+    net.blobs["data"].data = random.normal(size=(1, 3, 64, 64)).astype(np.float32)
+    np.testing.assert_allclose(net.forward()["fc2"].reshape(-1, 2), tilted, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_stage_1_stays_while_stage_2_learns(tmp_path, monkeypatch):
+    run = begin(tmp_path, monkeypatch)
+    own = "--variant mobilenetv2_stage2 --train train --model model"
+    run(f"generate {own} --set iterations=12 --set batch_size=4 --set test_batch_size=1",
+        "prepare 1 --variant mobilenetv2_stage2 --data pictures --out train --jobs 1",
+        f"train 1 {own} --log log --jobs 2")
+    first, both = (weights(f"model/{name}.caffemodel") for name in ("1_face_turn1/trained", "1_face"))
+    assert all((a == b).all() for name in first for a, b in zip(first[name], both[name]))
+    assert (both["s2_conv1_bn"][2] > 0).all() and np.abs(both["s2_fc1"][0]).max() > 0
+    net = caffe_pb2.NetParameter.FromString(Path("model/1_face.caffemodel").read_bytes())
+    (stage_1,) = [layer for layer in net.layer if layer.name == "stage_1"]
+    for blob, values in zip(stage_1.blobs, (0.01 * both["stage_1"][0], both["mean_shape"][0])):     # as if learnt
+        blob.CopyFrom(array_to_blobproto(values.reshape(blob.shape.dim)))
+    Path("model/1_face.caffemodel").write_bytes(net.SerializeToString())
+    run("export --model model model/regressor.onnx")
+    same_graph(1)
+
+
 @pytest.mark.slow
 @pytest.mark.process
 def test_trained_in_turns(tmp_path, monkeypatch, capsys):
     """Stage 1; stage 2, while stage 1 stays as it is; both. The graph is the same network, and what is done stays."""
-    monkeypatch.chdir(tmp_path)
-    Path("pictures").mkdir()
-    for name, first, count in (("train", 0, 12), ("test", 12, 2)):
-        faces = []
-        for i in range(first, first + count):
-            grey, five, box = draw_face(np.random.default_rng(i))
-            cv2.imwrite(f"pictures/{i}.png", grey)
-            faces.append(Annotation(Path(f"pictures/{i}.png"), box, five, name, i))
-        write_list(f"pictures/{name}ImageList.txt", faces)
+    run = begin(tmp_path, monkeypatch)
     own = "--variant dan --train train --model model"
     plan = "--set iterations=20 --set width=2 --set batch_size=4 --set test_batch_size=1"
-
-    def run(*lines):
-        for line in lines:
-            assert main(line.split()) == 0, line
     run(f"generate {own} {plan}", "prepare 1 --variant dan --data pictures --out train --jobs 1",
         f"train 1 {own} --log log --jobs 2")
     turns = [weights(f"model/{name}.caffemodel") for name in ("1_face_turn1/trained", "1_face_turn2/trained", "1_face")]
@@ -111,10 +148,7 @@ def test_trained_in_turns(tmp_path, monkeypatch, capsys):
     assert {path.stem for path in Path("log").glob("*.log")} == {"1_face", "1_face_turn1", "1_face_turn2"}
 
     run("export --model model model/regressor.onnx")
-    image, boxes = cv2.imread("pictures/3.png", 0), np.array([[60.0, 70, 200, 210], [-10, 20, 90, 120]])
-    graph, by_torch = (engine.run(image, boxes)[0] for engine in (OnnxEngine("model/regressor.onnx"),
-                                                                  TorchEngine("model")))
-    assert np.isfinite(graph).all() and np.abs(graph - by_torch).max() < 1e-4 * np.ptp(by_torch)
+    same_graph(0)
 
     done = [path.stat().st_mtime_ns for path in sorted(Path("model").glob("*/_iter_*"))]
     run(f"train 1 {own} --log log --jobs 2")
@@ -125,6 +159,32 @@ def test_trained_in_turns(tmp_path, monkeypatch, capsys):
     Path("model/1_face_turn1/trained.caffemodel").write_bytes(Path("model/1_face.caffemodel").read_bytes())
     run(f"train 1 {own} --log log --jobs 2")                     # what stood on other weights is trained anew
     assert Path("model/1_face_turn2.previous").is_dir() and not Path("model/1_face_turn1.previous").exists()
+
+
+def begin(folder, monkeypatch):
+    """A few drawn faces in the folder `pictures` of the one that everything is done in; what runs command lines."""
+    monkeypatch.chdir(folder)
+    Path("pictures").mkdir()
+    for name, first, count in (("train", 0, 12), ("test", 12, 2)):
+        faces = []
+        for i in range(first, first + count):
+            grey, five, box = draw_face(np.random.default_rng(i))
+            cv2.imwrite(f"pictures/{i}.png", grey)
+            faces.append(Annotation(Path(f"pictures/{i}.png"), box, five, name, i))
+        write_list(f"pictures/{name}ImageList.txt", faces)
+
+    def run(*lines):
+        for line in lines:
+            assert main(line.split()) == 0, line
+    return run
+
+
+def same_graph(colour):
+    """The exported graph and the net itself answer the same."""
+    image, boxes = cv2.imread("pictures/3.png", colour), np.array([[60.0, 70, 200, 210], [-10, 20, 90, 120]])
+    graph, by_torch = (engine.run(image, boxes)[0] for engine in (OnnxEngine("model/regressor.onnx"),
+                                                                  TorchEngine("model")))
+    assert np.isfinite(graph).all() and np.abs(graph - by_torch).max() < 1e-4 * np.ptp(by_torch)
 
 
 def weights(path):
