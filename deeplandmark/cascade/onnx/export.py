@@ -8,6 +8,7 @@ from onnx import TensorProto, helper
 from deeplandmark.caffe.onnx.builder import OPSET, GraphBuilder
 from deeplandmark.cascade.networks import levels_of
 from deeplandmark.cascade.onnx.half import halved
+from deeplandmark.cascade.onnx.int8 import quantised
 from deeplandmark.cascade.onnx.levels import OUTPUTS, CascadeNodes, Level
 from deeplandmark.cascade.onnx.stacks import Stack, alike
 from deeplandmark.cascade.onnx.windows import FaceNodes, Places, read_picture
@@ -19,7 +20,7 @@ from deeplandmark.work.whole_file import write_bytes
 _IR_VERSION = 8                  # the one of opset 17
 
 
-def export_cascade(folder, onnx_file=None, mirror=False, half=False):
+def export_cascade(folder, onnx_file=None, mirror=False, half=False, int8=None):
     """The cascade of a model folder as one ONNX model (opset 17), checked by onnx.checker.
 
     Inputs
@@ -28,7 +29,7 @@ def export_cascade(folder, onnx_file=None, mirror=False, half=False):
         levels (n, L, k, 2), points after each level, pixels; confidence (n, k); spread (n, L, k), pixels, how far the
         networks of a point are apart; first (n, k, 2), network F alone.
     Metadata
-        deeplandmark: format of the model; settings: cascade.json; fingerprint of the model folder; mirror, half:
+        deeplandmark: format of the model; settings: cascade.json; fingerprint of the model folder; mirror, half, int8:
         0 or 1; levels there are; reach: how far beyond the box windows may lie, fraction of the box.
 
     Parameters
@@ -40,6 +41,8 @@ def export_cascade(folder, onnx_file=None, mirror=False, half=False):
         Each face is looked at as it is and mirrored, and the answers are averaged: twice the work.
     half : bool
         Weights are stored as float16 (see half.py).
+    int8 : iterable of (uint8 (h, w), float64 (4,)), optional
+        Pictures with the box of a face, by which a model that computes in eight bits is made (see int8.py).
 
     Returns
     -------
@@ -48,17 +51,19 @@ def export_cascade(folder, onnx_file=None, mirror=False, half=False):
     Raises
     ------
     ValueError
-        If the folder holds no cascade, or one that cannot be exported: the original's, whose windows are cut by
-        cv2.resize on rounded pixels.
+        If there are no faces for `int8`; if the folder holds no cascade, or one that cannot be exported: the
+        original's, whose windows are cut by cv2.resize on rounded pixels.
     """
     settings, modules = load_modules(Path(folder))
     if settings.cutting != "area":
         raise ValueError(f"{folder}: windows cut by the rule {settings.cutting!r} cannot be exported, only by 'area'; "
                          "PyTorch runs this cascade")
     model = _build(settings, modules, mirror)
+    if int8 is not None:
+        model = quantised(model, int8, answers=2 * len(settings.points))
     levels = levels_of(modules)
     metadata = {"deeplandmark": str(FORMAT), "settings": settings.to_json(), "fingerprint": fingerprint(folder),
-                "mirror": str(int(mirror)), "half": str(int(half)),
+                "mirror": str(int(mirror)), "half": str(int(half)), "int8": str(int(int8 is not None)),
                 "levels": " ".join(map(str, levels)),
                 "reach": str(_reach(settings, modules))}
     helper.set_model_props(model, metadata)
