@@ -18,7 +18,8 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
   --recipe NAME       fast (default) or full: the training plan
   --set NAME=VALUE    a variable of the templates, such as rotation=20 (see deeplandmark generate --help); may be repeated
   --levels 1,2,3      levels to train (default: all)
-  --system NAME       a detector: single_shot or mtcnn, with it --negatives and --more; or pose: --data has 68 points
+  --system NAME       a detector: single_shot or mtcnn, with it --negatives and --more; or pose: --data has 68 points;
+                      or cascade (default) or regressor, one network for all points (its --variant: compact)
   --negatives PATH    folder or zip of pictures that show no face
   --more LIST         a further list of faces, or a zip with one in it; may be repeated
   --jobs N            processes that train at a time (default: one a core; 1 on a GPU)

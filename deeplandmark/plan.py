@@ -5,6 +5,7 @@ examples:
   deeplandmark plan --variant wide --recipe full --data dataset/train
   deeplandmark plan --levels 2,3 --set rotation=20
   deeplandmark plan --system single_shot --data dataset/train --negatives noface.zip
+  deeplandmark plan --system regressor --points 68 --data dataset/labels-68
   deeplandmark plan --system pose --data dataset/train-lists-axes
 """
 import argparse
@@ -23,7 +24,7 @@ from deeplandmark.commandline.variant_options import (
     add_variant_argument,
     check_levels,
 )
-from deeplandmark.models.families import POINTS_OF_SYSTEM, settings_of
+from deeplandmark.models.families import POINTS_OF_SYSTEM, USUAL_OF_SYSTEM, settings_of, variant_of_system
 from deeplandmark.training.steps import SYNTHETIC_EFFORT, folders_of, is_synthetic, steps
 from deeplandmark.training.templates import RECIPES, check_family_variables, check_variables
 
@@ -34,7 +35,10 @@ def main(arguments=None):
     options = _parser().parse_args(arguments)
     if options.effort is None and is_synthetic(options.data):
         options.effort = SYNTHETIC_EFFORT
-    if options.system in POINTS_OF_SYSTEM:
+    if options.system in USUAL_OF_SYSTEM:
+        options.variant = variant_of_system(options.system, options.variant)
+        found, folders = _of_family(options)
+    elif options.system in POINTS_OF_SYSTEM:
         found, folders = _of_system(options)
     else:
         found, folders = _of_detector(options) if options.system else _of_family(options)
@@ -71,7 +75,8 @@ def _of_detector(options):
         if getattr(options, name):
             raise ValueError(f"--{name} is for families of landmark networks, not for --system {options.system}")
     if options.system not in systems.SYSTEMS:
-        raise ValueError(f"--system {options.system}: there are {', '.join((*systems.SYSTEMS, *POINTS_OF_SYSTEM))}")
+        raise ValueError(f"--system {options.system}: there are "
+                         f"{', '.join((*systems.SYSTEMS, *POINTS_OF_SYSTEM, *USUAL_OF_SYSTEM))}")
     system = systems.SYSTEMS[options.system]
     check_variables(dict(options.set), system.name)
     folders = folders_of(system.name, "", options.data)
@@ -99,8 +104,8 @@ def _parser():
     parser = command_parser("plan", __doc__)
     parser.add_argument("--data", default="dataset/train", metavar="FOLDER", help="of the pictures' lists")
     add_variant_argument(parser)
-    parser.add_argument("--system", metavar="NAME", help="a detector instead of a family (single_shot, "
-                        "mtcnn), or pose, of a head")
+    parser.add_argument("--system", metavar="NAME", help="a detector (single_shot, mtcnn), pose, of a "
+                        "head, or what the family belongs to: cascade or regressor, by itself its usual family")
     add_detector_data_arguments(parser)
     parser.add_argument("--points", metavar="FILE", help="set of points (68, 88) or a points file")
     parser.add_argument("--recipe", default="fast", choices=RECIPES, help="training plan (default: fast)")

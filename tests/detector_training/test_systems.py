@@ -61,7 +61,8 @@ def test_the_plan(data, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ("--system nonsense", "--system nonsense: there are mtcnn, single_shot"),
+    ("--system nonsense", "--system nonsense: there are mtcnn, single_shot, pose, cascade, regressor"),
+    ("--system cascade --variant dan", "--variant dan is of --system regressor, not of cascade"),
     ("--system mtcnn --levels 1", "--levels is for"),
     ("--system mtcnn --set rotation=3", "no template has a variable rotation"),
     ("--negatives folder", "--negatives is for detectors")])
