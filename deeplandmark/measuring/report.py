@@ -6,6 +6,7 @@ import numpy as np
 
 from deeplandmark.measuring.plotting import save_figure
 from deeplandmark.measuring.report_parts import draw_parts, has_parts, parts_as_json
+from deeplandmark.measuring.report_pixels import in_pixels
 from deeplandmark.measuring.report_table import REJECTED, interocular_summaries, summaries, table
 from deeplandmark.work.whole_file import write_text
 
@@ -16,8 +17,8 @@ def as_json(evaluation):
     Errors of "levels", "subsets" and "poses" are fractions of the box width. "interocular" has the same levels in
     distances of the pupils (five points only), "subsets" the same for each folder of pictures, "poses" for each kind
     of pose (five points only), "confidence" the expected calibration error, the reliability diagram's bins and the
-    share of failures without the least confident faces; "parts", "faces" and "others" see report_parts.py; "offsets"
-    what was taken off each point (right, down), box widths.
+    share of failures without the least confident faces; "parts", "faces" and "others" see report_parts.py, "pixels"
+    report_pixels.py; "offsets" what was taken off each point (right, down), box widths.
     Network F alone is no level and stands in the text only.
     """
     found = {"n": len(evaluation), "levels": _levels(summaries(evaluation), evaluation),
@@ -28,6 +29,8 @@ def as_json(evaluation):
         found["offsets"] = [_numbers(offset) for offset in evaluation.offsets]
     if has_parts(evaluation):
         found.update(parts_as_json(evaluation))
+    if (pixels := in_pixels(evaluation)) is not None:
+        found["pixels"] = pixels._asdict()
     for key, parts in (("subsets", evaluation.subsets), ("poses", evaluation.poses)):
         if parts:
             found[key] = {name: {"n": len(part), "levels": _levels(summaries(part), part)}

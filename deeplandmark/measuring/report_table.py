@@ -5,6 +5,7 @@ import numpy as np
 
 from deeplandmark.faces.metrics import BOX_WIDTH, FAILURE, INTEROCULAR_FAILURE, PUPILS, failure_rate, mean_error
 from deeplandmark.measuring.report_parts import has_parts, parts_lines
+from deeplandmark.measuring.report_pixels import pixels_lines
 from deeplandmark.measuring.results_of_others import ORIGINAL, PAPER, READ_OFF, ROWS, VALIDATION_FACES
 
 REJECTED = 0.05           # share of the faces whose rejection the report speaks of
@@ -41,7 +42,7 @@ def table(evaluation, title=""):
     if evaluation.is_usual:
         lines += _published_rows() + [""] + _notes(evaluation) + _interocular(evaluation)
     if has_parts(evaluation):
-        lines += parts_lines(evaluation)
+        lines += parts_lines(evaluation) + pixels_lines(evaluation)
     lines += _parts(evaluation, evaluation.subsets, "on each folder of pictures")
     lines += _parts(evaluation, evaluation.poses, _POSES) + _confidence(evaluation) + [
         "", f"{evaluation.ms_per_face:.1f} ms per face, mean of one face at a time, without decoding the picture"]

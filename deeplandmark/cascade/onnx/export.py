@@ -42,7 +42,7 @@ def export_cascade(folder, onnx_file=None, mirror=False, half=False, int8=None):
     half : bool
         Weights are stored as float16 (see half.py).
     int8 : iterable of (uint8 (h, w), float64 (4,)), optional
-        Pictures with the box of a face, by which a model that computes in eight bits is made (see int8.py).
+        Pictures with the box of a face: by them a model is made that computes in eight bits (see int8.py).
 
     Returns
     -------
@@ -61,18 +61,21 @@ def export_cascade(folder, onnx_file=None, mirror=False, half=False, int8=None):
     model = _build(settings, modules, mirror)
     if int8 is not None:
         model = quantised(model, int8, answers=2 * len(settings.points))
-    levels = levels_of(modules)
-    metadata = {"deeplandmark": str(FORMAT), "settings": settings.to_json(), "fingerprint": fingerprint(folder),
-                "mirror": str(int(mirror)), "half": str(int(half)), "int8": str(int(int8 is not None)),
-                "levels": " ".join(map(str, levels)),
-                "reach": str(_reach(settings, modules))}
-    helper.set_model_props(model, metadata)
+    helper.set_model_props(model, {
+        **_metadata(settings, modules, mirror=mirror, half=half, int8=int8 is not None),
+        "fingerprint": fingerprint(folder)})
     if half:
         halved(model)
     onnx.checker.check_model(model)
     if onnx_file is not None:
         write_bytes(onnx_file, model.SerializeToString(deterministic=True))
     return model
+
+
+def _metadata(settings, modules, **options):
+    return {"deeplandmark": str(FORMAT), "settings": settings.to_json(),
+            **{name: str(int(value)) for name, value in options.items()},
+            "levels": " ".join(map(str, levels_of(modules))), "reach": str(_reach(settings, modules))}
 
 
 def _build(settings, modules, mirror):
