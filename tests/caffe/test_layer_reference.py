@@ -28,10 +28,11 @@ OWN_LAYERS = {"DenseTargets", "HDF5PatchData", "LocallySharedConvolution", "Loca
 FORKS_LAYERS = {                     # Caffe lacks them as well
     "Axpy", "BN", "BoxAnnotatorOHEM", "CenterLoss", "ContinuationIndicator", "ConvolutionDepthwise",
     "DepthWiseConvolution", "DepthwiseConvolution", "DetectionOutput", "FocalLoss", "HSigmoid", "HSwish",
-    "ImageFloatData", "Interp", "L2Normalization", "L2Normalize", "MarginInnerProduct", "Mish", "MultiBoxLoss",
+    "ImageFloatData", "Interp", "L2Normalization", "L2Normalize", "Lstm", "MarginInnerProduct", "Mish", "MultiBoxLoss",
     "Noise", "Normalization", "Normalize", "PSROIPooling", "Permute", "PointPatches", "PriorBox", "Proposal",
-    "ROIAlign", "ROIPooling", "ReLU6", "Region", "Reorg", "ShuffleChannel", "SmoothL1Loss", "SmoothL1LossOHEM",
-    "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "Upsample", "WeightEuclideanLoss", "YoloDetectionOutput",
+    "ROIAlign", "ROIPooling", "ReLU6", "Region", "Reorg", "Reverse", "ShuffleChannel", "SmoothL1Loss",
+    "SmoothL1LossOHEM",
+    "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "Transpose", "Upsample", "WeightEuclideanLoss", "YoloDetectionOutput",
     "Yolov3DetectionOutput"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]

@@ -11,6 +11,7 @@ from deeplandmark.caffe.layers import (
     face_losses,  # noqa: F401
     fork_batch_norm,  # noqa: F401
     fork_layers,  # noqa: F401
+    fork_lstm,  # noqa: F401
     fork_scaling,  # noqa: F401
     fork_shape,  # noqa: F401
     hard_examples,  # noqa: F401

@@ -1,4 +1,4 @@
-"""Layers of Caffe's forks that move values: Permute, ShuffleChannel, Reorg, Upsample."""
+"""Layers of Caffe's forks that move values: Permute, Transpose, Reverse, ShuffleChannel, Reorg, Upsample."""
 import torch
 import torch.nn.functional as F
 
@@ -27,6 +27,46 @@ class Permute(Layer):
 
     def forward(self, x):
         return x.permute(self.order).contiguous(),
+
+
+@layer("Transpose")
+class Transpose(Permute):
+    """Axis i of the top is axis dim[i] of the bottom (transpose_layer.cpp of tianzhi0549/caffe, CTPN).
+
+    transpose_param: dim, every axis once.
+    """
+
+    def create(self, bottom_shapes):
+        axes, self.order = len(bottom_shapes[0]), tuple(self.param.transpose_param.dim)
+        if sorted(self.order) != list(range(axes)):
+            self.fail(f"dim {list(self.order)} must name axes 0 to {axes - 1}, each once")
+
+
+@layer("Reverse")
+class Reverse(Layer):
+    """The bottom with its axes, those of reverse_param, from end to beginning (the Reverse of tianzhi0549/caffe, CTPN).
+
+    reverse_param: axis, one or several, counted from the last if negative; 0 where none is given.
+    """
+    exact_bottoms = exact_tops = 1
+
+    def create(self, bottom_shapes):
+        self.axes = [self._axis(axis, len(bottom_shapes[0])) for axis in self.param.reverse_param.axis or [0]]
+        if len(set(self.axes)) != len(self.axes):
+            self.fail(f"names an axis twice: {list(self.param.reverse_param.axis)}")
+
+    def reshape(self, bottom_shapes):
+        if len(bottom_shapes[0]) <= max(self.axes):
+            self.fail(f"made for more axes than a bottom of shape {tuple(bottom_shapes[0])} has")
+        return [tuple(bottom_shapes[0])]
+
+    def forward(self, x):
+        return x.flip(self.axes),
+
+    def _axis(self, axis, axes):
+        if not -axes <= axis < axes:
+            self.fail(f"axis {axis}: the bottom has {axes} axes")
+        return axis % axes
 
 
 class MapLayer(Layer):

@@ -6,6 +6,7 @@ from deeplandmark.caffe.onnx.registry import exporter
 
 _TINY = float(np.finfo(np.float32).tiny)
 
+
 @exporter("HSigmoid")
 def h_sigmoid(b, layer, x):
     """HardSigmoid: x / 6 + 1 / 2 in 0..1."""
@@ -28,6 +29,20 @@ def mish(b, layer, x):
 def permute(b, layer, x):
     """Transpose"""
     return b.node("Transpose", x, perm=list(layer.order))
+
+
+@exporter("Transpose")
+def transpose(b, layer, x):
+    """Transpose"""
+    return b.node("Transpose", x, perm=list(layer.order))
+
+
+@exporter("Reverse")
+def reverse(b, layer, x):
+    """Slice with a step of -1."""
+    count = len(layer.axes)
+    first, last = np.full(count, -1, np.int64), np.full(count, np.iinfo(np.int64).min, np.int64)
+    return b.node("Slice", x, *(b.constant(value) for value in (first, last, np.array(layer.axes), first)))
 
 
 @exporter("ShuffleChannel")

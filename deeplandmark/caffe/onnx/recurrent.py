@@ -1,4 +1,5 @@
-"""LSTM, RNN and LSTMUnit (layers/recurrent.py), one step behind the other; they begin from a state of zeros."""
+"""LSTM, RNN and LSTMUnit (layers/recurrent.py), one step behind the other; Lstm of forks (layers/fork_lstm.py). Each
+begins from a state of zeros."""
 import numpy as np
 
 from deeplandmark.caffe.onnx.builder import Value
@@ -73,3 +74,23 @@ def _steps(b, layer, value):
 def _turned(b, layer, index):
     """Weights (rows, columns) as (columns, rows)."""
     return b.constant(layer.blobs[index].detach().t().cpu().numpy())
+
+
+@exporter("Lstm")
+def fork_lstm(b, layer, x, cont=None):
+    """ONNX's own LSTM, whose gates are in the order i o f g; a run begins from zeros."""
+    if cont is not None:
+        layer.fail("cannot be exported to ONNX with a second bottom: its state is kept from run to run")
+    if len(x.shape) != 3:
+        steps = None if x.shape[0] is None else x.shape[0] // layer.batch_size
+        x = b.reshape(x, (steps, layer.batch_size, int(np.prod(x.shape[1:]))))
+    weights, carried, bias = (blob.detach().cpu().numpy() for blob in layer.blobs)
+    bias = np.concatenate([_as_onnx(bias), np.zeros_like(bias)])
+    top = b.node("LSTM", x, *(b.constant(value[None]) for value in (_as_onnx(weights), _as_onnx(carried), bias)),
+                 hidden_size=layer.num_output)
+    return b.reshape(top, b.tops[0])
+
+
+def _as_onnx(blob):
+    i, f, o, g = np.split(blob, 4)
+    return np.concatenate([i, o, f, g])
