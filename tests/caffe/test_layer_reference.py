@@ -31,9 +31,8 @@ FORKS_LAYERS = {                     # Caffe lacks them as well
     "ImageFloatData", "Interp", "L2Normalization", "L2Normalize", "Lstm", "MarginInnerProduct", "Mish", "MultiBoxLoss",
     "Noise", "Normalization", "Normalize", "PSROIPooling", "Permute", "PointPatches", "PriorBox", "Proposal",
     "ROIAlign", "ROIPooling", "ReLU6", "Region", "Reorg", "Reverse", "ShuffleChannel", "SmoothL1Loss",
-    "SmoothL1LossOHEM",
-    "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "Transpose", "Upsample", "WeightEuclideanLoss", "YoloDetectionOutput",
-    "Yolov3DetectionOutput"}
+    "SmoothL1LossOHEM", "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "Transpose", "Upsample", "WeightEuclideanLoss",
+    "YoloDetectionOutput", "Yolov3DetectionOutput"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]
 
