@@ -1,4 +1,5 @@
 """Watching the losses of networks while they train: which one will come to nothing."""
+import math
 import statistics
 import time
 
@@ -31,12 +32,16 @@ class Watch(Monitor):
     def __init__(self, constant_loss, tell=lambda iter: None):
         self.constant_loss, self.tell = constant_loss, tell
         self.error = self.reason = None
+        self._was_bad = False
         self._next_call = 0.0
 
     def on_test(self, solver, iter, net_index, outputs):
         error = float(outputs[JUDGED])
         self.error = error / self.constant_loss if self.constant_loss else 0.0
-        if iter >= max(EARLIEST, solver.param.max_iter // 4) and not self.error < COLLAPSED:
+        was_bad, self._was_bad = self._was_bad, not self.error < COLLAPSED
+        # Twice in turn: BatchNorm's averages may be far off in a single test. What is no number stays none.
+        given_up = self._was_bad and (was_bad or math.isnan(self.error))
+        if given_up and iter >= max(EARLIEST, solver.param.max_iter // 4):
             self.reason = (f"collapsed: after {iter} iterations its test error {error:.4g} is that of a constant "
                            f"answer ({self.constant_loss:.4g})")
             solver.stop()

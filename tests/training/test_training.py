@@ -222,6 +222,15 @@ def test_a_watch_judges_late_enough():
     assert not solver.stopped
     watch.on_test(solver, 1000, 0, {"a": np.float32(7), "error": np.float32(0.04), "loss": np.float32(9)})
     assert not solver.stopped and watch.error == pytest.approx(0.4)
+    watch.on_test(solver, 1200, 0, {"error": np.float32(0.11)})         # BatchNorm's averages may be off just now
+    watch.on_test(solver, 1400, 0, {"error": np.float32(0.03)})
+    watch.on_test(solver, 1600, 0, {"error": np.float32(0.11)})
+    assert not solver.stopped
+    other, twice = Solver(), Watch(constant_loss=0.1)
+    for iter in (1600, 1800):
+        twice.on_test(other, iter, 0, {"error": np.float32(0.11)})
+    assert other.stopped and "constant" in twice.reason
+    watch.on_test(solver, 1800, 0, {"error": np.float32(0.03)})
     watch.on_test(solver, 2000, 0, {"error": np.float32("nan")})
     assert solver.stopped and "constant" in watch.reason
 
