@@ -7,6 +7,7 @@ from deeplandmark.caffe.solvers import Monitor
 
 COLLAPSED = 0.95        # of the constant's loss: such a network answers (nearly) the same whatever it sees
 EARLIEST = 500          # iterations before a network is judged
+TESTS, PROGRESS = 3, 0.95   # one whose error has fallen to that share within so many tests goes on learning
 JUDGED = "error"        # the test net's output that is looked at: EuclideanLoss, whatever the training loss is
 STUCK = 3.0             # times the median loss of its siblings, both relative to their constants
 
@@ -32,19 +33,23 @@ class Watch(Monitor):
     def __init__(self, constant_loss, tell=lambda iter: None):
         self.constant_loss, self.tell = constant_loss, tell
         self.error = self.reason = None
-        self._was_bad = False
+        self._best = []                                          # error so far, after each test
         self._next_call = 0.0
 
     def on_test(self, solver, iter, net_index, outputs):
         error = float(outputs[JUDGED])
         self.error = error / self.constant_loss if self.constant_loss else 0.0
-        was_bad, self._was_bad = self._was_bad, not self.error < COLLAPSED
-        # Twice in turn: BatchNorm's averages may be far off in a single test. What is no number stays none.
-        given_up = self._was_bad and (was_bad or math.isnan(self.error))
+        self._best.append(min([self.error, *self._best[-1:]]))
+        last = iter >= solver.param.max_iter
+        given_up = math.isnan(self.error) or self.error >= COLLAPSED and (last or self._stands())
         if given_up and iter >= max(EARLIEST, solver.param.max_iter // 4):
             self.reason = (f"collapsed: after {iter} iterations its test error {error:.4g} is that of a constant "
                            f"answer ({self.constant_loss:.4g})")
             solver.stop()
+
+    def _stands(self):
+        """Whether it has not become better lately: some learn slowly, and BatchNorm's averages may be off in a test."""
+        return len(self._best) > TESTS and self._best[-1] > PROGRESS * self._best[-1 - TESTS]
 
     def on_iteration(self, solver, iter, loss):
         now = time.monotonic()

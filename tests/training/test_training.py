@@ -222,17 +222,23 @@ def test_a_watch_judges_late_enough():
     assert not solver.stopped
     watch.on_test(solver, 1000, 0, {"a": np.float32(7), "error": np.float32(0.04), "loss": np.float32(9)})
     assert not solver.stopped and watch.error == pytest.approx(0.4)
-    watch.on_test(solver, 1200, 0, {"error": np.float32(0.11)})         # BatchNorm's averages may be off just now
-    watch.on_test(solver, 1400, 0, {"error": np.float32(0.03)})
-    watch.on_test(solver, 1600, 0, {"error": np.float32(0.11)})
-    assert not solver.stopped
-    other, twice = Solver(), Watch(constant_loss=0.1)
-    for iter in (1600, 1800):
-        twice.on_test(other, iter, 0, {"error": np.float32(0.11)})
-    assert other.stopped and "constant" in twice.reason
-    watch.on_test(solver, 1800, 0, {"error": np.float32(0.03)})
     watch.on_test(solver, 2000, 0, {"error": np.float32("nan")})
     assert solver.stopped and "constant" in watch.reason
+
+
+@pytest.mark.parametrize("errors, given_up_after", [
+    ([0.1, 0.1, 0.1, 0.1], 4), ([5, 3, 1, 0.3, 0.2, 0.12, 0.09], None), ([0.2, 0.15, 0.12, 0.1, 0.13, 0.09], None),
+    ([0.3, 0.2, 0.12, 0.119, 0.118, 0.12], 6), ([0.05, 0.1, 0.1, 0.1], 4), ([2, 1, 0.5], 3)])
+def test_what_stands_is_given_up_and_what_learns_slowly_is_not(errors, given_up_after):
+    """The constant's error is 0.1. A single bad test, by BatchNorm's averages, is none of a network that learns."""
+    stopped = []
+    param = type("Param", (), {"max_iter": 500 * len(errors)})
+    solver = type("Solver", (), {"param": param, "stop": lambda self: stopped.append(1)})()
+    watch = Watch(constant_loss=0.1)
+    for test, error in enumerate(errors, 1):
+        watch.on_test(solver, 500 * test, 0, {"error": np.float32(error)})
+        assert bool(stopped) == (test == given_up_after), test
+    assert bool(watch.reason) == bool(given_up_after)
 
 
 def test_the_folder_keeps_the_rows_of_other_levels_and_what_was_fitted(tmp_path):
