@@ -40,16 +40,17 @@ class Watch(Monitor):
         error = float(outputs[JUDGED])
         self.error = error / self.constant_loss if self.constant_loss else 0.0
         self._best.append(min([self.error, *self._best[-1:]]))
-        last = iter >= solver.param.max_iter
-        given_up = math.isnan(self.error) or self.error >= COLLAPSED and (last or self._stands())
-        if given_up and iter >= max(EARLIEST, solver.param.max_iter // 4):
+        if self._gives_up(iter >= solver.param.max_iter) and iter >= max(EARLIEST, solver.param.max_iter // 4):
             self.reason = (f"collapsed: after {iter} iterations its test error {error:.4g} is that of a constant "
                            f"answer ({self.constant_loss:.4g})")
             solver.stop()
 
-    def _stands(self):
-        """Whether it has not become better lately: some learn slowly, and BatchNorm's averages may be off in a test."""
-        return len(self._best) > TESTS and self._best[-1] > PROGRESS * self._best[-1 - TESTS]
+    def _gives_up(self, last):
+        """Whether the last test says so: some networks learn slowly, and BatchNorm's averages may lag far behind them
+        for a while, which makes a test worse than a constant answer's."""
+        stands = len(self._best) > TESTS and self._best[-1] > PROGRESS * self._best[-1 - TESTS]
+        is_constant = COLLAPSED <= self.error <= 1 / COLLAPSED
+        return not math.isfinite(self.error) or self.error >= COLLAPSED and (last or stands and is_constant)
 
     def on_iteration(self, solver, iter, loss):
         now = time.monotonic()

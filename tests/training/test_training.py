@@ -228,7 +228,8 @@ def test_a_watch_judges_late_enough():
 
 @pytest.mark.parametrize("errors, given_up_after", [
     ([0.1, 0.1, 0.1, 0.1], 4), ([5, 3, 1, 0.3, 0.2, 0.12, 0.09], None), ([0.2, 0.15, 0.12, 0.1, 0.13, 0.09], None),
-    ([0.3, 0.2, 0.12, 0.119, 0.118, 0.12], 6), ([0.05, 0.1, 0.1, 0.1], 4), ([2, 1, 0.5], 3)])
+    ([0.3, 0.2, 0.102, 0.1, 0.1, 0.1], 6), ([0.05, 0.1, 0.1, 0.1], 4), ([2, 1, 0.5], 3),
+    ([0.2, 0.1, 0.08, 0.15, 0.16, 0.16, 0.15, 0.05], None), ([0.1, float("inf")], 2)])
 def test_what_stands_is_given_up_and_what_learns_slowly_is_not(errors, given_up_after):
     """The constant's error is 0.1. A single bad test, by BatchNorm's averages, is none of a network that learns."""
     stopped = []
