@@ -14,13 +14,13 @@ from deeplandmark.caffe import TEST, Net
 from deeplandmark.caffe.files.prototxt import read_solver
 from deeplandmark.caffe.logs.log import SilentLog
 from deeplandmark.caffe.solvers import get_solver
-from deeplandmark.faces import FIVE_POINTS, Annotation, write_list
+from deeplandmark.faces import FIVE_POINTS
 from deeplandmark.faces.points import FACE_88, IBUG_68
-from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.models.families import family_of, settings_of
 from deeplandmark.regressor.engines import OnnxEngine, TorchEngine
 from deeplandmark.regressor.families import FAMILIES
 from deeplandmark.training.templates import render, template_folder
+from tests.helpers.drawn_lists import drawn_lists
 
 VGG_16 = [f"conv{stage}_{i}" for stage, count in ((1, 2), (2, 2), (3, 3), (4, 3), (5, 3)) for i in range(1, count + 1)]
 
@@ -139,16 +139,7 @@ LAST = {"san": "maps", "dan_stage": "s1_move", "mdm": "t4_move"}    # that learn
 @pytest.fixture
 def pictures(tmp_path, monkeypatch):
     """Twelve coloured faces of five points, two points of the first hidden."""
-    monkeypatch.chdir(tmp_path)
-    Path("pictures").mkdir()
-    for name, first, count in (("train", 0, 12), ("test", 12, 2)):
-        faces = []
-        for i in range(first, first + count):
-            grey, five, box = draw_face(np.random.default_rng(i))
-            cv2.imwrite(f"pictures/{i}.png", cv2.applyColorMap(grey, cv2.COLORMAP_BONE))
-            faces.append(Annotation(Path(f"pictures/{i}.png"), box, five, name, i))
-        faces[0].landmark_px[1:3] = np.nan
-        write_list(f"pictures/{name}ImageList.txt", faces)
+    drawn_lists(monkeypatch, tmp_path, colour=True, hidden=(1, 2))
     return tmp_path
 
 

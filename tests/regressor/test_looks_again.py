@@ -10,12 +10,12 @@ from deeplandmark.__main__ import main
 from deeplandmark.caffe import TEST, Net
 from deeplandmark.caffe.io import array_to_blobproto, blobproto_to_array
 from deeplandmark.caffe.proto import caffe_pb2
-from deeplandmark.faces import FIVE_POINTS, Annotation, write_list
+from deeplandmark.faces import FIVE_POINTS
 from deeplandmark.faces.points import FACE_88, IBUG_68
-from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.models.families import family_of
 from deeplandmark.regressor.engines import OnnxEngine, TorchEngine
 from deeplandmark.training.templates import render, template_folder
+from tests.helpers.drawn_lists import drawn_lists
 
 
 def net_of(name, points=IBUG_68, turn=None, **variables):
@@ -163,15 +163,7 @@ def test_trained_in_turns(tmp_path, monkeypatch, capsys):
 
 def begin(folder, monkeypatch):
     """A few drawn faces in the folder `pictures` of the one that everything is done in; what runs command lines."""
-    monkeypatch.chdir(folder)
-    Path("pictures").mkdir()
-    for name, first, count in (("train", 0, 12), ("test", 12, 2)):
-        faces = []
-        for i in range(first, first + count):
-            grey, five, box = draw_face(np.random.default_rng(i))
-            cv2.imwrite(f"pictures/{i}.png", grey)
-            faces.append(Annotation(Path(f"pictures/{i}.png"), box, five, name, i))
-        write_list(f"pictures/{name}ImageList.txt", faces)
+    drawn_lists(monkeypatch, folder)
 
     def run(*lines):
         for line in lines:
