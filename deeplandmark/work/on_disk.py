@@ -1,11 +1,12 @@
 """Sequences too long for memory: what an iterator yields, kept in a file for as long as it is needed."""
+import os
 import pickle
 from array import array
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from deeplandmark.work.whole_file import WholeFile
+from deeplandmark.work.whole_file import WholeFile, naming
 
 
 class OnDisk(Sequence):
@@ -48,7 +49,7 @@ def on_disk(items, folder):
     whole = WholeFile(Path(folder, "list"))
     try:
         ends = array("q")
-        with open(whole.temporary, "wb") as file:
+        with naming(os.fspath(folder), whole.temporary), open(whole.temporary, "wb") as file:
             for item in items:
                 pickle.dump(item, file, pickle.HIGHEST_PROTOCOL)
                 ends.append(file.tell())
