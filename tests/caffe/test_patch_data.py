@@ -93,6 +93,25 @@ def test_every_pose_is_drawn_by_itself(tmp_path):
     assert drawn.std(0) == pytest.approx([3 ** -0.5] * 4, abs=0.03)                       # evenly over -1 .. 1
 
 
+def test_a_share_of_the_poses_is_hard(tmp_path):
+    """Two points tell shift, angle and factor; all three of a hard patch reach `hard` times as far, and only its."""
+    write(tmp_path, landmark=np.tile(np.float32([0.8, 0.1, -0.7, 0.2]), (40, 1)))
+    settings = "shift: 0.1 rotation: 15 scale: 0.13 hard_share: 0.3 hard: 3"
+    found = net(tmp_path, settings, batch=4000).forward()["landmark"] @ np.kron(np.eye(2), [[1], [1j]])
+    across = (found[:, 0] - found[:, 1]) / (1.5 - 0.1j)
+    middle = (0.8 + 0.1j) - found[:, 0] / across
+    drawn = np.abs(np.column_stack([middle.real / 0.1, middle.imag / 0.1, np.degrees(np.angle(across)) / 15,
+                                    np.log(np.abs(across)) / 0.13]))
+    assert (drawn < 3 + 1e-3).all() and (drawn.max(0) > 2.9).all()
+    beyond = drawn > 1 + 1e-3
+    assert beyond.mean(0) == pytest.approx([0.3 * 2 / 3] * 4, abs=0.03)
+    hard = beyond.any(1)
+    assert hard.mean() == pytest.approx(0.3 * (1 - 3 ** -4), abs=0.03)                    # four chances to show it
+    assert drawn[hard].mean(0) == pytest.approx([1.5] * 4, abs=0.1)
+    with pytest.raises(NetError, match="hard_share lie in 0 .. 1"):
+        net(tmp_path, "hard_share: 1.5")
+
+
 def test_blur_is_a_share_of_the_mean_of_nine(tmp_path):
     write(tmp_path, window=np.random.default_rng(2).integers(0, 256, (40, 1, 64, 64), np.uint8))
     plain, blurred = (net(tmp_path, f"mean: 0 deviation: 1 {extra}", batch=400).forward()["data"].astype(np.float64)

@@ -24,8 +24,8 @@ class HDF5PatchData(HDF5Data):
     A patch is the rectangle left .. bottom of `hdf5_patch_data_param`, moved to a middle c, turned by an angle and
     enlarged by a factor; the landmark becomes what it is in the moved rectangle's own axes. c is `start` for
     start_share of the patches and uniform in +-shift for the others; angle and logarithm of the factor are uniform in
-    +-rotation degrees and +-scale; with `zoom` the factor also grows with the angle, to 1 / zoom at the largest. Then
-    light and blur change the patch, `noise` is added, normal with a deviation uniform in 0 .. noise, and of the share
+    +-rotation degrees and +-scale; with `zoom` the factor also grows with the angle, to 1 / zoom at the largest. Shift,
+    angle and factor of hard_share of the patches reach `hard` times as far. Then light and blur change the patch, `noise` is added, normal with a deviation uniform in 0 .. noise, and of the share
     `occlusion` a rectangle of one colour covers up to half of each side. (x - mean) / sqrt(variance + FLAT) ends it,
     all channels together; or (x - mean) / deviation with the two numbers of `hdf5_patch_data_param`. What a patch
     sees beyond its window is the window's border, repeated.
@@ -39,10 +39,10 @@ class HDF5PatchData(HDF5Data):
         if not (p.rows and p.columns and p.left < p.right and p.top < p.bottom):
             self.fail(f"hdf5_patch_data_param needs rows, columns, left < right and top < bottom, found {p.rows} "
                       f"{p.columns} {p.left} {p.right} {p.top} {p.bottom}")
-        if min(p.rotation, p.scale, p.shift, p.light, p.noise) < 0 or not 0 < p.zoom <= 1 or not all(
-                0 <= share <= 1 for share in (p.start_share, p.blur, p.occlusion)):
-            self.fail("rotation, scale, shift, light and noise must not be negative; start_share, blur and occlusion "
-                      "lie in 0 .. 1, zoom above 0 and up to 1")
+        if min(p.rotation, p.scale, p.shift, p.light, p.noise, p.hard) < 0 or not 0 < p.zoom <= 1 or not all(
+                0 <= share <= 1 for share in (p.start_share, p.blur, p.occlusion, p.hard_share)):
+            self.fail("rotation, scale, shift, light, noise and hard must not be negative; start_share, blur, "
+                      "occlusion and hard_share lie in 0 .. 1, zoom above 0 and up to 1")
         if p.HasField("mean") != p.HasField("deviation") or p.HasField("deviation") and not p.deviation > 0:
             self.fail("mean and deviation, above 0, belong together")
         self.names = ["window", "extent", "landmark"] + ["start"] * (p.start_share > 0)
@@ -74,14 +74,23 @@ class HDF5PatchData(HDF5Data):
     def _poses(self, draw, start):
         """Middles (N, 2) and matrices (N, 2, 2) that take the patch's axes to the window's, in units."""
         p = self.settings
-        middle = draw[:2].T * p.shift
+        reach = self._reach()
+        middle = draw[:2].T * p.shift * reach[:, None]
         if start is not None:
             middle = np.where((draw[2] < 2 * p.start_share - 1)[:, None], start, middle)
-        angle, factor = np.deg2rad(draw[3] * p.rotation), np.exp(draw[4] * p.scale)
+        angle, factor = np.deg2rad(draw[3] * p.rotation) * reach, np.exp(draw[4] * p.scale * reach)
         if p.zoom < 1:
             factor = factor / (1 - (1 - p.zoom) * np.abs(draw[3]))
         cos, sin = np.cos(angle) * factor, np.sin(angle) * factor
         return middle, np.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)
+
+    def _reach(self):
+        """How many times as far as usual each pose is drawn, (N,)."""
+        p = self.settings
+        if not p.hard_share:
+            return np.ones(self.batch_size)
+        chosen = self._uniform(self.batch_of_all)[self.context.share.rows].numpy()
+        return np.where(chosen < p.hard_share, p.hard, 1.0)
 
     def _cut(self, windows, extents, middle, turn):
         """Tensor (N, channels, rows, columns) float32, in the pictures' 0..255."""
