@@ -35,7 +35,7 @@ class FastForward:
         self._shapes = None                                      # of the inputs, for which the blobs are made
         if engine not in ENGINES:
             raise NetError(f"unknown engine {engine!r} (known: {', '.join(ENGINES)})", file=net.graph.file)
-        self.engine = TorchEngine(net.module) if engine == "torch" else self._onnx_engine()
+        self.engine = TorchEngine(net.module, net.params, net.device) if engine == "torch" else self._onnx_engine()
 
     def _onnx_engine(self):
         from deeplandmark.caffe.engines.onnx_engine import OnnxEngine

@@ -4,6 +4,7 @@ import math
 import torch
 import torch.nn.functional as F
 
+from deeplandmark.caffe.layers import winograd
 from deeplandmark.caffe.layers.memory_format import channels_innermost
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.caffe.layers.windows import WindowLayer
@@ -69,6 +70,8 @@ class Convolution(ConvolutionBase):
     weight_filler, bias_filler; engine and force_nd_im2col change nothing here. Backward reaches bottoms and blobs.
     """
 
+    transformed = None          # the weights as `winograd.convolve` takes them, while an engine that keeps them runs
+
     def weight_shape(self):
         """(num_output, channels / group, kernel...)"""
         return (self.num_output, self.channels // self.group, *self.kernel)
@@ -83,7 +86,8 @@ class Convolution(ConvolutionBase):
         if convolve is None:
             return self.add_bias(self._product(x, weight), bias)
         x = channels_innermost(x) if self.innermost else x.contiguous()
-        return convolve(x, weight, bias, self.stride, self.pad, self.dilation, self.group)
+        y = None if self.transformed is None else winograd.convolve(x, self.transformed, bias, self.pad)
+        return y if y is not None else convolve(x, weight, bias, self.stride, self.pad, self.dilation, self.group)
 
     def _product(self, x, weight):
         """No spatial axis or more than 3: one matrix product over the windows, as Caffe does it for all."""
