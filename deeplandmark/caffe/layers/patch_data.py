@@ -25,10 +25,11 @@ class HDF5PatchData(HDF5Data):
     enlarged by a factor; the landmark becomes what it is in the moved rectangle's own axes. c is `start` for
     start_share of the patches and uniform in +-shift for the others; angle and logarithm of the factor are uniform in
     +-rotation degrees and +-scale; with `zoom` the factor also grows with the angle, to 1 / zoom at the largest. Shift,
-    angle and factor of hard_share of the patches reach `hard` times as far. Then light and blur change the patch, `noise` is added, normal with a deviation uniform in 0 .. noise, and of the share
-    `occlusion` a rectangle of one colour covers up to half of each side. (x - mean) / sqrt(variance + FLAT) ends it,
-    all channels together; or (x - mean) / deviation with the two numbers of `hdf5_patch_data_param`. What a patch
-    sees beyond its window is the window's border, repeated.
+    angle and factor of hard_share of the patches reach `hard` times as far. Then light and blur change the patch,
+    `noise` is added, normal with a deviation uniform in 0 .. noise, and of the share `occlusion` a rectangle of one
+    colour covers up to half of each side. (x - mean) / sqrt(variance + FLAT) ends it, all channels together; or
+    (x - mean) / deviation with the two numbers of `hdf5_patch_data_param`. What a patch sees beyond its window is the
+    window's border, repeated.
 
     Units may differ between x and y only where pictures of one shape are meant: a turn is one of the units.
     """

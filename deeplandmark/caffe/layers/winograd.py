@@ -1,13 +1,13 @@
 """Convolutions of 3 x 3 as products of matrices that multiply a quarter as often: Winograd's F(4x4, 3x3).
 
-Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016), section 4.3: of every tile of 6 x 6 cells
-d and every kernel g, the 4 x 4 answers are
+Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016), section 4.3: of every tile d of 6 x 6
+cells and every kernel g, the 4 x 4 answers are
 
     A^T ((G g G^T) * (B^T d B)) A.
 
 The tiles of all maps are turned by one product with B (x) B, the 36 places are 36 products of (tiles, channels) with
-(channels, num_output), and one product with A (x) A turns back. In float32 the answers differ from a plain convolution's
-by less than 1e-5 of the largest of them (tests), as OpenCV's do, which computes them so as well.
+(channels, num_output), and one product with A (x) A turns back. In float32 the answers differ from those of a plain
+convolution by less than 1e-5 of the largest of them (tests), as OpenCV's do, which computes them so as well.
 """
 import torch
 import torch.nn.functional as F
