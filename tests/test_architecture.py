@@ -45,7 +45,7 @@ ARROWS = {
 CAFFE_ARROWS = {
     "tools": {"benchmark", "checking", "solvers", "stacked", "onnx", "graph", "layers", "logs", "drawing", "files",
               "proto"},
-    "benchmark": {"engines", "onnx", "graph", "layers", "files", "proto"},
+    "benchmark": {"engines", "solvers", "onnx", "graph", "layers", "logs", "files", "proto"},
     "engines": {"onnx", "graph", "layers", "files", "proto"},
     "checking": {"solvers", "stacked", "onnx", "graph", "layers", "logs", "files", "proto"},
     "solvers": {"stacked", "graph", "layers", "logs", "files", "proto"},

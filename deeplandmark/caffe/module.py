@@ -11,14 +11,15 @@ from deeplandmark.caffe.errors import NetError
 from deeplandmark.caffe.files.model_file import Weights, copy_weights, read_weights
 from deeplandmark.caffe.files.prototxt import Definition, read_source
 from deeplandmark.caffe.graph.build import AUTOMATIC, Graph, build_graph
+from deeplandmark.caffe.graph.norm_and_scale import NormAndScale, run_together
 from deeplandmark.caffe.layers.base import Context
 from deeplandmark.caffe.mode import ALONE, MODE
 from deeplandmark.caffe.proto import caffe_pb2
 
 
 class Step(NamedTuple):
-    """One layer in the order of execution; blobs are positions in the list of values."""
-    layer: nn.Module
+    """One layer, or two that run together, in the order of execution; blobs are positions in the list of values."""
+    layer: nn.Module | NormAndScale
     bottoms: tuple
     tops: tuple
     cut: tuple              # bottoms that pass no gradient down
@@ -44,8 +45,7 @@ class NetModule(nn.Module):
             self.add_module(self._free_name(node.name), node.layer)
         last_uses = {blob: i for i, node in enumerate(graph.nodes) for blob in (*node.bottoms, *node.tops)}
         last_uses.update(dict.fromkeys(graph.outputs))           # never the last
-        self._steps = [_step(graph, i, last_uses, training=False) for i in range(len(graph.nodes))]
-        self._training_steps = [_step(graph, i, last_uses, training=True) for i in range(len(graph.nodes))]
+        self._steps, self._training_steps = (_steps(graph, last_uses, training) for training in (False, True))
 
     def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """The net's outputs for given input blobs.
@@ -152,6 +152,20 @@ class NetModule(nn.Module):
             count = self._times_met[name]
             free = f"{name}_" if count == 1 else f"{name}_{count}"
         return free
+
+
+def _steps(graph, last_uses, training):
+    """The Steps of a whole net."""
+    steps, index = [], 0
+    while index < len(graph.nodes):
+        step = _step(graph, index, last_uses, training)
+        if run_together(graph, index):
+            index += 1
+            scale = _step(graph, index, last_uses, training)
+            step = step._replace(layer=NormAndScale(step.layer, scale.layer), last_use=step.last_use + scale.last_use)
+        steps.append(step)
+        index += 1
+    return steps
 
 
 def _step(graph, index, last_uses, training):

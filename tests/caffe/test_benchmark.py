@@ -1,8 +1,9 @@
 """The benchmark runs every way once and prints what it measured; how long it took is nobody's business here."""
+import numpy as np
 import pytest
 
-from deeplandmark.caffe.benchmark import run
-from deeplandmark.caffe.benchmark.nets import NETS, mobilenet_v1
+from deeplandmark.caffe.benchmark import run, training
+from deeplandmark.caffe.benchmark.nets import NETS, mobilenet_v1, openpose, resnet50
 from deeplandmark.caffe.files.prototxt import read_net
 from deeplandmark.caffe.tools.command_line import main
 
@@ -13,6 +14,20 @@ def test_a_table(monkeypatch, capsys):
     row = capsys.readouterr().out.splitlines()[-1].split(" | ")
     assert row[:2] == ["| small", "2"] and all(float(cell.split()[0]) > 0 for cell in row[2:4])
     assert float(row[-1].rstrip(" |")) < 1e-5
+
+
+@pytest.mark.parametrize("net", [lambda batch: mobilenet_v1(batch, width=16, size=64, classes=5),
+                                 lambda batch: resnet50(batch, width=16, size=64, classes=5),
+                                 lambda batch: openpose(batch, 48, 40, maps=16)])
+def test_steps_of_training(monkeypatch, capsys, net):
+    """The solver and plain PyTorch train the same net: they have the same losses."""
+    monkeypatch.setitem(run.NETS, "small", net)
+    assert main(["benchmark", "small", "--training", "--batch", "2", "--rounds", "1"]) == 0
+    row = capsys.readouterr().out.splitlines()[-1].split(" | ")
+    assert row[:2] == ["| small", "2"] and all(float(cell.split()[0]) > 0 for cell in row[2:4])
+    assert float(row[-1].rstrip(" |")) < 1e-3
+    solver, plain = training._ways(training.for_training(net(2))).values()
+    np.testing.assert_allclose(solver(), plain(), rtol=1e-3)
 
 
 @pytest.mark.parametrize("arguments, reason", [(["LeNet"], "unknown net 'LeNet'"), (["--batch", "0"], "at least 1")])

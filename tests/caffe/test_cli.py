@@ -40,14 +40,14 @@ def working_directory(tmp_path, monkeypatch):
 def test_what_a_signal_does(name, effect, capfd, monkeypatch):
     """The signal comes at the first update; runs that it does not stop reach iteration 20 with its last snapshot."""
     Path("solver.prototxt").write_text(SOLVER.format(max_iter=20).replace("snapshot: 10 ", ""))
-    plain = Solver.apply_update
+    plain = Solver._apply_update
 
     def apply_update(solver):
         plain(solver)
         if solver.iter == 0:
             os.kill(os.getpid(), getattr(signal, name.upper()))
 
-    monkeypatch.setattr(Solver, "apply_update", apply_update)
+    monkeypatch.setattr(Solver, "_apply_update", apply_update)
     assert main(["train", "-solver", "solver.prototxt", f"-{name}_effect", effect]) == 0
     assert ("stopped early" in capfd.readouterr().err) == (effect == "stop")
     expected = {"snapshot": ["1", "20"], "stop": ["1"], "none": ["20"]}[effect]

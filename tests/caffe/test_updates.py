@@ -75,10 +75,12 @@ def expected_gradient(param, gradients, weights, decays, k):
     return g + param.weight_decay * decays[k] * penalty
 
 
+@pytest.mark.parametrize("large", [updates.LARGE, 3])                # 3: some blobs by themselves, some together
 @pytest.mark.parametrize("type", REFERENCES)
 @pytest.mark.parametrize("fields", [{}, {"regularization_type": "L1"}, {"clip_gradients": 0.5},
                                     {"clip_gradients": 100.0}, {"iter_size": 3, "clip_gradients": 1.0}])
-def test_rule(type, fields):
+def test_rule(monkeypatch, type, fields, large):
+    monkeypatch.setattr(updates, "LARGE", large)
     param, generator = solver_param(type, **fields), torch.Generator().manual_seed(1)
     params = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in SHAPES]
     sizes = [p.numel() for p in params]

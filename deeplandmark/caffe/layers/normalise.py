@@ -93,11 +93,15 @@ class BatchNorm(Layer):
         return [shape]
 
     def forward(self, x):
+        return self.normalised(x),
+
+    def normalised(self, x, scale=None, shift=None):
+        """The top for a bottom (N, C, ...), times scale plus shift of each channel, (C,), where they are given."""
         if self.global_stats:
-            return F.batch_norm(x, *self._stored(), eps=self.eps),
-        y, mean, variance = normalised_by_batch(x, None, None, self.eps)
+            return F.batch_norm(x, *self._stored(), scale, shift, eps=self.eps)
+        y, mean, variance = normalised_by_batch(x, scale, shift, self.eps)
         self._update(mean, variance, x.numel() // self.channels)
-        return y,
+        return y
 
     @torch.no_grad()
     def _stored(self):

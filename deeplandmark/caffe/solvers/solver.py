@@ -145,7 +145,7 @@ class Solver(CallbackMethods, SnapshotMethods):
             if is_due(self.iter, self.param.display):
                 self.display()
             self._call("on_gradients_ready")
-            self.apply_update()
+            self._apply_update()
             self.iter += 1  # the number of updates done, as in Caffe
             self._tell("on_iteration", self.iter - 1, loss)
             if is_due(self.iter, self.param.snapshot):
@@ -156,7 +156,12 @@ class Solver(CallbackMethods, SnapshotMethods):
             self.update.show_updates()                           # pycaffe's scripts find the update in the diffs
 
     def apply_update(self):
-        """Turns the accumulated diffs into new weights at this iteration's rate (sgd_solver.cpp, ApplyUpdate)."""
+        """Turns the accumulated diffs into new weights at this iteration's rate (sgd_solver.cpp, ApplyUpdate); the
+        diffs are then what was subtracted."""
+        self._apply_update()
+        self.update.show_updates()
+
+    def _apply_update(self):
         step = current_step(self.param, self.iter, self._current_step)
         if self.param.lr_policy == "multistep" and step != self._current_step:
             self.log.info("sgd_solver.cpp:50", f"MultiStep Status: Iteration {self.iter}, step = {step}")
