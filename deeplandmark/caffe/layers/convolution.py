@@ -85,9 +85,23 @@ class Convolution(ConvolutionBase):
         convolve = _CONVOLUTIONS.get(self.num_spatial)
         if convolve is None:
             return self.add_bias(self._product(x, weight), bias)
+        if self.of_single_cells and torch.is_grad_enabled() and x.device.type == "cpu" and x.numel():
+            return self._products_of_cells(channels_innermost(x), weight, bias)
         x = channels_innermost(x) if self.innermost else x.contiguous()
         y = None if self.transformed is None else winograd.convolve(x, self.transformed, bias, self.pad)
         return y if y is not None else convolve(x, weight, bias, self.stride, self.pad, self.dilation, self.group)
+
+    @property
+    def of_single_cells(self):
+        """Whether (bool) every answer follows from the channels of one cell."""
+        return self.kernel == (1, 1) and self.pad == (0, 0) and self.group == 1
+
+    def _products_of_cells(self, x, weight, bias):
+        """One product of matrices, (cells, channels) by (channels, num_output), for x with its channels innermost, as
+        is what it returns. torch's convolution of small batches turns the maps about, and in backward those around
+        it, too; forward alone is quicker by it."""
+        down, across = self.stride
+        return F.linear(x.permute(0, 2, 3, 1)[:, ::down, ::across], weight.flatten(1), bias).permute(0, 3, 1, 2)
 
     def _product(self, x, weight):
         """No spatial axis or more than 3: one matrix product over the windows, as Caffe does it for all."""
