@@ -4,11 +4,15 @@ from deeplandmark.caffe.layers import (
     class_loss,  # noqa: F401
     contrastive_loss,  # noqa: F401
     convolution,  # noqa: F401
+    correlation,  # noqa: F401
     data,  # noqa: F401
     deconvolution,  # noqa: F401
+    deformable,  # noqa: F401
     dense_detection,  # noqa: F401
     eltwise,  # noqa: F401
     face_losses,  # noqa: F401
+    flow_loss,  # noqa: F401
+    flow_maps,  # noqa: F401
     fork_batch_norm,  # noqa: F401
     fork_layers,  # noqa: F401
     fork_lstm,  # noqa: F401
@@ -37,6 +41,7 @@ from deeplandmark.caffe.layers import (
     recurrent,  # noqa: F401
     reduction,  # noqa: F401
     regression_loss,  # noqa: F401
+    resample,  # noqa: F401
     roi,  # noqa: F401
     scale,  # noqa: F401
     selective_loss,  # noqa: F401
@@ -44,6 +49,7 @@ from deeplandmark.caffe.layers import (
     similarity,  # noqa: F401
     soft_argmax,  # noqa: F401
     softmax,  # noqa: F401
+    spatial_transformer,  # noqa: F401
     spp,  # noqa: F401
     ssd,  # noqa: F401
     window_data,  # noqa: F401

@@ -21,7 +21,7 @@ class ConvolutionBase(WindowLayer):
     equal_bottoms_and_tops = True
 
     def create(self, bottom_shapes):
-        p = self.param.convolution_param
+        p = self.settings
         self.read_windows(bottom_shapes[0])
         self.read_outputs(p)
         # With the channels innermost, torch 2.13 corrupts memory where a kernel of one cell takes longer steps.

@@ -15,15 +15,20 @@ class WindowLayer(Layer):
     the channels stand. Sizes are in cells; padding is 0.
     """
 
+    @property
+    def settings(self):
+        """The ConvolutionParameter that is read."""
+        return self.param.convolution_param
+
     def read_windows(self, shape):
         """Fills channel_axis, channels, num_spatial, kernel, stride, pad, dilation from the shape of bottom 0."""
-        self.channel_axis = self.axis(self.param.convolution_param.axis, shape)
+        self.channel_axis = self.axis(self.settings.axis, shape)
         self.num_spatial = len(shape) - self.channel_axis - 1
         self.channels = shape[self.channel_axis]
         self.kernel = self.sizes("kernel_size", "kernel", None)
         self.stride = self.sizes("stride", "stride", 1)
         self.pad = self.sizes("pad", "pad", 0)
-        p = self.param.convolution_param
+        p = self.settings
         has_holes = p.hole or p.HasField("hole_h") or p.HasField("hole_w")
         if p.dilation and has_holes:
             self.fail("hole and dilation mean the same: give one of them")
@@ -34,7 +39,7 @@ class WindowLayer(Layer):
 
     def sizes(self, repeated, prefix, default):
         """One setting, a tuple of int, for each spatial axis: given once for all, once for each, or as _h and _w."""
-        p = self.param.convolution_param
+        p = self.settings
         values = list(getattr(p, repeated))
         by_name = [f"{prefix}_h", f"{prefix}_w"] if prefix else []
         if any(p.HasField(name) for name in by_name):

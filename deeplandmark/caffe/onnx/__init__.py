@@ -1,6 +1,7 @@
 """Caffe nets as ONNX models: one exporter for each layer type, a file for each family."""
 from deeplandmark.caffe.onnx import (
     convolution,  # noqa: F401
+    flow,  # noqa: F401
     forks,  # noqa: F401
     indexing,  # noqa: F401
     local_share,  # noqa: F401
