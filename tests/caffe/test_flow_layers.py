@@ -23,7 +23,7 @@ def correlation(settings, kind="Correlation"):
 
 
 def correlated(a, b, pads, borders, moves, kernel, stride, subtract, top_diff=None):
-    """The top, for a pad and a border of (rows, columns) and moves (down, across); or the diffs of both for its diff."""
+    """The top, for a pad and a border of (rows, columns) and moves (down, across); for its diff those of a and b."""
     padding, before = ((0, 0), (0, 0), (pads[0], pads[0]), (pads[1], pads[1])), max(0, -min(m for _, m in moves))
     a = np.pad(a, padding)
     b = np.pad(np.pad(b, padding), ((0, 0), (0, 0), (0, 0), (before, 0)))     # columns before the padding are 0
@@ -58,7 +58,8 @@ def test_correlation(pad, kernel, reach, stride, step, subtract, tmp_path):
     steps = [i * step for i in range(-(reach // step), reach // step + 1)]
     net = one_layer(text, [values(SIZE), values(SIZE, 1)])
 
-    more = ((pad, pad), (reach, reach), [(down, across) for down in steps for across in steps], kernel, stride, subtract)
+    moves = [(down, across) for down in steps for across in steps]
+    more = ((pad, pad), (reach, reach), moves, kernel, stride, subtract)
     check_layer(net, lambda a, b: correlated(a, b, *more), [0, 1],
                 backward=lambda diff, a, b: correlated(a, b, *more, diff))
     check(net_text(text, SIZE, SIZE), 3, tmp_path)

@@ -58,7 +58,8 @@ def test_spatial_transformer_of_the_identity():
     assert worst_error(y, x) < 1e-5
 
 
-DEFORMABLE = [                                                   # settings, (h, w) of kernel, stride, pad, dilation, groups
+# settings; (h, w) of kernel, stride, pad and dilation; both groups
+DEFORMABLE = [
     ("kernel_size: 3 pad: 1", (3, 3), (1, 1), (1, 1), (1, 1), 1, 1),
     ("kernel_size: 3 pad: 2 dilation: 2 deformable_group: 2", (3, 3), (1, 1), (2, 2), (2, 2), 1, 2),
     ("kernel_h: 2 kernel_w: 3 stride_h: 1 stride_w: 2 pad_h: 0 pad_w: 2 group: 2 deformable_group: 4 bias_term: false",

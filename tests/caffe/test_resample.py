@@ -32,7 +32,8 @@ def downsampled(x, size):
     for n, c, row, column in np.ndindex(top.shape):
         total = weight = lost = 0.0
         for r, k in np.ndindex(x.shape[2:]):
-            share = max(0.0, 1 - abs(r - row * steps[0]) / steps[0]) * max(0.0, 1 - abs(k - column * steps[1]) / steps[1])
+            share = max(0.0, 1 - abs(r - row * steps[0]) / steps[0])
+            share *= max(0.0, 1 - abs(k - column * steps[1]) / steps[1])
             if np.isnan(x[n, c, r, k]):
                 lost += share
             else:

@@ -61,7 +61,7 @@ class DeformableConvolution(ConvolutionBase):
         return self.add_bias(y, bias),
 
     def _places(self, axis, count):
-        """Where the kernel's cells stand unmoved: rows (kernel cells, windows, 1); axis 1: columns (cells, 1, windows)."""
+        """Where the kernel's cells stand unmoved: rows (cells, windows, 1); axis 1: columns (cells, 1, windows)."""
         cells = torch.arange(self.kernel[axis]) * self.dilation[axis]
         windows = torch.arange(count) * self.stride[axis] - self.pad[axis]
         if axis == 0:
