@@ -18,7 +18,7 @@ BEGIN, END = "<!-- layers: begin -->\n", "<!-- layers: end -->\n"
 HEAD = ("| type | what it computes | forward | backward | ONNX | stacked | cascade | "
         "worst error, forward / backward |\n"
         "|---|---|---|---|---|---|---|---|\n")
-_NO_BACKWARD = {"Accuracy", "ArgMax", "HDF5Output", "Threshold"}   # Caffe has none either
+_NO_BACKWARD = {"Accuracy", "ArgMax", "Downsample", "HDF5Output", "Mean", "Resample", "Threshold"}   # there neither
 
 
 def main():
