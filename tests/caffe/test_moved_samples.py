@@ -15,7 +15,7 @@ def values(shape, seed=0):
 
 
 # No place lies on a cell, where the slope changes.
-THETA = np.array([[0.93, 0.21, 0.07, -0.31, 1.07, -0.043], [1.7, 0.4, 0.33, 0.21, -1.3, 0.6]], np.float32)
+THETA = np.array([[0.93, 0.21, 0.073, -0.31, 1.07, -0.043], [1.7, 0.4, 0.33, 0.21, -1.3, 0.6]], np.float32)
 
 
 def transformed(x, theta, size):
