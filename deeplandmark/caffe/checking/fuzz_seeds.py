@@ -65,10 +65,10 @@ _LAYERS = [
     ("Reverse", "reverse_param { axis: 0 axis: -1 }", [_MAPS], 1),
     ("Lstm", f"lstm_param {{ num_output: 3 clipping_threshold: 0.5 {_CONV} }}", [(2, 3, 4), (6,)], 1),
     ("Lstm", f"lstm_param {{ num_output: 3 batch_size: 2 {_CONV} }}", [(6, 4)], 1),
-    ("Correlation", "correlation_param { pad: 3 kernel_size: 3 max_displacement: 2 stride_1: 1 stride_2: 2 do_abs: true "
-     "correlation_type: SUBTRACT }", [_MAPS, _MAPS], 1),
-    ("Correlation1D", "correlation_param { pad: 2 kernel_size: 1 max_displacement: 2 stride_1: 2 single_direction: -1 }",
-     [_MAPS, _MAPS], 1),
+    ("Correlation", "correlation_param { pad: 3 kernel_size: 3 max_displacement: 2 stride_1: 1 stride_2: 2 do_abs: "
+     "true correlation_type: SUBTRACT }", [_MAPS, _MAPS], 1),
+    ("Correlation1D", "correlation_param { pad: 2 kernel_size: 1 max_displacement: 2 stride_1: 2 single_direction: "
+     "-1 }", [_MAPS, _MAPS], 1),
     ("FlowWarp", "flow_warp_param { fill_value: NOT_A_NUMBER }", [_MAPS, (2, 2, 6, 5)], 1),
     ("ChannelNorm", "", [_MAPS], 1),
     ("Mean", "mean_param { operation: SUBTRACT value: 1 value: 2 mean_scale: 2 input_scale: 0.5 output_scale: 3 }",
@@ -80,8 +80,8 @@ _LAYERS = [
      "epsilon: 0.1 plateau: 0.2 }", [_MAPS, _MAPS], 1),
     ("SpatialTransformer", "st_param { output_H: 3 output_W: 4 to_compute_dU: true theta_1_2: 0.5 theta_2_1: -0.5 }",
      [_MAPS, (2, 4)], 1),
-    ("DeformableConvolution", f"deformable_convolution_param {{ num_output: 4 kernel_size: 3 stride: 1 pad: 1 dilation: 1 "
-     f"group: 2 deformable_group: 2 {_CONV} }}", [_MAPS, (2, 36, 6, 5)], 1),
+    ("DeformableConvolution", f"deformable_convolution_param {{ num_output: 4 kernel_size: 3 stride: 1 pad: 1 "
+     f"dilation: 1 group: 2 deformable_group: 2 {_CONV} }}", [_MAPS, (2, 36, 6, 5)], 1),
     ("Reorg", "reorg_param { stride: 2 reverse: true }", [_MAPS], 1),
     ("Reorg", "reorg_param { stride: 1 }", [_MAPS], 1),
     ("ShuffleChannel", "shuffle_channel_param { group: 2 }", [_MAPS], 1),
