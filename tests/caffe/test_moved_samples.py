@@ -61,8 +61,8 @@ def test_spatial_transformer_of_the_identity():
 
 # settings; (h, w) of kernel, stride, pad and dilation; both groups
 DEFORMABLE = [
-    ("kernel_size: 3 pad: 1", (3, 3), (1, 1), (1, 1), (1, 1), 1, 1),
-    ("kernel_size: 3 pad: 2 dilation: 2 deformable_group: 2", (3, 3), (1, 1), (2, 2), (2, 2), 1, 2),
+    ("kernel_size: 3 pad: 1", (3, 3), (1, 1), (1, 1), (1, 1), 4, 1),
+    ("kernel_size: 3 pad: 2 dilation: 2 deformable_group: 2 group: 1", (3, 3), (1, 1), (2, 2), (2, 2), 1, 2),
     ("kernel_h: 2 kernel_w: 3 stride_h: 1 stride_w: 2 pad_h: 0 pad_w: 2 group: 2 deformable_group: 4 bias_term: false",
      (2, 3), (1, 2), (0, 2), (1, 1), 2, 4),
     ("kernel_size: 1 stride: 2 group: 2", (1, 1), (2, 2), (0, 0), (1, 1), 2, 1)]
@@ -137,7 +137,7 @@ CONV = "num_output: 4 kernel_size: 3"
      "needs 18 moves"),
     (f'type: "DeformableConvolution" deformable_convolution_param {{ {CONV} deformable_group: 3 }}',
      [(2, 4, 5, 6), (2, 54, 3, 4)], "a divisor of 4 channels"),
-    (f'type: "DeformableConvolution" deformable_convolution_param {{ {CONV} axis: 2 }}',
+    (f'type: "DeformableConvolution" deformable_convolution_param {{ {CONV} axis: 2 group: 1 }}',
      [(2, 4, 5, 6), (2, 18, 3, 4)], r"takes a bottom \(N, channels, H, W\)")])
 def test_what_is_refused(text, shapes, message):
     with pytest.raises(caffe.NetError, match=message):

@@ -1,7 +1,8 @@
 """Fields of Caffe's forks that change no float32 result: taken out of a text, with one warning that names them.
 
-They choose an engine, a precision, memory, a cache, the share of a node. The names are those of NVIDIA/caffe 0.15 to
-0.17, intel/caffe, and yjxiong/caffe (PSPNet's); everything else that the schema lacks stays an error.
+They choose an engine, a precision, memory, a cache, the share of a node, or when shapes are looked at, which here is
+whenever they change. The names are those of NVIDIA/caffe 0.15 to 0.17, intel/caffe, yjxiong/caffe (PSPNet's) and
+FlowNet's; everything else that the schema lacks stays an error.
 """
 import re
 import warnings
@@ -18,7 +19,7 @@ _HARMLESS = {
     "NetParameter": _PRECISION | {"eltwise_mem_sharing", "reduce_buckets", "bn_stats_batch_size", "compile_net_state",
                                   "multinode", "mem_param", "optimize_mem"},
     "LayerParameter": _PRECISION | {"quantization_param", "multinode", "mn_activation_param", "mn_grad_compress_param",
-                                    "debug", "parallel_share"},
+                                    "debug", "parallel_share", "reshape_every_iter"},
     "SolverParameter": _PRECISION | {"per_parameter_reduce", "reduce_buckets", "store_blobs_in_old_format", "eval_type",
                                      "ap_version", "show_per_class_result", "multinode"},
     "ConvolutionParameter": {"cudnn_convolution_algo_seeker", "conv_algorithm", "cudnn_math_override"},

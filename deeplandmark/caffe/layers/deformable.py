@@ -18,8 +18,9 @@ class DeformableConvolution(ConvolutionBase):
     Convolution.
 
     deformable_convolution_param: as convolution_param, and deformable_group; without it the number follows from
-    bottom 1. group is 1 where it is not given; versions of the fork have 4, and such a definition needs a `group: 4`.
-    With several groups the fork adds the bias more than once to some outputs; here it is added once.
+    bottom 1. group is 4 where it is not given, as the fork's published definitions have it; a later port
+    (zhanglonghao1992) has 1, and its definitions need a `group: 1`. With several groups the fork adds the bias more
+    than once to some outputs; here it is added once.
     """
     equal_bottoms_and_tops = False
     exact_bottoms, exact_tops = 2, 1
@@ -28,7 +29,10 @@ class DeformableConvolution(ConvolutionBase):
     @property
     def settings(self):
         """deformable_convolution_param as a ConvolutionParameter, which numbers its fields alike."""
-        return caffe_pb2.ConvolutionParameter.FromString(self.param.deformable_convolution_param.SerializeToString())
+        own = self.param.deformable_convolution_param
+        found = caffe_pb2.ConvolutionParameter.FromString(own.SerializeToString())
+        found.group = own.group                                  # the default is another one
+        return found
 
     def create(self, bottom_shapes):
         super().create(bottom_shapes)
