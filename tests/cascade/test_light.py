@@ -11,6 +11,7 @@ from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import CascadeSettings
 from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
 from deeplandmark.faces.points import SETS
+from deeplandmark.measuring.speed.prediction import multiply_adds
 from deeplandmark.networks.published import ONNX_FILE, model_at
 from tests.helpers.onnx_cascades import assert_same, picture, random_model
 
@@ -55,6 +56,14 @@ def test_confidence_hears_the_hidden_layer_of_each_point(folder, exported):
     assert told.shape == (2, 5) and np.ptp(told, axis=1).min() > 0.01
     expected = point_confidence(found.levels, found.spread, [100, 80], fitted(), told)
     assert np.abs(found.confidence - expected).max() < 1e-4
+
+
+def test_best_is_the_same_at_the_cost_of_the_wide_family(tmp_path):
+    folder = random_model(tmp_path / "best", variant="best")
+    assert 18e6 < multiply_adds(folder) < 21e6
+    export_cascade(folder, folder / ONNX_FILE)
+    found, expected = (Cascade.load(folder, backend).locate(picture(), BOXES) for backend in ("onnx", "torch"))
+    assert_same(found, expected)
 
 
 def test_mirrored_it_sees_the_mirrored_picture(folder):

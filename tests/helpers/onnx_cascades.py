@@ -29,7 +29,7 @@ def random_model(folder, points=None, leave_out=(), s0=None, levels=(1, 2, 3), e
     """A model folder of untrained networks."""
     points = points or CascadeSettings().points
     folder.mkdir()
-    rows = light_networks() if variant == "light" else networks(points, levels)
+    rows = light_networks() if variant in ("light", "best") else networks(points, levels)
     table = tuple(network for network in rows if network.full_name not in leave_out)
     for seed, network in enumerate(table):
         text = render(network, "deploy", folder=template_folder(), variant=variant,
