@@ -14,7 +14,7 @@ usage: ./bootstrap.sh [options]          train the whole cascade and report how 
                       or faces labelled in any format: .xml, .json, .csv, a folder of .pts ... (docs/formats.md)
   --offline           do not download; without pictures, train on synthetic faces (into model-synthetic/)
   --points FILE       points of your own (docs/own_points.md); trains into model-NAME/ for NAME.json
-  --variant NAME      the family of networks: paper (default), wide, light, best, original ... (deeplandmark plan --help)
+  --variant NAME      the family of networks: paper (default), wide, light, best ... (deeplandmark plan --help)
   --recipe NAME       fast (default) or full: the training plan
   --set NAME=VALUE    a variable of the templates, such as rotation=20 (see deeplandmark generate --help); may be repeated
   --levels 1,2,3      levels to train (default: all)
