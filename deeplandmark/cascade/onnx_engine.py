@@ -61,9 +61,9 @@ class OnnxEngine:
         """(levels, spread, confidence, first) for a grey picture and boxes (n, 4) float64, as torch_networks' Found."""
         if not len(boxes):
             return self._nothing(level)
-        part, corner = image, np.zeros(2)
-        if image.size > LARGE:
-            part, corner = around(image, boxes, self._reach)
+        if image.size <= LARGE:
+            return self._answers(image, boxes, level)
+        part, corner = around(image, boxes, self._reach)
         levels, spread, confidence, first = self._answers(part, boxes - np.tile(corner, 2), level)
         return levels + corner, spread, confidence, first + corner
 
@@ -128,11 +128,12 @@ def _restored(array, order):
 
 def _parts(boxes, threads):
     """The order of faces by size, and that order in parts: a part's crops are as large as those of its largest face."""
+    if len(boxes) < 2:
+        order = np.arange(len(boxes))
+        return order, [order]
     most = min(FACES, -(-len(boxes) // threads))
     longest = (boxes[:, 2:] - boxes[:, :2]).max(1)
     order = np.argsort(longest, kind="stable")
-    if len(order) < 2:
-        return order, [order]
     parts, start = [], 0
     while start < len(order):
         stop = min(start + most, len(order))

@@ -3,6 +3,7 @@ import cv2
 import numpy as np
 
 REACH = 0.15            # of the box width, to each side of a point: what networks see that look at one point
+_CORNERS = np.array([[-1, -1], [1, 1], [1, -1], [-1, 1]])
 
 
 def blank(image, points_px, box_width):
@@ -18,23 +19,18 @@ def blank(image, points_px, box_width):
     -------
     bool (n, k)
     """
-    height, width = image.shape[:2]
-    reach = REACH * np.asarray(box_width, np.float64)[:, None, None]
-    with np.errstate(invalid="ignore"):                          # of networks that answer nonsense
-        edges = np.concatenate([points_px - reach, points_px + reach], axis=-1)
-    edges = np.rint(np.clip(np.nan_to_num(edges), 0, [width - 1, height - 1] * 2)).astype(int)
-    found = _corners_are_alike(image, edges)                     # of few it is worth to look at every pixel
-    for face, point in np.argwhere(found):
-        left, top, right, bottom = edges[face, point]
-        found[face, point] = _is_one_colour(image[top:bottom + 1, left:right + 1])
+    reach = REACH * np.asarray(box_width, np.float64)[:, None, None, None]
+    corners = np.rint(np.asarray(points_px)[:, :, None] + reach * _CORNERS)
+    if not np.isfinite(corners).all():                           # of networks that answer nonsense
+        corners = np.nan_to_num(corners)
+    corners = np.maximum(np.minimum(corners, (image.shape[1] - 1, image.shape[0] - 1)), 0).astype(int)
+    seen = image[corners[..., 1], corners[..., 0]]
+    found = (seen == seen[:, :, :1]).all(axis=tuple(range(2, seen.ndim)))
+    if found.any():                                              # of few it is worth to look at every pixel
+        for face, point in np.argwhere(found):
+            (left, top), (right, bottom) = corners[face, point, :2]
+            found[face, point] = _is_one_colour(image[top:bottom + 1, left:right + 1])
     return found
-
-
-def _corners_are_alike(image, edges):
-    """bool (n, k): of regions (n, k, 4)."""
-    first, *others = (np.atleast_3d(image)[edges[..., y], edges[..., x]]
-                      for x, y in ((0, 1), (2, 3), (0, 3), (2, 1)))
-    return np.all([(other == first).all(axis=-1) for other in others], axis=0)
 
 
 def _is_one_colour(part):

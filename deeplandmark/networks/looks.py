@@ -140,14 +140,18 @@ def look_at(engine, pictures, level, looks, manner):
     """
     boxes, angles = (np.concatenate([picture[i] for picture in pictures]) for i in (1, 2))
     angles = np.where(np.abs((angles + 180) % 360 - 180) > TILTED, angles, 0)
-    images = [image for image, own, _ in pictures for _ in own]
-    faces = _Faces(engine, level, images, frames_of_boxes(boxes, angles), manner)
-    faces.begin(faces.look_first(pictures))
-    if looks != 1 and len(images):
-        faces.look_further(at_all=looks == 2)
+    if looks == 1 and not angles.any():                          # faces as they are, once
+        answers, counts = _run(engine, [picture[:2] for picture in pictures], level), np.ones(len(boxes), int)
+    else:
+        images = [image for image, own, _ in pictures for _ in own]
+        faces = _Faces(engine, level, images, frames_of_boxes(boxes, angles), manner)
+        faces.begin(faces.look_first(pictures))
+        if looks != 1 and len(images):
+            faces.look_further(at_all=looks == 2)
+        answers, counts = faces.answers, faces.looks
     if len(pictures) == 1:
-        return [(faces.answers, faces.looks)]
-    parts = [np.split(array, _stops(pictures)) for array in (*faces.answers, faces.looks)]
+        return [(answers, counts)]
+    parts = [np.split(array, _stops(pictures)) for array in (*answers, counts)]
     return [(Answers(*answers), looks) for *answers, looks in zip(*parts)]
 
 
@@ -264,12 +268,14 @@ class _Faces:
         return Answers(levels, found.spread * (frames.sides / BOX)[:, None, None], found.confidence, first)
 
     def _run(self, pictures):
-        """Answers of the faces of some (picture, boxes), one after another."""
-        found = [self._engine.run(*pictures[0], self._level)] if len(pictures) == 1 else \
-            self._engine.run_many(pictures, self._level)
-        found = [_sure_where_there_is_something(Answers(*each[:4]), *picture)
-                 for each, picture in zip(found, pictures)]
-        return found[0] if len(found) == 1 else Answers(*(np.concatenate(arrays) for arrays in zip(*found)))
+        return _run(self._engine, pictures, self._level)
+
+
+def _run(engine, pictures, level):
+    """Answers of the faces of some (picture, boxes), one after another."""
+    found = [engine.run(*pictures[0], level)] if len(pictures) == 1 else engine.run_many(pictures, level)
+    found = [_sure_where_there_is_something(Answers(*each[:4]), *picture) for each, picture in zip(found, pictures)]
+    return found[0] if len(found) == 1 else Answers(*(np.concatenate(arrays) for arrays in zip(*found)))
 
 
 def _sure_where_there_is_something(answers, image, boxes):
