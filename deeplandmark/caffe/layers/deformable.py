@@ -5,6 +5,7 @@ from deeplandmark.caffe.layers.bilinear import bilinear
 from deeplandmark.caffe.layers.convolution import Convolution, ConvolutionBase
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.caffe.limits import check_shape
+from deeplandmark.caffe.proto import caffe_pb2
 
 
 @layer("DeformableConvolution")
@@ -27,14 +28,11 @@ class DeformableConvolution(ConvolutionBase):
 
     @property
     def settings(self):
-        """What stands in for convolution_param."""
-        return self.param.deformable_convolution_param
-
-    def read_outputs(self, p):
-        """As of a Convolution, with the fork's default for `group`."""
-        if not p.HasField("group"):
-            p.group = 4
-        super().read_outputs(p)
+        """deformable_convolution_param as a ConvolutionParameter, which numbers its fields alike."""
+        own = self.param.deformable_convolution_param
+        found = caffe_pb2.ConvolutionParameter.FromString(own.SerializeToString())
+        found.group = own.group                                  # the default is another one
+        return found
 
     def create(self, bottom_shapes):
         super().create(bottom_shapes)
