@@ -3,7 +3,8 @@ from deeplandmark.caffe.onnx.registry import exported_types
 from deeplandmark.caffe.proto import caffe_pb2
 
 _STATEFUL = {"DummyData", "LSTM", "RNN", "Parameter"}            # state between forwards, or values without bottoms
-_ALSO_PURE = {"Input", "Split", "DetectionOutput", "Proposal", "YoloDetectionOutput", "Yolov3DetectionOutput"}
+_ALSO_PURE = {"DeformableConvolution", "DetectionOutput", "Downsample", "Input", "Proposal", "Split",
+              "YoloDetectionOutput", "Yolov3DetectionOutput"}
 
 
 def is_pure(graph, phase):

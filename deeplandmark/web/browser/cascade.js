@@ -34,7 +34,8 @@ export class Cascade {
       if (!best || sureness(answer) > sureness(best.answer)) best = { ...face, frame, answer };
     }
     await this.lookUntilItFits(best);
-    if (sureness(best.answer) > Math.max(sureness(face.answer), this.n.lost)) face.answer = best.answer;
+    const [odds, before] = [best, face].map(({ answer }) => oddsOf(sureness(answer)));
+    if (sureness(best.answer) > this.n.lost && odds > this.n.unlikely * before) face.answer = best.answer;
   }
 
   async lookUntilItFits(face) {
