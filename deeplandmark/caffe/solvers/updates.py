@@ -22,7 +22,8 @@ class Part:
 
     Parameters
     ----------
-    params : list of torch Parameter, of one shape if `alone`
+    params : list of torch Parameter
+        One, whose gradient is used where it stands, or several, which are copied one behind the other.
     lr_mults, decays : lists of float, one for each parameter
     moments : int
         How many vectors a rule remembers.
