@@ -103,15 +103,18 @@ def patch_box(side: int = PATCH) -> np.ndarray:
     return np.array([side - BOX, side - BOX, side + BOX, side + BOX]) / 2 - 0.5
 
 
-def matrices(frames: Frames, side: int = PATCH) -> list[np.ndarray]:
-    """For each face the similarity (2, 3) from pixels of the picture to those of its patch of side x side pixels; its
-    frame counts in steps (see in_steps.py), the angle in those of a 16th of a degree."""
+def matrices(frames: Frames, side: int = PATCH, mirrored: bool = False) -> list[np.ndarray]:
+    """For each face the similarity (2, 3) from pixels of the picture to those of its patch of side x side pixels, which
+    shows it mirrored where that is asked for; its frame counts in steps (see in_steps.py), the angle in those of a 16th
+    of a degree."""
     found = []
     angles = np.floor(16 * frames.angles + 0.5) / 16
     for angle, (x, y), length in zip(angles, in_steps(frames.centres, frames.sides),
                                      in_steps(frames.sides, frames.sides)):
         matrix = cv2.getRotationMatrix2D((float(x), float(y)), float(angle), float(BOX / length))
         matrix[:, 2] += (side - 1) / 2 - x, (side - 1) / 2 - y
+        if mirrored:
+            matrix[0] = [0, 0, side - 1] - matrix[0]
         found.append(matrix)
     return found
 

@@ -2,7 +2,8 @@
 
 Networks are trained on faces that stand nearly upright in boxes of the training list's kind. A first answer from
 another box, or of a tilted face, is less exact, but good enough to say where the face is (faces/upright.py); there the
-whole system looks again. Of two answers the mean counts, points and confidence alike, each by the odds of its face's
+whole system looks again, this time at the face mirrored: what a network errs by is partly of a side, and goes out of
+the mean. Of two answers the mean counts, points and confidence alike, each by the odds of its face's
 confidence,
 
     share of the new one = o' / (o' + o),   o = c / (1 - c),   c the mean confidence of the face's points,
@@ -87,6 +88,12 @@ class Answers(NamedTuple):
     def chosen(self, faces):
         """Those of some faces, by their numbers or a mask."""
         return Answers(*(array[faces] for array in self))
+
+    def mirrored(self, mirror):
+        """What was found in mirrored pictures, each point's under the name that it has in the picture as it is."""
+        mirror = list(mirror)
+        return Answers(self.levels[:, :, mirror], self.spread[:, :, mirror], self.confidence[:, mirror],
+                       self.first[:, mirror])
 
     def moved(self, corner):
         """With points further right and down by (2,)."""
@@ -213,7 +220,7 @@ class _Faces:
 
     def _look_until_it_fits(self, at_all=False):
         wanted = at_all | (self.answers.sure < self._manner.sure)
-        for _ in range(1, MOST):
+        for look in range(1, MOST):
             points = self.answers.levels[:, -1]
             frames = frames_of_points(points if self._points == FIVE_POINTS else self._points.to_five(points))
             off = misfit(self.frames, frames)
@@ -222,7 +229,7 @@ class _Faces:
             if not len(again):
                 break
             frames, off = frames.chosen(again), off[again]
-            new, old = self.look(again, frames), self.answers.chosen(again)
+            new, old = self.look(again, frames, look % 2 == 1), self.answers.chosen(again)
             odds, before = _odds(new.sure), _odds(old.sure)
             share = np.where((off > OFF) & (odds > before), 1, odds / (odds + before))
             self._take(again, old.mixed(new, share), frames, 1)
@@ -261,12 +268,14 @@ class _Faces:
             array[self.boxes.angles == 0], array[turned] = as_they_are, others
         return whole
 
-    def look(self, faces, frames):
+    def look(self, faces, frames, mirrored=False):
         """Answers of some faces in frames, in pixels of their pictures."""
         side = self._manner.side
-        turns, box = matrices(frames, side), patch_box(side)[None]
+        turns, box = matrices(frames, side, mirrored), patch_box(side)[None]
         found = self._run([(cut_upright(self.images[face], matrix, side), box)
                            for face, matrix in zip(faces, turns)])
+        if mirrored:
+            found = found.mirrored(self._points.mirror)
         turns = [cv2.invertAffineTransform(matrix) for matrix in turns]
         levels, first = (np.stack([apply(*pair) for pair in zip(turns, each)]) for each in (found.levels, found.first))
         return Answers(levels, found.spread * (frames.sides / BOX)[:, None, None], found.confidence, first)

@@ -25,7 +25,7 @@ from deeplandmark.networks.settings import ModelSettings
 from deeplandmark.training.sample_files import SampleFiles
 from deeplandmark.training.samples import sample, start_points, wide_sample
 from deeplandmark.training.samples_mark import marker_file, prepared, write_marker
-from deeplandmark.training.teacher import taught, teacher_of
+from deeplandmark.training.teacher import taught, teachers_of
 from deeplandmark.work.on_disk import on_disk
 
 
@@ -48,8 +48,8 @@ class Plan:
     seed : int
     start_from : str or None
         Model folder whose predictions patches are centred on; None: the true points, shifted.
-    taught, teacher : float, str or None
-        Share of the answers of a model folder in the targets of training faces (see teacher.py).
+    taught, teachers : float, tuple of str
+        Share of the answers of some models in the targets of training faces (see teacher.py).
     """
     level: int
     settings: ModelSettings
@@ -60,7 +60,7 @@ class Plan:
     start_from: str = None
     frozen: bool = False
     taught: float = 0.0
-    teacher: str = None
+    teachers: tuple = ()
 
     @classmethod
     def of(cls, family, settings, level, **changes):
@@ -68,8 +68,7 @@ class Plan:
         values = {"augmentation": family.augmentation.get(level, Augmentation()), "shift": family.shift.get(level, 0.0),
                   "frozen": family.frozen}
         if family.taught:
-            teacher = teacher_of(family, settings.points)
-            values.update(taught=family.taught, teacher=None if teacher is None else str(teacher))
+            values.update(taught=family.taught, teachers=tuple(map(str, teachers_of(family, settings.points))))
         return cls(level, settings, **{**values, **changes})
 
     @property
@@ -79,7 +78,7 @@ class Plan:
     def fingerprint(self, list_path):
         """Changes whenever the samples would."""
         values = {**asdict(self), "start_from": bool(self.started_from())}   # which weights counts, not where they lie
-        if values.pop("teacher") is None:
+        if not values.pop("teachers"):
             del values["taught"]
         for fitted in self.settings.FITTED:                      # after the training
             del values["settings"][fitted]
@@ -88,8 +87,8 @@ class Plan:
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + hash_of(list_path))
         for path in self.started_from():
             digest.update(path.read_bytes())
-        if self.teacher is not None:
-            digest.update(fingerprint(self.teacher).encode())
+        for teacher in self.teachers:
+            digest.update(fingerprint(teacher).encode())
         return digest.hexdigest()
 
     def started_from(self):
@@ -181,8 +180,8 @@ def _samples(plan, face, rng):
 
 def _wide(plan, face, rng):
     start = _start(plan, face, rng)
-    if plan.teacher is not None:
-        face = taught(face, _cascade(plan.teacher), plan.taught, plan.settings.points, rng)
+    if plan.teachers:
+        face = taught(face, [_cascade(teacher) for teacher in plan.teachers], plan.taught, plan.settings.points, rng)
     return wide_sample(face, plan.networks, plan.settings, start)
 
 
@@ -193,8 +192,8 @@ def _start(plan, face, rng):
     return _cascade(plan.start_from).predict(face.image, face.box[None], level=plan.level - 1, looks=1)[0]
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _cascade(folder):
-    """The model that patches are centred on, or that teaches; every worker loads it once."""
+    """A model that patches are centred on, or that teaches; every worker loads it once."""
     from deeplandmark.cascade.cascade import Cascade
     return Cascade.load(folder)

@@ -91,7 +91,7 @@ def _settings(cascade):
     points, calibrated = system.points, system.settings.confidence is not None
     return {
         "model": Finder(system, None, Limits()).model(),
-        "five": [list(part) for part in points.five] or None,
+        "five": [list(part) for part in points.five] or None, "mirror": list(points.mirror),
         "calibrated": calibrated,
         "engine": {"reach": float(metadata_of(cascade)["reach"]), "large": onnx_engine.LARGE,
                    "faces": onnx_engine.FACES, "pixels": onnx_engine.PIXELS},

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from deeplandmark import Cascade
 from deeplandmark.cascade.cascade import MANNER
-from deeplandmark.faces.augment import apply
+from deeplandmark.faces.augment import apply, mirror, mirror_points
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.box_of_points import boxes_of_points
 from deeplandmark.faces.metrics import detection_error
-from deeplandmark.faces.points import Points
+from deeplandmark.faces.points import FIVE_POINTS, Points
 from deeplandmark.faces.synthetic import draw_face
-from deeplandmark.faces.upright import MEAN_FACE, PATCH, frames_of_boxes, frames_of_points, matrices, misfit
+from deeplandmark.faces.upright import MEAN_FACE, PATCH, Frames, frames_of_boxes, frames_of_points, matrices, misfit
 from deeplandmark.networks import looks as looks_room
-from deeplandmark.networks.looks import FITS, OFF
+from deeplandmark.networks.looks import FITS, OFF, _Faces
 from deeplandmark.networks.published import default_model
 from tests.helpers.onnx_cascades import random_model
 
@@ -126,7 +126,7 @@ def test_the_mean_of_two_looks_by_their_odds(cascade, monkeypatch):
     image, _, box, _ = face(3, degrees=20)
     calls, look = [], looks_room._Faces.look
     monkeypatch.setattr(looks_room._Faces, "look",
-                        lambda self, faces, frames: calls.append(look(self, faces, frames)) or calls[-1])
+                        lambda *given: calls.append(look(*given)) or calls[-1])
     first, found = cascade.locate(image, box), cascade.locate(image, box, looks=2)
     off = misfit(frames_of_boxes(box), frames_of_points(first.points))[0]
     odds = [p / (1 - p) for p in (float(each.confidence.mean()) for each in (first, calls[0]))]
@@ -185,6 +185,20 @@ def test_a_face_is_cut_out_upright_wherever_it_is(degrees, size, x, y):
     np.testing.assert_allclose(frames_of_boxes(box).sides, upright.sides)
     turned = frames._replace(angles=frames.angles + 380)
     assert misfit(frames, frames)[0] == 0 and misfit(frames, turned)[0] == pytest.approx(1)
+
+
+def test_the_second_look_sees_the_face_mirrored(cascade):
+    """Of a picture and its mirrored one, the answers of a look mirrored in the one are those as it is in the other."""
+    image, _, box, _ = face(5, degrees=10)
+    mirrored, _, there = mirror(image, np.zeros((5, 2)), BBox(*box[0]))
+    other = _Faces(cascade._engine, 3, [mirrored], frames_of_boxes(there.as_array()[None]), MANNER)
+    own = _Faces(cascade._engine, 3, [image], frames_of_boxes(box), MANNER)
+    for frames in (own.boxes, own.boxes._replace(angles=np.array([8.0]))):
+        opposite = Frames(-frames.angles, frames.centres * [-1, 1] + [image.shape[1] - 1, 0], frames.sides)
+        found, expected = own.look([0], frames, mirrored=True), other.look([0], opposite)
+        back = mirror_points(expected.levels[0], image.shape[1])
+        np.testing.assert_allclose(found.levels[0], back, atol=0.01 * frames.sides[0])
+        np.testing.assert_allclose(found.confidence, expected.confidence[:, FIVE_POINTS.mirror], atol=0.02)
 
 
 def test_points_in_one_place_make_no_frame():

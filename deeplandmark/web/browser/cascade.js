@@ -44,7 +44,7 @@ export class Cascade {
       const frame = frameOfPoints(this.fiveOf(face.answer.levels.at(-1)), this.settings);
       const off = misfit(face.frame, frame);
       if (!(off > this.n.fits || wanted) || !isUsable(frame)) return;
-      const answer = await this.look(face, frame);
+      const answer = await this.look(face, frame, look % 2 === 1);
       const [odds, before] = [oddsOf(sureness(answer)), oddsOf(sureness(face.answer))];
       const share = off > this.n.off && odds > before ? 1 : odds / (odds + before);
       const mean = ([key, value]) => [key, mixed(face.answer[key], value, share)];
@@ -58,15 +58,17 @@ export class Cascade {
   }
 
   // The answer of a face in a frame, in pixels of its picture.
-  async look({ picture }, frame) {
+  async look({ picture }, frame, mirrored = false) {
     const { patch, box } = this.n;
-    const matrix = patchMatrix(frame, this.n);
+    const matrix = patchMatrix(frame, this.n, mirrored);
     const edges = [patch - box, patch - box, patch + box, patch + box].map((edge) => edge / 2 - 0.5);
     const [answer] = await this.run(aligned(picture, matrix, patch), [edges]);
     const back = inverted(matrix);
+    const named = (values) => (mirrored ? this.settings.mirror.map((i) => values[i]) : values);
     return {
-      ...answer, levels: answer.levels.map((points) => points.map((point) => moved(back, point))),
-      spread: answer.spread.map((level) => level.map((value) => value * frame.side / box)),
+      levels: answer.levels.map((points) => named(points).map((point) => moved(back, point))),
+      spread: answer.spread.map((level) => named(level).map((value) => value * frame.side / box)),
+      confidence: named(answer.confidence),
     };
   }
 

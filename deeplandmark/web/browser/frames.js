@@ -47,10 +47,12 @@ export function turnBetween(angle) {
 }
 
 // The similarity from the picture's pixels to those of the face's patch, in whose middle its box stands upright.
-export function patchMatrix(frame, { patch, box }) {
+export function patchMatrix(frame, { patch, box }, mirrored) {
   const angle = Math.floor(16 * frame.angle + 0.5) / 16;
   const [x, y, side] = inSteps([...frame.centre, frame.side], frame.side);
   const [cos, sin] = [Math.cos(angle * Math.PI / 180) * box / side, Math.sin(angle * Math.PI / 180) * box / side];
   const middle = (patch - 1) / 2;
-  return [cos, sin, middle - cos * x - sin * y, -sin, cos, middle + sin * x - cos * y];
+  const across = [cos, sin, middle - cos * x - sin * y];
+  const shown = mirrored ? [-cos, -sin, patch - 1 - across[2]] : across;
+  return [...shown, -sin, cos, middle + sin * x - cos * y];
 }
