@@ -129,6 +129,24 @@ def test_an_edited_net_or_new_data_is_trained_anew(workplace):
     assert Path("model/2_LE1.caffemodel").stat().st_mtime > 0 and iterations("2_LE1").count(0) == 1
 
 
+def test_a_net_that_is_generated_anew_meanwhile_is_not_taken_for_the_trained_one(workplace):
+    """As by another family with a network of the same name, generated into the same folder."""
+    finish(train(names=NAMES[:1]))
+    training, = new_trainings(PAPER_SETTINGS, 2, Folders(), NAMES[:1])
+    training.begin()
+    models = {path: path.read_bytes() for path in Path("model").glob("2_LE1.*")}
+    trained = Path("prototxt/2_LE1_train.prototxt").read_text()
+    edit("num_output: 4", "num_output: 3", "train")
+    edit("num_output: 4", "num_output: 3", "deploy")
+    with pytest.raises(TrainingError, match="2_LE1 is trained, but .*2_LE1_solver.prototxt"):
+        training.finish()
+    assert len(models) == 2 and models == {path: path.read_bytes() for path in models}
+    Path("prototxt/2_LE1_train.prototxt").write_text(trained)
+    edit("num_output: 3", "num_output: 4", "deploy")
+    training.finish()
+    assert models == {path: path.read_bytes() for path in models}
+
+
 def test_a_network_that_collapses_is_trained_again_with_another_seed(workplace):
     """2_N1 cannot learn anything: its targets have nothing to do with its data."""
     rng = np.random.default_rng(1)
