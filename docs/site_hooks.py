@@ -1,6 +1,6 @@
 """What mkdocs does with pages that were written to be read beside the code: see mkdocs.yml.
 
-Two pages lie elsewhere, since they belong to what lies there, and become pages of the site. Links to files of the code,
+Some pages lie elsewhere, since they belong to what lies there, and become pages of the site. Links to files of the code,
 which the site does not have, become their names.
 """
 import posixpath
@@ -10,7 +10,8 @@ from pathlib import Path
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"deeplandmark/published/MODEL.md": "model_card.md", "dataset/README.md": "dataset.md"}
+PAGES = {"deeplandmark/published/MODEL.md": "model_card.md", "deeplandmark/published/wide/MODEL.md": "model_wide.md",
+         "deeplandmark/published/light/MODEL.md": "model_light.md", "dataset/README.md": "dataset.md"}
 LINK = re.compile(r"(!?)\[((?:[^\]\\]|\\.)*)\]\(([^)#\s]+)(#[^)]*)?\)")
 
 

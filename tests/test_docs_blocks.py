@@ -18,7 +18,7 @@ from deeplandmark.networks.published import ONNX_FILE, default_model
 from tests.helpers.onnx_cascades import random_model
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "dataset" / "README.md", ROOT / "deeplandmark" / "published" / "MODEL.md",
+PAGES = [ROOT / "README.md", ROOT / "dataset" / "README.md", *sorted((ROOT / "deeplandmark" / "published").rglob("MODEL.md")),
          *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [verb for verbs in VERBS.values() for verb in verbs]
 BLOCK = re.compile(r"^(?:<!-- not run: (.+?) -->\n)?```python\n(.*?)^```", re.S | re.M)

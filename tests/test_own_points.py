@@ -123,7 +123,7 @@ def test_what_does_not_belong_together_is_found_before_training(workplace, capsy
     assert ("landmarks of shape (6,), 1_F finds 5 points; run `deeplandmark prepare 1` with the same --points"
             in capsys.readouterr().err)
     assert main("prepare 2 --points discs.json --data pictures".split() + ["--start-from", str(published())]) == 1
-    assert "published finds LE RE N LM RM, the samples are of left right low" in capsys.readouterr().err
+    assert "wide finds LE RE N LM RM, the samples are of left right low" in capsys.readouterr().err
     assert main("prepare 1 --data pictures".split()) == 1
     err = capsys.readouterr().err
     assert "trainImageList.txt: its faces have 3 points, 5 are asked for (LE RE N LM RM); --points names" in err
@@ -133,7 +133,7 @@ def test_what_does_not_belong_together_is_found_before_training(workplace, capsy
 
 def published():
     import deeplandmark
-    return Path(deeplandmark.__file__).parent / "published"
+    return Path(deeplandmark.__file__).parent / "published" / "wide"
 
 
 @pytest.mark.parametrize("nets, samples, text", [

@@ -10,8 +10,9 @@ from deeplandmark.networks.model_folder import has_networks
 
 ONNX_FILE = "cascade.onnx"  # the whole folder as one graph, made by `deeplandmark export`
 # Name of weights in the package -> what they are in published/, a model folder or a graph.
-PUBLISHED = {"wide": "", "light": "light", "68": "points68.onnx", "88": "points88.onnx",
+PUBLISHED = {"wide": "wide", "light": "light", "68": "points68.onnx", "88": "points88.onnx",
              "pose": "pose.onnx"}
+DEFAULT = "wide"
 POINTS = "5", "68", "88"    # of which there are published weights; 5 are those of the default model
 
 
@@ -47,14 +48,15 @@ def model_of_points(points: int | str | None, model: Any = None) -> Any:
 
 
 def default_model() -> Path:
-    """Path of the weights published inside the package; until those exist, of `model/` in the working directory.
+    """Path of the DEFAULT weights published inside the package; until those exist, of `model/` in the working
+    directory.
 
     Raises
     ------
     NoModelError
         When neither is there.
     """
-    for folder in (_published(), Path("model")):
+    for folder in (_published() / PUBLISHED[DEFAULT], Path("model")):
         if has_networks(folder) or (folder / ONNX_FILE).is_file():    # a wheel has the exported cascade alone
             return folder
     raise NoModelError("no model: neither the package's published weights nor model/1_F.prototxt is there; "

@@ -28,8 +28,6 @@ from deeplandmark.networks.published import default_model
 from tests.helpers.fake_cascade import faces_of, synthetic_list
 from tests.helpers.observations import MIRROR, drawn
 
-OTHERS = shutil.ignore_patterns("light")     # weights that lie in the published folder beside the usual ones
-
 
 def test_logistic_regression_finds_the_weights_that_answers_were_drawn_with():
     rng = np.random.default_rng(2)
@@ -72,7 +70,7 @@ def test_where_all_points_are_right_or_none_the_confidence_is_one_number(off, ex
 def folder(tmp_path_factory):
     """The published networks and thirty synthetic faces, on which they often fail."""
     folder = tmp_path_factory.mktemp("calibrate")
-    shutil.copytree(default_model(), folder / "model", ignore=OTHERS)
+    shutil.copytree(default_model(), folder / "model")
     listed = synthetic_list(folder, 30)
     shutil.copy(listed, folder / "trainImageList.txt")
     return folder
@@ -174,7 +172,7 @@ def test_the_command(folder, capsys):
 @pytest.mark.parametrize("error, status", [(OSError("the disk is full"), 1), (KeyboardInterrupt(), 130)])
 def test_an_export_that_fails_leaves_the_folder_as_it_was(folder, monkeypatch, capsys, error, status):
     model = folder / f"failed{status}"
-    shutil.copytree(default_model(), model, ignore=OTHERS)
+    shutil.copytree(default_model(), model)
     before = {path: path.read_bytes() for path in model.iterdir()}
 
     def fail(*arguments, **options):
@@ -197,7 +195,7 @@ def test_what_the_export_needs_is_missed_before_the_work(folder, monkeypatch, ca
 
 def test_a_graph_that_is_damaged_is_made_anew(folder):
     model = folder / "damaged"
-    shutil.copytree(default_model(), model, ignore=OTHERS)
+    shutil.copytree(default_model(), model)
     os.truncate(model / "cascade.onnx", 100_000)
     assert calibrate.main(["--model", str(model), "--data", str(folder), "--copies", "1"]) == 0
     assert Cascade.load(model / "cascade.onnx").settings.confidence is not None
@@ -206,7 +204,7 @@ def test_a_graph_that_is_damaged_is_made_anew(folder):
 def test_a_second_time_changes_nothing(folder):
     """What is measured is under the share of the first time."""
     model = folder / "again"
-    shutil.copytree(default_model(), model, ignore=shutil.ignore_patterns("light", "*.onnx"))
+    shutil.copytree(default_model(), model, ignore=shutil.ignore_patterns("*.onnx"))
     replace(CascadeSettings.load(model), level_1_share=0.4).save(model)
     found = []
     for _ in range(2):

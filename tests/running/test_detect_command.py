@@ -17,7 +17,7 @@ from deeplandmark.detect import main
 from deeplandmark.faces.alignment import ARCFACE
 from deeplandmark.faces.augment import apply
 from deeplandmark.faces.synthetic import draw_face
-from deeplandmark.networks.published import NoModelError, default_model
+from deeplandmark.networks.published import NoModelError, default_model, model_at
 from deeplandmark.running.video import VideoReader, VideoWriter
 from tests.helpers.patience import PATIENCE
 
@@ -27,7 +27,7 @@ FOUND_SEEDS = (4, 17, 20)  # of synthetic faces that the Haar cascades see
 
 def has_model():
     try:
-        return default_model().name == "published"
+        return default_model() == model_at("wide")
     except NoModelError:
         return False
 

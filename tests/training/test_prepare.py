@@ -21,7 +21,7 @@ from deeplandmark.training.samples import sample
 from deeplandmark.training.templates import render, template_folder
 from tests.helpers.fake_cascade import repeated_list, synthetic_list
 
-PUBLISHED = Path(package_file).with_name("published")
+PUBLISHED = Path(package_file).with_name("published") / "wide"
 
 
 @pytest.fixture(scope="module")

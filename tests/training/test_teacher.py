@@ -9,7 +9,7 @@ from deeplandmark.cascade.cascade import Cascade
 from deeplandmark.faces.augment import Face, mirror_points
 from deeplandmark.faces.points import FIVE_POINTS, SETS
 from deeplandmark.models.families import family_of, settings_of
-from deeplandmark.networks.published import default_model
+from deeplandmark.networks.published import model_at
 from deeplandmark.training.prepare import Plan, prepare
 from deeplandmark.training.teacher import VIEWS, taught, teachers_of
 from tests.helpers.fake_cascade import synthetic_list
@@ -57,7 +57,7 @@ def test_a_point_of_a_mirrored_view_is_that_of_the_other_side():
 
 def test_who_is_taught():
     """The light family, by the published weights; other families, and other points than those, by nobody."""
-    assert teachers_of(family_of("light"), FIVE_POINTS) == (default_model(), default_model() / "light")
+    assert teachers_of(family_of("light"), FIVE_POINTS) == (model_at("wide"), model_at("light"))
     assert not teachers_of(family_of("wide"), FIVE_POINTS) and not teachers_of(family_of("light"), SETS["68"])
 
 
