@@ -18,7 +18,7 @@ from deeplandmark.commandline.command import command, when_interrupted
 from deeplandmark.commandline.finder_arguments import add_model_arguments, add_pose_argument, load_finder
 from deeplandmark.commandline.parser import command_parser
 from deeplandmark.commandline.telling import LOG
-from deeplandmark.networks.published import PUBLISHED, model_of_points
+from deeplandmark.networks.published import DEFAULT, model_of_points
 from deeplandmark.work.extras import install
 
 
@@ -64,7 +64,7 @@ def _constants(options, finder):
     """Columns that say, in each row, by what it was made."""
     import cv2
     import onnxruntime
-    model = model_of_points(options.points, options.model) or next(iter(PUBLISHED))
+    model = model_of_points(options.points, options.model) or DEFAULT
     versions = {"deeplandmark": __version__, "onnxruntime": onnxruntime.__version__, "opencv": cv2.__version__}
     return {"system": f"{type(finder.system).__name__.lower()} {model}, detector {finder.detector.name}",
             "versions": ", ".join(f"{name} {version}" for name, version in versions.items())}

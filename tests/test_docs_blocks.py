@@ -14,12 +14,12 @@ import deeplandmark.caffe as caffe
 from deeplandmark.__main__ import VERBS, main
 from deeplandmark.caffe.files.database import open_database
 from deeplandmark.faces.points import Points
-from deeplandmark.networks.published import ONNX_FILE, default_model
+from deeplandmark.networks.published import ONNX_FILE, model_at
 from tests.helpers.onnx_cascades import random_model
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "dataset" / "README.md", *sorted((ROOT / "deeplandmark" / "published").rglob("MODEL.md")),
-         *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "dataset" / "README.md",
+         *sorted((ROOT / "deeplandmark" / "published").rglob("MODEL.md")), *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [verb for verbs in VERBS.values() for verb in verbs]
 BLOCK = re.compile(r"^(?:<!-- not run: (.+?) -->\n)?```python\n(.*?)^```", re.S | re.M)
 FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
@@ -54,7 +54,7 @@ def folder(tmp_path, monkeypatch):
         'layer { name: "score" type: "InnerProduct" bottom: "data" top: "score"\n'
         '  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }')
     caffe.Net("deploy.prototxt", caffe.TEST).save("weights.caffemodel")
-    Path(ONNX_FILE).symlink_to(default_model() / ONNX_FILE)
+    Path(ONNX_FILE).symlink_to(model_at("wide") / ONNX_FILE)
     return tmp_path
 
 

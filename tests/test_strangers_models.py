@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deeplandmark.caffe as caffe
-from deeplandmark.networks.published import default_model
+from deeplandmark.networks.published import model_at
 from deeplandmark.work.user_code import allow_user_code, user_code_allowed, without_user_code
 from tests.helpers.server import Server
 
@@ -28,7 +28,7 @@ COMMANDS = {"detect": "face.png --boxes 10,10,90,90 --json out", "align": "face.
 @pytest.fixture(params=LAYERS)
 def model(request, tmp_path, monkeypatch):
     """A folder of the published networks, one of which has a layer of that kind as well."""
-    shutil.copytree(default_model(), tmp_path / "model", ignore=shutil.ignore_patterns("*.onnx", "losses*"))
+    shutil.copytree(model_at("wide"), tmp_path / "model", ignore=shutil.ignore_patterns("*.onnx", "losses*"))
     definition = tmp_path / "model" / "1_F.prototxt"
     definition.write_text(f"{definition.read_text()}\n{LAYERS[request.param]}\n")
     (tmp_path / "his_module.py").write_text(MODULE)

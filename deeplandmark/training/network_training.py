@@ -137,9 +137,10 @@ class NetworkTraining:
             the same folder meanwhile, whose deploy net does not belong to these weights.
         """
         if self._fingerprint() != self.state.fingerprint:
-            raise TrainingError(f"{self.name} is trained, but {self.solver_file}, the net beside it or the samples have "
-                                "changed since it began (a family generated into the same folder?); `deeplandmark "
-                                "generate` as before, then train again: it goes on from the last snapshot")
+            raise TrainingError(f"{self.name} is trained, but {self.solver_file}, the net beside it or the samples "
+                                "have changed since it began (a family generated into the same folder?); "
+                                "`deeplandmark generate` as before, then train again: it goes on from the last "
+                                "snapshot")
         weights = self.resume_file().replace(".solverstate", ".caffemodel")
         if self.makes_the_network:
             _copy(weights, Path(self.folders.model, f"{self.name}.caffemodel"))

@@ -1,8 +1,8 @@
 """What a small network learns from a large one: targets that are part label, part the answer of the published weights.
 
-A label carries its labeller's slips; the mean answer of several cascades in several boxes carries fewer, and where the picture
-does not tell the point, it says what can be told. The mixture is a point in the picture like any other, so the data
-layer turns and shifts it with the patch.
+A label carries its labeller's slips; the mean answer of several cascades in several boxes carries fewer, and where the
+picture does not tell the point, it says what can be told. The mixture is a point in the picture like any other, so the
+data layer turns and shifts it with the patch.
 """
 import numpy as np
 

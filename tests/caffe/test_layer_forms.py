@@ -7,7 +7,7 @@ from deeplandmark.caffe.layers.registry import LAYERS
 from deeplandmark.caffe.onnx.registry import EXPORTERS
 from deeplandmark.caffe.stacked.layers import OPERATIONS as STACKED
 from deeplandmark.cascade.onnx.layers import OPERATIONS as IN_THE_CASCADE
-from deeplandmark.networks.published import default_model
+from deeplandmark.networks.published import model_at
 from tests.helpers.onnx_runs import CONV
 
 FORMS = {"class": LAYERS, "ONNX": EXPORTERS, "stacked": STACKED, "cascade": IN_THE_CASCADE}
@@ -20,7 +20,7 @@ def test_which_type_has_which_form():
     for form, table in FORMS.items():
         assert table.keys() <= LAYERS.keys(), f"{form}: a type that does not exist"
     assert IN_THE_CASCADE.keys() <= EXPORTERS.keys(), "a network that is no chain goes into the graph layer by layer"
-    module = caffe.to_torch(str(default_model() / "1_F.prototxt"))
+    module = caffe.to_torch(str(model_at("wide") / "1_F.prototxt"))
     types = {node.type for node in module.graph.nodes if node.bottoms} - {"Split"}
     assert len(types) > 4
     for form, table in FORMS.items():

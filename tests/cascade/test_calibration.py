@@ -24,7 +24,7 @@ from deeplandmark.faces import ListError, read_face, read_list
 from deeplandmark.faces.box import BBox
 from deeplandmark.faces.metrics import reliability
 from deeplandmark.measuring.evaluation import evaluate, spread
-from deeplandmark.networks.published import default_model
+from deeplandmark.networks.published import model_at
 from tests.helpers.fake_cascade import faces_of, synthetic_list
 from tests.helpers.observations import MIRROR, drawn
 
@@ -70,7 +70,7 @@ def test_where_all_points_are_right_or_none_the_confidence_is_one_number(off, ex
 def folder(tmp_path_factory):
     """The published networks and thirty synthetic faces, on which they often fail."""
     folder = tmp_path_factory.mktemp("calibrate")
-    shutil.copytree(default_model(), folder / "model")
+    shutil.copytree(model_at("wide"), folder / "model")
     listed = synthetic_list(folder, 30)
     shutil.copy(listed, folder / "trainImageList.txt")
     return folder
@@ -172,7 +172,7 @@ def test_the_command(folder, capsys):
 @pytest.mark.parametrize("error, status", [(OSError("the disk is full"), 1), (KeyboardInterrupt(), 130)])
 def test_an_export_that_fails_leaves_the_folder_as_it_was(folder, monkeypatch, capsys, error, status):
     model = folder / f"failed{status}"
-    shutil.copytree(default_model(), model)
+    shutil.copytree(model_at("wide"), model)
     before = {path: path.read_bytes() for path in model.iterdir()}
 
     def fail(*arguments, **options):
@@ -195,7 +195,7 @@ def test_what_the_export_needs_is_missed_before_the_work(folder, monkeypatch, ca
 
 def test_a_graph_that_is_damaged_is_made_anew(folder):
     model = folder / "damaged"
-    shutil.copytree(default_model(), model)
+    shutil.copytree(model_at("wide"), model)
     os.truncate(model / "cascade.onnx", 100_000)
     assert calibrate.main(["--model", str(model), "--data", str(folder), "--copies", "1"]) == 0
     assert Cascade.load(model / "cascade.onnx").settings.confidence is not None
@@ -204,7 +204,7 @@ def test_a_graph_that_is_damaged_is_made_anew(folder):
 def test_a_second_time_changes_nothing(folder):
     """What is measured is under the share of the first time."""
     model = folder / "again"
-    shutil.copytree(default_model(), model, ignore=shutil.ignore_patterns("*.onnx"))
+    shutil.copytree(model_at("wide"), model, ignore=shutil.ignore_patterns("*.onnx"))
     replace(CascadeSettings.load(model), level_1_share=0.4).save(model)
     found = []
     for _ in range(2):
@@ -218,7 +218,7 @@ def test_a_second_time_changes_nothing(folder):
 @pytest.mark.skipif(not Path(os.environ.get("DEEPLANDMARK_DATA", "none"), "testImageList.txt").exists(),
                     reason="DEEPLANDMARK_DATA names no folder with the real pictures")
 def test_the_published_confidence_is_calibrated():
-    cascade = Cascade.load()
+    cascade = Cascade.load("wide")
     if cascade.settings.confidence is None:
         pytest.skip("the published weights are not calibrated")
     result = evaluate(cascade, spread(read_list(Path(os.environ["DEEPLANDMARK_DATA"]) / "testImageList.txt"), 400))

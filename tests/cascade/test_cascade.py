@@ -21,7 +21,7 @@ from deeplandmark.faces.datasets.picture_list import read_list
 from deeplandmark.faces.errors import PictureError
 from deeplandmark.faces.metrics import failure_rate
 from deeplandmark.measuring.evaluation import evaluate, spread
-from deeplandmark.networks.published import default_model
+from deeplandmark.networks.published import model_at
 from deeplandmark.networks.windows import see, windows_of
 from deeplandmark.training.templates import generate
 from deeplandmark.work.in_order import in_chunks
@@ -29,7 +29,7 @@ from deeplandmark.work.in_order import in_chunks
 
 @pytest.fixture(scope="module")
 def cascade():
-    return Cascade.load()
+    return Cascade.load("wide")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_a_face_does_not_depend_on_its_company(cascade, picture):
 
 def test_level_1_is_the_mean_of_the_networks_that_see_a_point(cascade, picture):
     """Each network run by itself, as pycaffe would."""
-    folder, box = default_model(), BOXES[:1]
+    folder, box = model_at("wide"), BOXES[:1]
     total, count = np.zeros((5, 2)), np.zeros(5)
     for network in cascade.settings.of_level(1):
         net = Net(str(folder / f"{network.full_name}.prototxt"), str(folder / f"{network.full_name}.caffemodel"), TEST)
@@ -144,7 +144,7 @@ def test_points_are_means_of_the_networks_that_see_them():
 
 
 def test_what_f_says_alone_is_kept(picture):
-    settings, modules = load_modules(default_model())
+    settings, modules = load_modules(model_at("wide"))
     boxes = np.array(BOXES, np.float64)
     found = TorchEngine(settings, modules).run(picture, boxes, 1)
     only_f = {network: module for network, module in modules.items() if network.name == "F"}
@@ -227,7 +227,7 @@ def test_of_many_pictures_some_are_bad(cascade, tmp_path):
 
 def copy_of_model(folder, leave_out=""):
     folder.mkdir()
-    for path in default_model().iterdir():
+    for path in model_at("wide").iterdir():
         if path.is_file() and path.suffix != ".onnx" and not (leave_out and path.name.startswith(leave_out)):
             shutil.copy(path, folder)
     return folder

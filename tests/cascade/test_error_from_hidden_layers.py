@@ -20,7 +20,7 @@ from deeplandmark.cascade.networks import networks
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.settings import PAPER_SETTINGS, CascadeSettings
 from deeplandmark.networks.hidden_layer import hidden_blob
-from deeplandmark.networks.published import ONNX_FILE, default_model
+from deeplandmark.networks.published import ONNX_FILE, model_at
 from tests.helpers.observations import MIRROR, drawn
 
 NETWORKS = [network for network in networks() if network.level > 1]
@@ -93,14 +93,14 @@ def test_the_blob_before_the_last_inner_product():
 
 
 def test_less_than_a_whole_cascade_uses_none():
-    settings = Cascade.load().settings
+    settings = Cascade.load("wide").settings
     assert set(weights_in_use(settings, 3)) == {network.full_name for network in NETWORKS}
     assert weights_in_use(settings, 2) == weights_in_use(PAPER_SETTINGS, 3) == {}
 
 
 def test_weights_of_other_networks_are_refused(tmp_path):
     folder = tmp_path / "model"
-    shutil.copytree(default_model(), folder, ignore=shutil.ignore_patterns(ONNX_FILE))
+    shutil.copytree(model_at("wide"), folder, ignore=shutil.ignore_patterns(ONNX_FILE))
     values = json.loads((folder / "cascade.json").read_text())
     for name, wrong in (("2_LE1", [1.0] * 7), ("2_XX", [1.0])):
         changed = json.loads(json.dumps(values))

@@ -9,7 +9,7 @@ import pytest
 from deeplandmark import Cascade
 from deeplandmark.cascade.cascade import Cascade as Class
 from deeplandmark.faces.synthetic import draw_face
-from deeplandmark.networks.published import default_model
+from deeplandmark.networks.published import model_at
 from tests.helpers.patience import PATIENCE
 
 SECONDS = PATIENCE  # after which a process is taken to hang
@@ -33,14 +33,14 @@ def test_a_pickled_cascade_is_loaded_again(monkeypatch, tmp_path):
 
 
 def test_a_path_that_was_relative_is_found_from_anywhere(monkeypatch, tmp_path):
-    monkeypatch.chdir(default_model().parent)
-    data = pickle.dumps(Cascade.load(default_model().name))
+    monkeypatch.chdir(model_at("wide").parent)
+    data = pickle.dumps(Cascade.load(model_at("wide").name))
     monkeypatch.chdir(tmp_path)
     assert pickle.loads(data).levels == [1, 2, 3]
 
 
 def test_without_a_file_there_is_nothing_to_pickle():
-    cascade = Cascade.load()
+    cascade = Cascade.load("wide")
     with pytest.raises(TypeError, match="not made by Cascade.load"):
         pickle.dumps(Class(cascade._engine, "onnx"))
 

@@ -16,18 +16,18 @@ from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.faces.upright import MEAN_FACE, PATCH, Frames, frames_of_boxes, frames_of_points, matrices, misfit
 from deeplandmark.networks import looks as looks_room
 from deeplandmark.networks.looks import FITS, OFF, _Faces
-from deeplandmark.networks.published import default_model
+from deeplandmark.networks.published import model_at
 from tests.helpers.onnx_cascades import random_model
 
 
 @pytest.fixture(scope="module")
 def cascade():
-    return Cascade.load()
+    return Cascade.load("wide")
 
 
 @pytest.fixture(scope="module")
 def torch_cascade():
-    return Cascade.load(default_model(), backend="torch")
+    return Cascade.load(model_at("wide"), backend="torch")
 
 
 def face(seed, degrees=0.0, larger=1.0, shift=(0.0, 0.0)):

@@ -9,12 +9,12 @@ from deeplandmark import Cascade
 from deeplandmark.cascade.mosaic import LONGEST, mosaic, taken_apart, tile_of
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.faces.synthetic import draw_face
-from deeplandmark.networks.published import default_model
+from deeplandmark.networks.published import model_at
 
 
 @pytest.fixture(scope="module")
 def cascade():
-    return Cascade.load()
+    return Cascade.load("wide")
 
 
 def faces(count):
@@ -53,7 +53,7 @@ def test_lower_levels(cascade, level):
 
 
 def test_faces_looked_at_mirrored_as_well(tmp_path):
-    export_cascade(default_model(), tmp_path / "mirrored.onnx", mirror=True)
+    export_cascade(model_at("wide"), tmp_path / "mirrored.onnx", mirror=True)
     mirrored = Cascade.load(tmp_path / "mirrored.onnx")
     for each, (image, boxes) in zip(mirrored.locate_many(faces(3)), faces(3), strict=True):
         assert_same(each, mirrored.locate(image, boxes))

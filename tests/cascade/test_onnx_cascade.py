@@ -12,7 +12,7 @@ from deeplandmark.cascade.confidence.confidence import point_confidence
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.networks.model_folder import fingerprint
-from deeplandmark.networks.published import ONNX_FILE, default_model
+from deeplandmark.networks.published import ONNX_FILE, model_at
 from tests.helpers.onnx_cascades import TOLERANCE_PX, assert_same, picture
 
 
@@ -24,20 +24,20 @@ def by_torch():
 @pytest.fixture(scope="module")
 def by_onnx(tmp_path_factory):
     path = tmp_path_factory.mktemp("exported") / "cascade.onnx"
-    export_cascade(default_model(), path)
+    export_cascade(model_at("wide"), path)
     return Cascade.load(path)
 
 
 def test_the_published_graph_is_that_of_the_published_networks():
     """After the weights have changed: deeplandmark export deeplandmark/published/cascade.onnx"""
-    folder = default_model()
+    folder = model_at("wide")
     assert fingerprint(folder) == Cascade.load(folder / ONNX_FILE)._engine.fingerprint
-    assert Cascade.load().backend == "onnx"
+    assert Cascade.load("wide").backend == "onnx"
     assert (folder / ONNX_FILE).stat().st_size < 10 * 2 ** 20
 
 
 def test_synthetic_faces(by_torch):
-    published = Cascade.load()
+    published = Cascade.load("wide")
     for seed in range(12):
         image, _, box = draw_face(np.random.default_rng(seed))
         assert_same(published.locate(image, [box.as_array()]), by_torch.locate(image, [box.as_array()]))
@@ -82,7 +82,7 @@ def test_where_there_is_nothing_to_see_nothing_is_sure(looks):
     half[:, :image.shape[1]] = image                             # and nothing beside the face
     beside = there + [image.shape[1], 0, image.shape[1], 0]
     for backend in ("onnx", "torch"):
-        cascade = Cascade.load(default_model(), backend)
+        cascade = Cascade.load(model_at("wide"), backend)
         for colour in (0, 127, 255):
             nothing = cascade.locate(np.full_like(image, colour), [there], looks=looks)
             assert (nothing.confidence == 0).all()
@@ -125,8 +125,8 @@ def test_many_faces_in_parts_keep_their_order(by_onnx):
 
 
 def test_weights_in_float16_take_half_the_file(by_onnx, tmp_path):
-    export_cascade(default_model(), tmp_path / "whole.onnx")
-    export_cascade(default_model(), tmp_path / "half.onnx", half=True)
+    export_cascade(model_at("wide"), tmp_path / "whole.onnx")
+    export_cascade(model_at("wide"), tmp_path / "half.onnx", half=True)
     assert (tmp_path / "half.onnx").stat().st_size < 0.55 * (tmp_path / "whole.onnx").stat().st_size
     image, boxes = picture(), [[84, 92, 161, 169]]
     difference_px = np.abs(Cascade.load(tmp_path / "half.onnx").predict(image, boxes) - by_onnx.predict(image, boxes))
@@ -134,7 +134,7 @@ def test_weights_in_float16_take_half_the_file(by_onnx, tmp_path):
 
 
 def test_mirrored_averaging(by_torch, tmp_path):
-    export_cascade(default_model(), tmp_path / "mirrored.onnx", mirror=True)
+    export_cascade(model_at("wide"), tmp_path / "mirrored.onnx", mirror=True)
     image, boxes = picture(), np.array([[60, 40, 160, 140], [150.5, 100, 280, 220]])
     back = image.shape[1] - 1
     plain = by_torch.locate(image, boxes)
@@ -169,10 +169,10 @@ def test_prediction_needs_neither_torch_nor_onnx():
 
 def test_the_graph_alone():
     """As somebody would run it who has only the file."""
-    session = onnxruntime.InferenceSession(str(default_model() / ONNX_FILE))
+    session = onnxruntime.InferenceSession(str(model_at("wide") / ONNX_FILE))
     image, boxes = picture(), np.array([[60, 40, 160, 140]], np.float32)
     levels, first = session.run(["levels", "first"], {"image": image, "boxes": boxes})
-    expected = Cascade.load().locate(image, boxes)
+    expected = Cascade.load("wide").locate(image, boxes)
     assert np.allclose(levels, expected.levels, atol=1e-4) and np.allclose(first, expected.first, atol=1e-4)
     none = session.run(["levels", "spread", "confidence", "first"], {"image": image, "boxes": boxes[:0]})
     assert [array.shape for array in none] == [(0, 3, 5, 2), (0, 3, 5), (0, 5), (0, 5, 2)]

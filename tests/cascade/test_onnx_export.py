@@ -15,7 +15,7 @@ from deeplandmark.cascade.torch_engine import TorchEngine, load_modules
 from deeplandmark.faces import Annotation, write_list
 from deeplandmark.faces.points import Points
 from deeplandmark.faces.synthetic import draw_face
-from deeplandmark.networks.published import ONNX_FILE, default_model
+from deeplandmark.networks.published import ONNX_FILE, model_at
 from tests.helpers.onnx_cascades import assert_same, picture, random_model
 
 
@@ -110,12 +110,12 @@ def test_a_graph_of_other_networks_is_not_run(tmp_path):
 
 def test_what_cannot_be_exported_or_read_is_refused(tmp_path):
     folder = tmp_path / "original"
-    shutil.copytree(default_model(), folder)
+    shutil.copytree(model_at("wide"), folder)
     (folder / "cascade.json").unlink()
     with pytest.raises(ValueError, match="'truncate' cannot be exported"):
         export_cascade(folder, tmp_path / "x.onnx")
     assert not (tmp_path / "x.onnx").exists()
-    (tmp_path / "damaged.onnx").write_bytes((default_model() / ONNX_FILE).read_bytes()[:100_000])
+    (tmp_path / "damaged.onnx").write_bytes((model_at("wide") / ONNX_FILE).read_bytes()[:100_000])
     (tmp_path / "empty.onnx").write_bytes(b"")
     for path, message in (("damaged.onnx", "ONNX Runtime can read"), ("empty.onnx", "empty.onnx"),
                           ("missing.onnx", "neither a model folder")):
@@ -157,7 +157,7 @@ def test_a_point_that_no_network_predicts_is_told(tmp_path):
 
 def test_a_graph_of_another_format_is_refused(tmp_path):
     import onnx
-    model = onnx.load(default_model() / ONNX_FILE)
+    model = onnx.load(model_at("wide") / ONNX_FILE)
     next(entry for entry in model.metadata_props if entry.key == "deeplandmark").value = "1"
     onnx.save(model, tmp_path / "old.onnx")
     with pytest.raises(ValueError, match="format 1, this version reads 2.*deeplandmark.export"):
@@ -166,7 +166,7 @@ def test_a_graph_of_another_format_is_refused(tmp_path):
 
 def test_an_onnx_model_of_something_else(tmp_path):
     from deeplandmark.caffe import to_onnx
-    to_onnx(str(default_model() / "2_LE1.prototxt"), onnx_file=str(tmp_path / "net.onnx"))
+    to_onnx(str(model_at("wide") / "2_LE1.prototxt"), onnx_file=str(tmp_path / "net.onnx"))
     with pytest.raises(ValueError, match="not a cascade exported"):
         Cascade.load(tmp_path / "net.onnx")
 

@@ -18,7 +18,7 @@ from deeplandmark.caffe.proto import caffe_pb2
 from deeplandmark.caffe.tools.command_line import main as caffe_main
 from deeplandmark.cascade.onnx.export import export_cascade
 from deeplandmark.faces.synthetic import draw_face
-from deeplandmark.networks.published import default_model
+from deeplandmark.networks.published import model_at
 from deeplandmark.work.opencv import set_up_opencv
 from tests.helpers.onnx_cascades import random_model
 
@@ -103,7 +103,7 @@ def _boxes_and_rows():
 
 
 def _models():
-    shutil.copytree(default_model(), "model", ignore=shutil.ignore_patterns("*.onnx", "losses*", "*.md"))
+    shutil.copytree(model_at("wide"), "model", ignore=shutil.ignore_patterns("*.onnx", "losses*", "*.md"))
     parts = sorted(str(file) for file in Path("model").iterdir() if file.is_file())   # not those of other models
     small = ["model/cascade.json", "model/1_F.prototxt", "model/1_F.caffemodel", "model/2_LE1.prototxt",
              "model/3_N1.caffemodel"]

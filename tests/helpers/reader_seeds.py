@@ -30,7 +30,7 @@ from deeplandmark.faces.points import WFLW_98
 from deeplandmark.faces.points_file import read_points
 from deeplandmark.faces.synthetic import draw_face
 from deeplandmark.models.onnx_metadata import metadata_of
-from deeplandmark.networks.published import default_model
+from deeplandmark.networks.published import model_at
 from deeplandmark.running.resume import pictures_of_rows, read_journal
 from deeplandmark.running.rows import CSV, JSON_LINES, csv_header
 from deeplandmark.work.opencv import set_up_opencv
@@ -103,9 +103,9 @@ def _rows():
 
 
 def _models():
-    settings = (default_model() / "cascade.json").read_bytes()
+    settings = (model_at("wide") / "cascade.json").read_bytes()
     yield lambda path: CascadeSettings.from_json(Path(path).read_bytes(), path), (ValueError,), "cascade.json", settings
-    whole = (default_model() / "cascade.onnx").read_bytes()
+    whole = (model_at("wide") / "cascade.onnx").read_bytes()
     yield metadata_of, (ValueError,), "a.onnx", whole[:2000] + whole[-40_000:]
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -124,7 +124,7 @@ def _unpack(path):
 
 
 def _caffe():
-    net = (default_model() / "1_F.prototxt").read_bytes()
+    net = (model_at("wide") / "1_F.prototxt").read_bytes()
     yield read_net, (CaffeError,), "net.prototxt", net
     blob = caffe_pb2.BlobProto(data=[0.5] * 12)
     blob.shape.dim.extend([1, 3, 4])

@@ -12,7 +12,7 @@ from deeplandmark.cascade.cascade import Cascade
 from deeplandmark.cascade.onnx import export_cascade
 from deeplandmark.cascade.torch_engine import TorchEngine
 from deeplandmark.networks import device as torch_devices
-from deeplandmark.networks.published import ONNX_FILE, default_model
+from deeplandmark.networks.published import ONNX_FILE, model_at
 from deeplandmark.work import device as devices
 from deeplandmark.work.device import GPU, PROCESSOR, checked_device, providers_for
 from deeplandmark.work.onnx_session import open_session
@@ -65,7 +65,7 @@ def test_providers(monkeypatch, caplog):
 
 def test_a_gpu_that_turns_out_to_be_none_is_said_once(with_gpu, caplog):
     for _ in range(2):
-        open_session(default_model() / ONNX_FILE, device="cuda:0")
+        open_session(model_at("wide") / ONNX_FILE, device="cuda:0")
     assert with_gpu == 2 * [[(GPU, {"device_id": 0}), PROCESSOR]]
     assert caplog.messages == ["cuda:0: ONNX Runtime cannot use the GPU; the processor is used"]
 
