@@ -26,7 +26,6 @@ import numpy as np
 
 from deeplandmark.faces.augment import apply
 from deeplandmark.faces.blank import blank
-from deeplandmark.faces.metrics import face_confidence
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.faces.upright import (
     BOX,
@@ -39,6 +38,7 @@ from deeplandmark.faces.upright import (
     misfit,
     patch_box,
 )
+from deeplandmark.networks.answers import Answers
 from deeplandmark.networks.windows import around
 
 LOOKS = 1, 2, "auto"
@@ -64,46 +64,6 @@ class Manner(NamedTuple):
     sure: float = 0.0
     lost: float = 0.0
     side: int = PATCH
-
-
-class Answers(NamedTuple):
-    """What was found of n faces, pixels, as by `Cascade.locate`; float arrays.
-
-    Attributes
-    ----------
-    levels : (n, L, k, 2)
-    spread : (n, L, k)
-    confidence : (n, k)
-    first : (n, k, 2)
-    """
-    levels: np.ndarray
-    spread: np.ndarray
-    confidence: np.ndarray
-    first: np.ndarray
-
-    @property
-    def sure(self):
-        """The faces' confidence, (n,)."""
-        return face_confidence(self.confidence)
-
-    def chosen(self, faces):
-        """Those of some faces, by their numbers or a mask."""
-        return Answers(*(array[faces] for array in self))
-
-    def mirrored(self, mirror):
-        """What was found in mirrored pictures, each point's under the name that it has in the picture as it is."""
-        mirror = list(mirror)
-        return Answers(self.levels[:, :, mirror], self.spread[:, :, mirror], self.confidence[:, mirror],
-                       self.first[:, mirror])
-
-    def moved(self, corner):
-        """With points further right and down by (2,)."""
-        return self._replace(levels=self.levels + corner, first=self.first + corner)
-
-    def mixed(self, others, share):
-        """The means with others, whose share is (n,)."""
-        return Answers(*(mine + share.reshape(-1, *[1] * (mine.ndim - 1)) * (new - mine)
-                         for mine, new in zip(self, others)))
 
 
 def checked_looks(looks, known):
