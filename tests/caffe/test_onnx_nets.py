@@ -12,7 +12,7 @@ NOT_AT_INFERENCE = {
     "Accuracy", "BoxAnnotatorOHEM", "CenterLoss", "ContrastiveLoss", "DeformableConvolution", "DenseTargets",
     "DetectionOutput", "Downsample", "EuclideanLoss", "FocalLoss", "HDF5Output", "HingeLoss", "InfogainLoss", "L1Loss",
     "MarginInnerProduct", "MultiBoxLoss", "MultinomialLogisticLoss", "PSROIPooling", "PointDistanceLoss", "Proposal",
-    "Python", "SelectiveEuclideanLoss",
+    "Python", "ROIWarping", "SelectiveEuclideanLoss",
     "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss", "SmoothL1Loss", "SmoothL1LossOHEM",
     "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "VisibleTarget", "WeightEuclideanLoss",
     "YoloDetectionOutput", "Yolov3DetectionOutput"}

@@ -28,6 +28,7 @@ from deeplandmark.caffe.layers import (
     lmdb_data,  # noqa: F401
     local_share,  # noqa: F401
     lrn,  # noqa: F401
+    mask_regions,  # noqa: F401
     multibox_loss,  # noqa: F401
     neuron,  # noqa: F401
     normalise,  # noqa: F401

@@ -8,7 +8,7 @@ from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.registry import layer
 
 _LEAST_SIZE = 0.1                # of an R-FCN region, in cells of the map
-_LARGEST = 1e6                   # spatial_scale; coordinates beyond +-1e6 pixels are cut to that
+LARGEST = 1e6                   # spatial_scale; coordinates beyond +-1e6 pixels are cut to that
 _MOST_SAMPLES = 10_000
 
 
@@ -30,7 +30,7 @@ class RegionLayer(Layer):
 
     def check_settings(self, scale, *sizes):
         """The scale as a float32; a NetError where it is not above 0 and finite, or a number of bins (int) below 1."""
-        if min(sizes) < 1 or not 0 < scale < _LARGEST:
+        if min(sizes) < 1 or not 0 < scale < LARGEST:
             self.fail(f"needs a spatial_scale above 0 and at least 1 bin along each axis, found {scale:g} and {sizes}")
         return np.float32(scale)
 
@@ -41,7 +41,7 @@ class RegionLayer(Layer):
         if wrong.any():
             self.fail(f"region {rows[wrong][0].tolist()} names the map {rows[wrong][0, 0]:g} of {len(x)}, "
                       "or is not finite")
-        return rows[:, 0].astype(np.int64).tolist(), rows[:, 1:].clip(-_LARGEST, _LARGEST)
+        return rows[:, 0].astype(np.int64).tolist(), rows[:, 1:].clip(-LARGEST, LARGEST)
 
 
 def rounded(values):

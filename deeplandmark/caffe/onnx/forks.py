@@ -139,6 +139,19 @@ def interp(b, layer, x):
     return b.node("Resize", y, "", "", sizes, mode="linear", coordinate_transformation_mode="align_corners")
 
 
+@exporter("MaskPooling")
+def mask_pooling(b, layer, x, mask):
+    """Mul"""
+    return b.node("Mul", x, mask)
+
+
+@exporter("MaskResize")
+def mask_resize(b, layer, x):
+    """Resize"""
+    sizes = b.node("Concat", _size_of(b, x, 0), b.constant(np.array([x.shape[1], *b.tops[0][2:]])), axis=0)
+    return b.node("Resize", x, "", "", sizes, mode="linear", coordinate_transformation_mode="half_pixel")
+
+
 def _size_of(b, x, axis):
     """An extent as an int64 value (1,)."""
     extent = b.extent(x, axis)
