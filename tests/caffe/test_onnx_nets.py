@@ -9,10 +9,10 @@ from deeplandmark.caffe.onnx import exported_types
 from tests.helpers.onnx_runs import CONV, check, net_text, run_both
 
 NOT_AT_INFERENCE = {
-    "Accuracy", "BoxAnnotatorOHEM", "CenterLoss", "ContrastiveLoss", "DeformableConvolution", "DenseTargets",
-    "DetectionOutput", "Downsample", "EuclideanLoss", "FocalLoss", "HDF5Output", "HingeLoss", "InfogainLoss", "L1Loss",
-    "MarginInnerProduct", "MultiBoxLoss", "MultinomialLogisticLoss", "PSROIPooling", "PointDistanceLoss", "Proposal",
-    "Python", "ROIWarping", "SelectiveEuclideanLoss",
+    "Accuracy", "BoxAnnotatorOHEM", "CenterLoss", "ContrastiveLoss", "DeformableConvolution", "DeformablePSROIPooling",
+    "DenseTargets", "DetectionOutput", "Downsample", "EuclideanLoss", "FocalLoss", "HDF5Output", "HingeLoss",
+    "InfogainLoss", "L1Loss", "MarginInnerProduct", "MultiBoxLoss", "MultinomialLogisticLoss", "PSROIAlign",
+    "PSROIPooling", "PointDistanceLoss", "Proposal", "Python", "ROIWarping", "SelectiveEuclideanLoss",
     "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss", "SmoothL1Loss", "SmoothL1LossOHEM",
     "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "VisibleTarget", "WeightEuclideanLoss",
     "YoloDetectionOutput", "Yolov3DetectionOutput"}

@@ -38,6 +38,7 @@ from deeplandmark.caffe.layers import (
     point_sift,  # noqa: F401
     pooling,  # noqa: F401
     proposal,  # noqa: F401
+    psroi,  # noqa: F401
     python_layer,  # noqa: F401
     recurrent,  # noqa: F401
     reduction,  # noqa: F401

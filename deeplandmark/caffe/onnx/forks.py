@@ -160,14 +160,18 @@ def _size_of(b, x, axis):
 
 @exporter("ROIPooling")
 def roi_pooling(b, layer, x, regions):
-    """MaxRoiPool"""
+    """MaxRoiPool, which knows no pad_ratio."""
+    if layer.pad:
+        layer.fail("pad_ratio has no form in ONNX")
     return b.node("MaxRoiPool", x, b.reshape(regions, (regions.shape[0], 5)), pooled_shape=list(layer.size),
                   spatial_scale=float(layer.scale))
 
 
 @exporter("ROIAlign")
 def roi_align(b, layer, x, regions):
-    """RoiAlign, the numbers of the maps apart."""
+    """RoiAlign, the numbers of the maps apart; samples at the bins' corners are not of that operator."""
+    if layer.grid:
+        layer.fail("ROIAlign with roi_pooling_param has no form in ONNX")
     regions = b.reshape(regions, (regions.shape[0], 5))
     numbers = b.node("Cast", b.node("Squeeze", b.node("Slice", regions, [0], [1], [1]), [1]), to=TensorProto.INT64)
     return b.node("RoiAlign", x, b.node("Slice", regions, [1], [5], [1]), numbers, mode="avg",
