@@ -186,7 +186,7 @@ def test_roi_align_at_the_corners_of_bins(rows, columns, scale, ratio):
 
 
 @pytest.mark.parametrize("definition, reason", [
-    ('type: "PSROIAlign" psroi_align_param { spatial_scale: 1 output_dim: 2 }', "psroi_align_param needs spatial_scale"),
+    ('type: "PSROIAlign" psroi_align_param { spatial_scale: 1 output_dim: 2 }', "psroi_align_param needs"),
     ('type: "PSROIAlign" psroi_align_param { spatial_scale: 1 output_dim: 1 group_size: 2 sample_num: 0 }',
      "sample_num must be 1"),
     ('type: "PSROIAlign" psroi_align_param { spatial_scale: 1 output_dim: 3 group_size: 2 }', "need 12 maps"),

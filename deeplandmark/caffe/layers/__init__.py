@@ -1,6 +1,7 @@
 """The layer types, one file per family. Importing this package fills the registry."""
 from deeplandmark.caffe.layers import (
     accuracy,  # noqa: F401
+    cascade_boxes,  # noqa: F401
     class_loss,  # noqa: F401
     contrastive_loss,  # noqa: F401
     convolution,  # noqa: F401

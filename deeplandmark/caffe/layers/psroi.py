@@ -81,7 +81,7 @@ class DeformablePSROIPooling(PSROIPooling):
         p = self.param.deformable_psroi_pooling_param
         self.parts, self.samples, self.moves = p.part_size or self.group, p.sample_per_part, not p.no_trans
         if self.parts < 1 or not 1 <= self.samples <= MOST_SAMPLES or not np.isfinite(p.trans_std):
-            self.fail(f"part_size must not be negative, sample_per_part 1 to {MOST_SAMPLES} and trans_std finite, found "
+            self.fail(f"part_size must not be negative, sample_per_part 1 to {MOST_SAMPLES}, trans_std finite, found "
                       f"{self.parts}, {self.samples} and {p.trans_std:g}")
         if self.moves and len(bottom_shapes) < 3:
             self.fail("needs a third bottom of moves, or no_trans")
