@@ -34,8 +34,8 @@ FORKS_LAYERS = {                     # Caffe lacks them as well
     "ROIPooling", "ROIWarping", "ReLU6", "Region", "Reorg", "Resample", "Reverse", "ShuffleChannel", "SmoothL1Loss",
     "SmoothL1LossOHEM", "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "SpatialTransformer", "Transpose", "Upsample",
     "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput",
-    "BoxGroupOutput", "BoxOutput", "DecodeBBox", "DeformablePSROIPooling", "MaskPooling", "MaskResize", "PSROIAlign",
-    "ScaleRoute"}
+    "BoxGroupOutput", "BoxOutput", "CombinedMargin", "CosinAddm", "DecodeBBox", "DeformablePSROIPooling",
+    "LabelSpecificAdd", "MaskPooling", "MaskResize", "PSROIAlign", "ScaleRoute"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]
 

@@ -110,6 +110,12 @@ _LAYERS = [
     ("DecodeBBox", "bbox_reg_param { bbox_mean: [0, 0, 0, 0] bbox_std: [1, 1, 2, 2] } decode_bbox_param { gt_iou_thr: "
      "0.9 }", [(3, 8), (3, 5)], 1),
     ("ScaleRoute", "scale_route_param { low_scale: 1 high_scale: 9 }", [(3, 5), (3, 2)], 2),
+    ("LabelSpecificAdd", "label_specific_add_param { bias: -0.35 bias_base: 0 bias_gamma: 0.1 bias_power: 2 bias_min: "
+     "-1 bias_max: 1 iteration: 3 }", [_ROWS, (3,)], 2),
+    ("CosinAddm", "cosin_add_m_param { m: 0.5 }", [_ROWS, (3,)], 1),
+    ("CombinedMargin", "combined_margin_param { m1: 1 m2: 0.3 m3: 0.2 }", [_ROWS, (3,)], 1),
+    ("InnerProduct", f"inner_product_param {{ num_output: 4 normalize: true {_CONV} }}", [_MAPS], 1),
+    ("Normalize", "normalize_param { bp_norm: true normalize_type: 'L1' }", [_MAPS], 2),
     ("ROIWarping", "roi_warping_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 }", [_MAPS, (3, 5)], 1),
     ("MaskPooling", "", [_MAPS, (2, 1, 6, 5)], 1),
     ("MaskResize", "mask_resize_param { output_height: 3 output_width: 7 factor_height: 0.5 factor_width: 2 }", [_MAPS],

@@ -3,6 +3,7 @@ from deeplandmark.caffe.layers import (
     accuracy,  # noqa: F401
     cascade_boxes,  # noqa: F401
     class_loss,  # noqa: F401
+    class_margins,  # noqa: F401
     contrastive_loss,  # noqa: F401
     convolution,  # noqa: F401
     correlation,  # noqa: F401
