@@ -31,9 +31,11 @@ FORKS_LAYERS = {                     # Caffe lacks them as well
     "DetectionOutput", "Downsample", "FlowWarp", "FocalLoss", "HSigmoid", "HSwish", "ImageFloatData", "Interp",
     "L1Loss", "L2Normalization", "L2Normalize", "Lstm", "MarginInnerProduct", "Mean", "Mish", "MultiBoxLoss", "Noise",
     "Normalization", "Normalize", "PSROIPooling", "Permute", "PointPatches", "PriorBox", "Proposal", "ROIAlign",
-    "ROIPooling", "ReLU6", "Region", "Reorg", "Resample", "Reverse", "ShuffleChannel", "SmoothL1Loss",
+    "ROIPooling", "ROIWarping", "ReLU6", "Region", "Reorg", "Resample", "Reverse", "ShuffleChannel", "SmoothL1Loss",
     "SmoothL1LossOHEM", "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "SpatialTransformer", "Transpose", "Upsample",
-    "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
+    "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput",
+    "BoxGroupOutput", "BoxOutput", "CombinedMargin", "CosinAddm", "DecodeBBox", "DeformablePSROIPooling",
+    "LabelSpecificAdd", "MaskPooling", "MaskResize", "PSROIAlign", "ScaleRoute"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]
 

@@ -91,6 +91,35 @@ _LAYERS = [
     ("ROIPooling", "roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 }", [_MAPS, (3, 5)], 1),
     ("ROIAlign", "roi_align_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 sampling_ratio: 2 }", [_MAPS, (3, 5)],
      1),
+    ("ROIPooling", "roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 pad_ratio: 0.2 }", [_MAPS, (3, 5)],
+     1),
+    ("ROIAlign", "roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 pad_ratio: 0.2 }", [_MAPS, (3, 5)], 1),
+    ("PSROIAlign", "psroi_align_param { spatial_scale: 0.5 output_dim: 1 group_size: 2 sample_num: 3 }",
+     [_MAPS, (3, 5)], 1),
+    ("PSROIAlign", "psroi_align_param { spatial_scale: 0.5 output_dim: 1 group_size: 2 sampling_ratio: 0 }",
+     [_MAPS, (3, 5)], 1),
+    ("DeformablePSROIPooling", "deformable_psroi_pooling_param { spatial_scale: 0.5 output_dim: 1 group_size: 2 "
+     "pooled_size: 2 part_size: 3 sample_per_part: 2 trans_std: 0.1 no_trans: false }", [_MAPS, (3, 5), (3, 2, 3, 3)],
+     1),
+    ("BoxOutput", "box_output_param { fg_thr: -1 iou_thr: 0.6 nms_type: 'IOMU' field_w: 20 field_w: 30 field_h: 30 "
+     "field_h: 20 downsample_rate: 8 downsample_rate: 16 field_whr: 2 field_xyr: 2 max_nms_num: 9 max_post_nms_num: 5 "
+     "min_size: 4 } bbox_reg_param { bbox_mean: [0, 0, 0, 0] bbox_std: [1, 1, 2, 2] }", [(2, 6, 3, 4), (2, 6, 2, 2)],
+     2),
+    ("BoxGroupOutput", "box_group_output_param { fg_thr: 0.1 box_group_param { field_w: 20 field_w: 30 field_h: 30 "
+     "field_h: 20 stride: 8 } field_whr: 8 field_xyr: 1 max_nms_num: 9 min_size: 4 }", [(4, 2, 3, 4), (4, 4, 3, 4)], 1),
+    ("DecodeBBox", "bbox_reg_param { bbox_mean: [0, 0, 0, 0] bbox_std: [1, 1, 2, 2] } decode_bbox_param { gt_iou_thr: "
+     "0.9 }", [(3, 8), (3, 5)], 1),
+    ("ScaleRoute", "scale_route_param { low_scale: 1 high_scale: 9 }", [(3, 5), (3, 2)], 2),
+    ("LabelSpecificAdd", "label_specific_add_param { bias: -0.35 bias_base: 0 bias_gamma: 0.1 bias_power: 2 bias_min: "
+     "-1 bias_max: 1 iteration: 3 }", [_ROWS, (3,)], 2),
+    ("CosinAddm", "cosin_add_m_param { m: 0.5 }", [_ROWS, (3,)], 1),
+    ("CombinedMargin", "combined_margin_param { m1: 1 m2: 0.3 m3: 0.2 }", [_ROWS, (3,)], 1),
+    ("InnerProduct", f"inner_product_param {{ num_output: 4 normalize: true {_CONV} }}", [_MAPS], 1),
+    ("Normalize", "normalize_param { bp_norm: true normalize_type: 'L1' }", [_MAPS], 2),
+    ("ROIWarping", "roi_warping_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 }", [_MAPS, (3, 5)], 1),
+    ("MaskPooling", "", [_MAPS, (2, 1, 6, 5)], 1),
+    ("MaskResize", "mask_resize_param { output_height: 3 output_width: 7 factor_height: 0.5 factor_width: 2 }", [_MAPS],
+     1),
     ("PointPatches", "point_patches_param { rows: 3 columns: 2 half_side: 0.5 mirrored: 1 jitter: 0.1 }",
      [_MAPS, (2, 4)], 2),
     ("PointSimilarity", "", [(2, 6), (2, 6)], 1),

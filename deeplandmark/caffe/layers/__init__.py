@@ -1,7 +1,9 @@
 """The layer types, one file per family. Importing this package fills the registry."""
 from deeplandmark.caffe.layers import (
     accuracy,  # noqa: F401
+    cascade_boxes,  # noqa: F401
     class_loss,  # noqa: F401
+    class_margins,  # noqa: F401
     contrastive_loss,  # noqa: F401
     convolution,  # noqa: F401
     correlation,  # noqa: F401
@@ -28,6 +30,7 @@ from deeplandmark.caffe.layers import (
     lmdb_data,  # noqa: F401
     local_share,  # noqa: F401
     lrn,  # noqa: F401
+    mask_regions,  # noqa: F401
     multibox_loss,  # noqa: F401
     neuron,  # noqa: F401
     normalise,  # noqa: F401
@@ -37,6 +40,7 @@ from deeplandmark.caffe.layers import (
     point_sift,  # noqa: F401
     pooling,  # noqa: F401
     proposal,  # noqa: F401
+    psroi,  # noqa: F401
     python_layer,  # noqa: F401
     recurrent,  # noqa: F401
     reduction,  # noqa: F401

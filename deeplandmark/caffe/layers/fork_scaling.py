@@ -35,20 +35,22 @@ class Normalize(Layer):
     across_spatial, channel_shared, scale_filler, eps. Backward is the fork's, which multiplies by the scale last: with
     scales that differ it is not exactly the derivative.
 
-    Without norm_param, or with its normalize_type (L2, L1), it is that of happynear/caffe-windows (NormFace): over the
-    channels of each place, without a scale; a second top is |x|, (N, 1, ...). bp_norm lets the gradient of |x| through.
+    Without norm_param, or with normalize_type (L2, L1) in it or in normalize_param, it is that of happynear's
+    caffe-windows (NormFace): over the channels of each place, without a scale; a second top is |x|, (N, 1, ...).
+    bp_norm lets the gradient of |x| through.
     """
     exact_bottoms, min_tops, max_tops = 1, 1, 2
 
     def create(self, bottom_shapes):
         p, shape = self.param.norm_param, bottom_shapes[0]
+        self.face = self.param.normalize_param if self.param.HasField("normalize_param") else p
         self._check_axes(shape)
         self.has_scale = self.param.HasField("norm_param") and not any(map(p.HasField, _OF_NORM_FACE))
         if self.has_scale and self.num_tops > 1:
             self.fail("a second top is of the Normalize without scale, which has no norm_param")
-        if p.normalize_type not in ("L2", "L1") or p.fix_gradient:
-            self.fail(f"normalize_type must be L2 or L1 and fix_gradient false, found {p.normalize_type} and "
-                      f"{p.fix_gradient}")
+        if self.face.normalize_type not in ("L2", "L1") or self.face.fix_gradient:
+            self.fail(f"normalize_type must be L2 or L1 and fix_gradient false, found {self.face.normalize_type} and "
+                      f"{self.face.fix_gradient}")
         if not self.has_scale:
             return
         self.channels, self.eps, self.across_spatial = shape[1], p.eps, p.across_spatial
@@ -68,9 +70,9 @@ class Normalize(Layer):
 
     def forward(self, x):
         if not self.has_scale:
-            norm = torch.linalg.vector_norm(x, 2 if self.param.norm_param.normalize_type == "L2" else 1, 1, True)
+            norm = torch.linalg.vector_norm(x, 2 if self.face.normalize_type == "L2" else 1, 1, True)
             y = x / norm.clamp(min=_TINY)
-            return (y, norm if self.param.norm_param.bp_norm else norm.detach())[:self.num_tops]
+            return (y, norm if self.face.bp_norm else norm.detach())[:self.num_tops]
         scale = self.blobs[0].reshape(-1, *(1,) * (x.dim() - 2))
         axes = tuple(range(1, x.dim())) if self.across_spatial else (1,)
         return _Normalised.apply(x, scale, axes, self.eps),

@@ -1,4 +1,4 @@
-"""Proposals of Faster R-CNN and R-FCN: the layer Proposal; Python layers that nets of forks name are PROVIDED."""
+"""Proposals of Faster R-CNN and R-FCN: the layer Proposal, and the Python layer of py-faster-rcnn."""
 import re
 
 import numpy as np
@@ -8,12 +8,10 @@ from deeplandmark.caffe import proposals
 from deeplandmark.caffe.blob import Blob
 from deeplandmark.caffe.layers.base import Layer
 from deeplandmark.caffe.layers.registry import layer
-from deeplandmark.caffe.mode import MODE
 from deeplandmark.caffe.user_layer import Layer as UserLayer
 
 _RATIOS, _SCALES = (0.5, 1, 2), (8, 16, 32)
 _SETTING = re.compile(r"['\"]?(\w+)['\"]?\s*:\s*(\[[^\]]*\]|\([^)]*\)|[-+.\w]+)")
-_SHARE = re.compile(r"['\"]?\bp['\"]?\s*:\s*['\"]?([\d.]+)")
 _NUMBER = re.compile(r"-?\d*\.?\d+(?:[eE][-+]?\d+)?")
 _MOST = 1 << 31
 
@@ -122,40 +120,3 @@ class ProposalLayer(UserLayer):
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         """Nothing: regions have no gradient."""
-
-
-class SpatialDropoutLayer(UserLayer):
-    """spatial_dropout.SpatialDropoutLayer of ENet (TimoSaemann), for nets that name it in python_param.
-
-    param_str: phase, and p, the share of maps that are left out in TRAIN; the others are multiplied by 1 / (1 - p).
-    In TEST the top is the bottom.
-    """
-
-    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
-        """Reads param_str; a ValueError for a p outside 0..1."""
-        found = _SHARE.search(self.param_str or "")
-        self._share, self._trains = float(found[1]) if found else 0.0, "TRAIN" in (self.param_str or "")
-        if not 0 <= self._share < 1:
-            raise ValueError(f"param_str needs p of 0 to 1, found {self.param_str!r}")
-
-    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        """The top has the shape of the bottom, (N, C, ...)."""
-        top[0].reshape(*bottom[0].data.shape)
-
-    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        """Draws the maps that stay, in TRAIN."""
-        shape = bottom[0].data.shape
-        self._kept = np.ones((*shape[:2], *(1,) * (len(shape) - 2)), np.float32)
-        if self._trains:
-            drawn = torch.rand(self._kept.shape, generator=MODE.generator).numpy()
-            self._kept[drawn < self._share] = 0
-            self._kept /= 1 - self._share
-        top[0].data[...] = bottom[0].data * self._kept
-
-    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        """The gradient of the maps that stayed."""
-        bottom[0].diff[...] = top[0].diff * self._kept
-
-
-PROVIDED = {("rpn.proposal_layer", "ProposalLayer"): ProposalLayer,
-            ("spatial_dropout", "SpatialDropoutLayer"): SpatialDropoutLayer}

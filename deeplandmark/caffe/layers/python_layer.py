@@ -9,7 +9,7 @@ import torch
 
 from deeplandmark.caffe.blob import Blob
 from deeplandmark.caffe.layers.base import Layer
-from deeplandmark.caffe.layers.proposal import PROVIDED
+from deeplandmark.caffe.layers.provided import PROVIDED
 from deeplandmark.caffe.layers.registry import layer
 from deeplandmark.caffe.user_layer import Layer as UserLayer
 from deeplandmark.caffe.user_layer import UserBlob
@@ -22,7 +22,8 @@ class Python(Layer):
 
     python_param: module, layer, param_str. Blobs lie in the net's memory where that is the CPU's, so that what the
     user's code does to a bottom is seen, as in Caffe; on a GPU they are copies. Both ways of running a net call the
-    user's backward. Where there is no module of that name, rpn.proposal_layer of py-faster-rcnn is provided.
+    user's backward. Where there is no module of that name, rpn.proposal_layer of py-faster-rcnn and pylayer of MNC are
+    provided.
     """
 
     runs_user_code = True

@@ -139,6 +139,19 @@ def interp(b, layer, x):
     return b.node("Resize", y, "", "", sizes, mode="linear", coordinate_transformation_mode="align_corners")
 
 
+@exporter("MaskPooling")
+def mask_pooling(b, layer, x, mask):
+    """Mul"""
+    return b.node("Mul", x, mask)
+
+
+@exporter("MaskResize")
+def mask_resize(b, layer, x):
+    """Resize"""
+    sizes = b.node("Concat", _size_of(b, x, 0), b.constant(np.array([x.shape[1], *b.tops[0][2:]])), axis=0)
+    return b.node("Resize", x, "", "", sizes, mode="linear", coordinate_transformation_mode="half_pixel")
+
+
 def _size_of(b, x, axis):
     """An extent as an int64 value (1,)."""
     extent = b.extent(x, axis)
@@ -147,14 +160,18 @@ def _size_of(b, x, axis):
 
 @exporter("ROIPooling")
 def roi_pooling(b, layer, x, regions):
-    """MaxRoiPool"""
+    """MaxRoiPool, which knows no pad_ratio."""
+    if layer.pad:
+        layer.fail("pad_ratio has no form in ONNX")
     return b.node("MaxRoiPool", x, b.reshape(regions, (regions.shape[0], 5)), pooled_shape=list(layer.size),
                   spatial_scale=float(layer.scale))
 
 
 @exporter("ROIAlign")
 def roi_align(b, layer, x, regions):
-    """RoiAlign, the numbers of the maps apart."""
+    """RoiAlign, the numbers of the maps apart; samples at the bins' corners are not of that operator."""
+    if layer.grid:
+        layer.fail("ROIAlign with roi_pooling_param has no form in ONNX")
     regions = b.reshape(regions, (regions.shape[0], 5))
     numbers = b.node("Cast", b.node("Squeeze", b.node("Slice", regions, [0], [1], [1]), [1]), to=TensorProto.INT64)
     return b.node("RoiAlign", x, b.node("Slice", regions, [1], [5], [1]), numbers, mode="avg",

@@ -1,4 +1,5 @@
 """Layers that combine bottoms or weights by arithmetic: InnerProduct, Eltwise, Scale, Bias; and constants."""
+from deeplandmark.caffe.layers.inner_product import unit_rows
 from deeplandmark.caffe.onnx.builder import Value, merged
 from deeplandmark.caffe.onnx.registry import exporter
 
@@ -9,7 +10,8 @@ def inner_product(b, layer, x):
     lead = x.shape[:layer.start]
     rows = b.reshape(x, (merged(lead), layer.num_input))
     bias = [b.blob(layer, 1)] if len(layer.blobs) > 1 else []
-    y = b.node("Gemm", rows, b.blob(layer, 0), *bias, transB=int(not layer.transpose))
+    weight = b.constant(unit_rows(layer.blobs[0].detach()).cpu().numpy()) if layer.normalize else b.blob(layer, 0)
+    y = b.node("Gemm", rows, weight, *bias, transB=int(not layer.transpose))
     return b.reshape(Value(y, (merged(lead), layer.num_output)), b.tops[0])
 
 

@@ -127,7 +127,7 @@ def _pooling(layer, blobs):
 @_stacks("InnerProduct")
 def _inner_product(layer, blobs):
     weight, bias = (*blobs, None)[:2]
-    _require(layer, layer.start == 1, "only axis 1")
+    _require(layer, layer.start == 1 and not layer.normalize, "only axis 1, without normalize")
 
     def run(bottoms):
         x = _flat(bottoms[0])

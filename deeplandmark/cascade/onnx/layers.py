@@ -173,7 +173,7 @@ def _pooling(layers, pooled):
 @_stacks("InnerProduct")
 def _inner_product(layers, pooled):
     first = layers[0]
-    if first.start != 1 or first.transpose:
+    if first.start != 1 or first.transpose or first.normalize:
         return None
 
     def run(b, maps):
