@@ -27,7 +27,7 @@ OWN_LAYERS = {"DenseTargets", "HDF5PatchData", "LocallySharedConvolution", "Loca
               "VisibleTarget"}       # Caffe lacks them
 FORKS_LAYERS = {                     # Caffe lacks them as well
     "Axpy", "BN", "BoxAnnotatorOHEM", "CenterLoss", "ChannelNorm", "ContinuationIndicator", "ConvolutionDepthwise",
-    "Correlation", "Correlation1D", "DeformableConvolution", "DepthWiseConvolution", "DepthwiseConvolution",
+    "Correlation", "Correlation1D", "DataAugmentation", "DeformableConvolution", "DepthWiseConvolution", "DepthwiseConvolution",
     "DetectionOutput", "Downsample", "FlowWarp", "FocalLoss", "HSigmoid", "HSwish", "ImageFloatData", "Interp",
     "L1Loss", "L2Normalization", "L2Normalize", "Lstm", "MarginInnerProduct", "Mean", "Mish", "MultiBoxLoss", "Noise",
     "Normalization", "Normalize", "PSROIPooling", "Permute", "PointPatches", "PriorBox", "Proposal", "ROIAlign",

@@ -69,6 +69,10 @@ _LAYERS = [
      "true correlation_type: SUBTRACT }", [_MAPS, _MAPS], 1),
     ("Correlation1D", "correlation_param { pad: 2 kernel_size: 1 max_displacement: 2 stride_1: 2 single_direction: "
      "-1 }", [_MAPS, _MAPS], 1),
+    ("DataAugmentation", "augmentation_param { crop_width: 4 crop_height: 5 recompute_mean: 2 mean_per_pixel: false "
+     "max_multiplier: 1 }", [_MAPS], 2),
+    ("DataAugmentation", "augmentation_param { mean: 1 mean: 2 mean: 3 mean_per_pixel: false mirror { prob: 0.5 } } "
+     "coeff_schedule_param { half_life: 2 }", [_MAPS, _ROWS], 2),
     ("FlowWarp", "flow_warp_param { fill_value: NOT_A_NUMBER }", [_MAPS, (2, 2, 6, 5)], 1),
     ("ChannelNorm", "", [_MAPS], 1),
     ("Mean", "mean_param { operation: SUBTRACT value: 1 value: 2 mean_scale: 2 input_scale: 0.5 output_scale: 3 }",

@@ -6,6 +6,7 @@ from deeplandmark.caffe.layers import (
     convolution,  # noqa: F401
     correlation,  # noqa: F401
     data,  # noqa: F401
+    data_augmentation,  # noqa: F401
     deconvolution,  # noqa: F401
     deformable,  # noqa: F401
     dense_detection,  # noqa: F401
