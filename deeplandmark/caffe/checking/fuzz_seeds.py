@@ -18,6 +18,14 @@ _LAYERS = [
     ("Crop", "crop_param { axis: 2 offset: 1 offset: 2 }", [_MAPS, (2, 4, 3, 3)], 1),
     ("Deconvolution", f"convolution_param {{ num_output: 4 kernel_size: 3 stride: 2 pad: 1 group: 2 {_CONV} }}",
      [_MAPS], 1),
+    ("Convolution3D", f"convolution3d_param {{ num_output: 4 kernel_depth: 2 kernel_size: 3 stride: 2 temporal_stride: 1 "
+     f"pad: 1 temporal_pad: 1 filter_group: 2 {_CONV} }}", [(1, 2, 3, 4, 5)], 1),
+    ("Convolution3D", f"convolution_param {{ num_output: 2 kernel_depth: 1 kernel_size: 2 {_CONV} }}",
+     [(1, 2, 3, 4, 5)], 1),
+    ("Pooling3D", "pooling3d_param { pool: AVE kernel_depth: 2 kernel_size: 3 stride: 2 temporal_stride: 2 pad: 1 }",
+     [(1, 2, 3, 4, 5)], 1),
+    ("Pooling3D", "pooling_param { pool: MAX kernel_depth: 2 kernel_size: 2 stride: 2 temporal_stride: 1 }",
+     [(1, 2, 3, 4, 5)], 1),
     ("DepthWiseConvolution", f"convolution_param {{ num_output: 8 kernel_size: 1 group: 4 {_CONV} }}", [_MAPS], 1),
     ("DepthwiseConvolution", f"convolution_param {{ num_output: 4 kernel_size: 3 group: 4 {_CONV} }}", [_MAPS], 1),
     ("Dropout", "dropout_param { dropout_ratio: 0.3 }", [_ROWS], 1),
@@ -72,7 +80,7 @@ _LAYERS = [
     ("DataAugmentation", "augmentation_param { crop_width: 4 crop_height: 5 recompute_mean: 2 mean_per_pixel: false "
      "max_multiplier: 1 }", [_MAPS], 2),
     ("DataAugmentation", "augmentation_param { mean: 1 mean: 2 mean: 3 mean_per_pixel: false mirror { prob: 0.5 } } "
-     "coeff_schedule_param { half_life: 2 }", [_MAPS, _ROWS], 2),
+     "coeff_schedule_param { half_life: 2 }", [(2, 3, 6, 5), _ROWS], 2),
     ("FlowWarp", "flow_warp_param { fill_value: NOT_A_NUMBER }", [_MAPS, (2, 2, 6, 5)], 1),
     ("ChannelNorm", "", [_MAPS], 1),
     ("Mean", "mean_param { operation: SUBTRACT value: 1 value: 2 mean_scale: 2 input_scale: 0.5 output_scale: 3 }",

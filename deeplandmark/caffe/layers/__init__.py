@@ -53,6 +53,7 @@ from deeplandmark.caffe.layers import (
     spatial_transformer,  # noqa: F401
     spp,  # noqa: F401
     ssd,  # noqa: F401
+    volumes,  # noqa: F401
     window_data,  # noqa: F401
     windows,  # noqa: F401
     yolo,  # noqa: F401
