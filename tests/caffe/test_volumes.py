@@ -181,7 +181,7 @@ def test_weights_of_another_length_are_refused(tmp_path):
     ('layer { type: "VideoData"', 'video_data_param { source: "list" root_folder: "" new_length: 8 sampling_rate: 2 '
      'use_image: true use_temporal_jitter: false }')])
 def test_videos_are_refused(version, settings):
-    with pytest.raises(caffe.NetError, match="layer 'data': V(ideo|olume)Data of C3D, which reads videos, is not covered"):
+    with pytest.raises(caffe.NetError, match="layer 'data': V(ideo|olume)Data of C3D, .* is not covered"):
         caffe.Net(f'{version} name: "data" top: "data" top: "label" {settings} }}', caffe.TEST)
 
 
@@ -211,14 +211,15 @@ def test_a_residual_block_of_v1_1_learns():
               f'num_output: 3 kernel_size: 3 kernel_depth: 3 pad: 1 temporal_pad: 1 bias_term: false weight_filler {{ '
               f'type: "msra" variance_norm: FAN_OUT }} }} }}\n'
               f'layer {{ name: "bn_{name}" type: "BatchNorm" bottom: "{name}" top: "{name}" }}\n'
-              f'layer {{ name: "scale_{name}" type: "Scale" bottom: "{name}" top: "{name}" scale_param {{ bias_term: true '
-              f'}} }}' for bottom, name in itertools.pairwise(["data", "a", "b"])]
+              f'layer {{ name: "scale_{name}" type: "Scale" bottom: "{name}" top: "{name}" scale_param {{ bias_term: '
+              f'true }} }}' for bottom, name in itertools.pairwise(["data", "a", "b"])]
     net = caffe.Net("\n".join([
         'force_backward: true layer { name: "in" type: "Input" top: "data" top: "label" input_param { '
         'shape { dim: 2 dim: 3 dim: 4 dim: 6 dim: 5 } shape { dim: 2 } } }', *layers,
         'layer { name: "sum" type: "Eltwise" bottom: "data" bottom: "b" top: "sum" }',
         'layer { name: "fc" type: "InnerProduct" bottom: "sum" top: "fc" inner_product_param { num_output: 3 } }',
-        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }']), caffe.TRAIN, seed=2)
+        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }']),
+        caffe.TRAIN, seed=2)
     net.forward(data=values(SHAPE), label=np.array([0, 2]))
     net.backward()
     assert all(np.isfinite(blob.diff).all() for blobs in net.params.values() for blob in blobs)

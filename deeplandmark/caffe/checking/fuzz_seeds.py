@@ -18,7 +18,7 @@ _LAYERS = [
     ("Crop", "crop_param { axis: 2 offset: 1 offset: 2 }", [_MAPS, (2, 4, 3, 3)], 1),
     ("Deconvolution", f"convolution_param {{ num_output: 4 kernel_size: 3 stride: 2 pad: 1 group: 2 {_CONV} }}",
      [_MAPS], 1),
-    ("Convolution3D", f"convolution3d_param {{ num_output: 4 kernel_depth: 2 kernel_size: 3 stride: 2 temporal_stride: 1 "
+    ("Convolution3D", "convolution3d_param { num_output: 4 kernel_depth: 2 kernel_size: 3 stride: 2 temporal_stride: 1 "
      f"pad: 1 temporal_pad: 1 filter_group: 2 {_CONV} }}", [(1, 2, 3, 4, 5)], 1),
     ("Convolution3D", f"convolution_param {{ num_output: 2 kernel_depth: 1 kernel_size: 2 {_CONV} }}",
      [(1, 2, 3, 4, 5)], 1),
@@ -103,6 +103,9 @@ _LAYERS = [
     ("ROIPooling", "roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 }", [_MAPS, (3, 5)], 1),
     ("ROIAlign", "roi_align_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 sampling_ratio: 2 }", [_MAPS, (3, 5)],
      1),
+    ("ImResize", "imresize_param { factor: 2 start_scale: 1 scale_gap: 0.3 }", [_MAPS], 1),
+    ("ImResize", "imresize_param { target_spatial_width: 9 target_spatial_height: 4 }", [_MAPS], 1),
+    ("Nms", "nms_param { threshold: 0.05 max_peaks: 3 num_parts: 2 }", [_MAPS], 1),
     ("PointPatches", "point_patches_param { rows: 3 columns: 2 half_side: 0.5 mirrored: 1 jitter: 0.1 }",
      [_MAPS, (2, 4)], 2),
     ("PointSimilarity", "", [(2, 6), (2, 6)], 1),

@@ -37,6 +37,7 @@ from deeplandmark.caffe.layers import (
     point_patches,  # noqa: F401
     point_sift,  # noqa: F401
     pooling,  # noqa: F401
+    pose_maps,  # noqa: F401
     proposal,  # noqa: F401
     python_layer,  # noqa: F401
     recurrent,  # noqa: F401

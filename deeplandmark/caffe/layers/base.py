@@ -150,7 +150,7 @@ class Layer(nn.Module):
             raise NetError(f"cannot run on an empty bottom, shapes {shapes}", layer=self.name) from error
 
     def fit_stored(self, stored, place):
-        """The blobs of a weights file (list, stored_blobs.py) as they are copied into this layer; `place` is for errors.
+        """The blobs of a weights file (list, stored_blobs.py) as they are copied in; `place` names them in errors.
 
         As they are by default: their number and shapes must be those of the layer.
         """

@@ -64,8 +64,8 @@ class DataAugmentation(MapLayer):
             random = [field.name for field, _ in self.settings.ListFields()
                       if field.message_type is caffe_pb2.RandomGeneratorParameter.DESCRIPTOR]
             if random:
-                self.fail(f"augmentation_param {', '.join(random)}: random augmentation of lmb-freiburg/flownet2 is not "
-                          "covered; the layer runs in TEST without augment_during_test, and without these fields")
+                self.fail(f"augmentation_param {', '.join(random)}: random augmentation of lmb-freiburg/flownet2 is "
+                          "not covered; the layer runs in TEST without augment_during_test, and without these fields")
 
     def reshape(self, bottom_shapes):
         n, channels, *size = self.map_shape(bottom_shapes[0])

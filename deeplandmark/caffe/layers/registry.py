@@ -31,8 +31,8 @@ class Registry(dict):
 
 
 LAYERS = Registry("classes")
-_CLIPS = ("{type} of C3D, which reads videos, is not covered: give its clips (N, C, length, height, width) and labels by "
-          "an Input, HDF5Data or MemoryData layer with the same tops")
+_CLIPS = ("{type} of C3D, which reads videos, is not covered: give its clips (N, C, length, height, width) and labels "
+          "by an Input or HDF5Data layer with the same tops")
 _REFUSED = {"VideoData": _CLIPS, "VolumeData": _CLIPS}           # known, and what to do instead
 layer = LAYERS.register             # stands above a layer's class, as REGISTER_LAYER_CLASS below it (layer_factory.hpp)
 

@@ -14,12 +14,12 @@ _LOWEST = torch.finfo(torch.float32).min
 
 
 class VolumeSettings:
-    """The settings of v1.1, a message of their own, or where it is missing those of v1.0, in the message for pictures."""
+    """The settings of v1.1, a message of their own, or where it is missing those of v1.0, in that for pictures."""
 
     def triple(self, word, depth_word):
         """(length, height, width) of one setting: `depth_word` for the first, `word` for the others."""
         across, depth = (getattr(self.settings, name) for name in (word, depth_word))
-        if not isinstance(across, int):                          # a list in the message for pictures
+        if not isinstance(across, int):                          # a list, in that for pictures
             if len(across) > 1:
                 self.fail(f"{word} is one number for height and width, found {list(across)}")
             across = across[0] if across else {"stride": 1}.get(word, 0)
