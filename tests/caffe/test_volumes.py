@@ -17,17 +17,23 @@ def values(shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def convolved(x, weight, bias, stride, pad):
-    """Top of a convolution (N, outputs, length, height, width)."""
-    x = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in pad)])
+def convolved(x, weight, bias, stride, pad, diff=None):
+    """Top of a convolution (N, outputs, length, height, width); for its diff those of x and of the weights."""
+    sizes, x = x.shape[2:], np.pad(x, [(0, 0), (0, 0), *((p, p) for p in pad)])
     counts = [(size - k) // s + 1 for size, k, s in zip(x.shape[2:], weight.shape[2:], stride)]
-    top = np.zeros((len(x), len(weight), *counts))
+    top, x_diff, weight_diff = np.zeros((len(x), len(weight), *counts)), np.zeros_like(x), np.zeros_like(weight)
     for place in np.ndindex(*counts):
-        window = x[(slice(None), slice(None), *(slice(i * s, i * s + k) for i, s, k in
-                                                zip(place, stride, weight.shape[2:])))]
+        window = (slice(None), slice(None), *(slice(i * s, i * s + k) for i, s, k in
+                                              zip(place, stride, weight.shape[2:])))
         for output in range(len(weight)):
-            top[(slice(None), output, *place)] = (window * weight[output]).sum((1, 2, 3, 4)) + bias[output]
-    return top
+            cell = (slice(None), output, *place)
+            top[cell] = (x[window] * weight[output]).sum((1, 2, 3, 4)) + bias[output]
+            if diff is not None:
+                of_cell = diff[cell][:, None, None, None, None]
+                x_diff[window] += of_cell * weight[output]
+                weight_diff[output] += (of_cell * x[window]).sum(0)
+    return top if diff is None else (
+        x_diff[(..., *(slice(p, p + size) for p, size in zip(pad, sizes)))], weight_diff)
 
 
 @pytest.mark.parametrize("name", ["convolution3d_param", "convolution_param"])
@@ -39,15 +45,11 @@ def test_convolution(name, depth, size, step, stride, more, pad, tmp_path):
     net = one_layer(text, [values(SHAPE)])
     weight, bias = (blob.data.astype(np.float64) for blob in net.params["op"])
     assert weight.shape == (4, 3, depth, size, size) and bias.shape == (1, 1, 1, 1, 4)
-    windows = (step, stride, stride), (more, pad, pad)
-    check_layer(net, lambda x: convolved(x, weight, bias.ravel(), *windows), [0])
-    diff = net.blobs["y"].diff.astype(np.float64)
+    more = (weight, bias.ravel(), (step, stride, stride), (more, pad, pad))
+    check_layer(net, lambda x: convolved(x, *more), [0], backward=lambda diff, x: convolved(x, *more, diff)[:1])
+    diff, x = net.blobs["y"].diff.astype(np.float64), net.blobs["x0"].data.astype(np.float64)
+    assert worst_error(net.params["op"][0].diff, convolved(x, *more, diff)[1]) < 1e-5
     assert worst_error(net.params["op"][1].diff.ravel(), diff.sum((0, 2, 3, 4))) < 1e-5
-    step_on = np.zeros_like(weight)
-    step_on[1, 2, -1, 0, -1] = 1                                 # linear: the derivative is that of one more
-    x = net.blobs["x0"].data.astype(np.float64)
-    assert worst_error(net.params["op"][0].diff[1, 2, -1, 0, -1],
-                       (convolved(x, step_on, np.zeros(4), *windows) * diff).sum()) < 1e-5
     check(net_text(text, SHAPE), 3, tmp_path)
 
 
@@ -105,7 +107,13 @@ def test_average(depth, size, step, stride, pad, tmp_path):
             wanted = pooled(values(SHAPE).astype(np.float64), *more, average=True)
         np.testing.assert_allclose(net.forward()["y"], wanted, atol=1e-6)
         return
-    check_layer(net, lambda x: pooled(x, *more, average=True), [0])
+
+    def backward(diff, x):
+        result = np.zeros_like(x)
+        for place, cells, area in windows(x.shape[2:], *more):
+            result[(..., *cells)] += diff[(..., *place)][..., None, None, None] / area
+        return [result]
+    check_layer(net, lambda x: pooled(x, *more, average=True), [0], backward=backward)
     if pad < size:                                               # ONNX takes no window of padding alone
         check(net_text(text, SHAPE), 3, tmp_path)
 
