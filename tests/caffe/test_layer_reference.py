@@ -29,12 +29,12 @@ FORKS_LAYERS = {                     # Caffe lacks them as well
     "Axpy", "BN", "BoxAnnotatorOHEM", "CenterLoss", "ChannelNorm", "ContinuationIndicator", "Convolution3D",
     "ConvolutionDepthwise", "Correlation", "Correlation1D", "DataAugmentation", "DeformableConvolution",
     "DepthWiseConvolution", "DepthwiseConvolution", "DetectionOutput", "Downsample", "FlowWarp", "FocalLoss",
-    "HSigmoid", "HSwish", "ImResize", "ImageFloatData", "Interp", "L1Loss", "L2Normalization", "L2Normalize", "Lstm",
-    "MarginInnerProduct", "Mean", "Mish", "MultiBoxLoss", "Nms", "Noise", "Normalization", "Normalize", "PSROIPooling",
-    "Permute", "PointPatches", "Pooling3D", "PriorBox", "Proposal", "ROIAlign", "ROIPooling", "ReLU6", "Region",
-    "Reorg", "Resample", "Reverse", "ShuffleChannel", "SmoothL1Loss", "SmoothL1LossOHEM", "SoftmaxWithFocalLoss",
-    "SoftmaxWithLossOHEM", "SpatialTransformer", "Transpose", "Upsample", "WeightEuclideanLoss", "YoloDetectionOutput",
-    "Yolov3DetectionOutput"}
+    "HSigmoid", "HSwish", "ImResize", "ImageFloatData", "ImageSegData", "Interp", "L1Loss", "L2Normalization",
+    "L2Normalize", "Lstm", "MarginInnerProduct", "Mean", "Mish", "MultiBoxLoss", "Nms", "Noise", "Normalization",
+    "Normalize", "PSROIPooling", "Permute", "PointPatches", "Pooling3D", "PriorBox", "Proposal", "ROIAlign",
+    "ROIPooling", "ReLU6", "Region", "Reorg", "Resample", "Reverse", "ShuffleChannel", "SmoothL1Loss",
+    "SmoothL1LossOHEM", "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "SpatialTransformer", "Transpose", "Upsample",
+    "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]
 

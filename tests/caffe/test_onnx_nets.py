@@ -16,7 +16,8 @@ NOT_AT_INFERENCE = {
     "SigmoidCrossEntropyLoss", "SigmoidFocalLoss", "SmoothL1Loss", "SmoothL1LossOHEM", "SoftmaxWithFocalLoss",
     "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "VisibleTarget", "WeightEuclideanLoss", "YoloDetectionOutput",
     "Yolov3DetectionOutput"}
-SOURCES = {"Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "Input", "MemoryData", "WindowData"}
+SOURCES = {"Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "ImageSegData", "Input", "MemoryData",
+           "WindowData"}
 CASCADE = f"""layer {{ name: "data" type: "MemoryData" top: "data" top: "landmark"
     memory_data_param {{ batch_size: 64 channels: 1 height: 15 width: 15 }} }}
 layer {{ name: "conv1" type: "LocallySharedConvolution" bottom: "data" top: "conv1"

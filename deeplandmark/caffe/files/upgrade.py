@@ -12,7 +12,7 @@ _SPECIAL_TYPES = {
     "IM2COL": "Im2col", "LRN": "LRN", "MVN": "MVN", "RELU": "ReLU", "SOFTMAX_LOSS": "SoftmaxWithLoss", "TANH": "TanH",
     "CONVOLUTION3D": "Convolution3D", "POOLING3D": "Pooling3D"}
 _DATA_PARAMS = {"Data": "data_param", "ImageData": "image_data_param", "ImageFloatData": "image_data_param",
-                "WindowData": "window_data_param"}
+                "ImageSegData": "image_data_param", "WindowData": "window_data_param"}
 _TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
 

@@ -23,6 +23,7 @@ from deeplandmark.caffe.layers import (
     hdf5_data,  # noqa: F401
     hdf5_output,  # noqa: F401
     image_data,  # noqa: F401
+    image_seg_data,  # noqa: F401
     indexing,  # noqa: F401
     inner_product,  # noqa: F401
     interp,  # noqa: F401
