@@ -140,7 +140,7 @@ def stored_v1_0(tmp_path, large):
             n, c, length, h, w = extents
             blob = layer.blobs.add(num=n, channels=c, height=h, width=w)
             blob.MergeFromString(bytes([15 << 3, length]))       # a field that the schema lacks
-            data = rng.standard_normal(extents).astype(np.float32)
+            data = (0.1 * rng.standard_normal(extents)).astype(np.float32)
             blob.data.extend(data.ravel())
             arrays.setdefault(name, []).append(data)
         if large:
