@@ -18,8 +18,9 @@ BEGIN, END = "<!-- layers: begin -->\n", "<!-- layers: end -->\n"
 HEAD = ("| type | what it computes | forward | backward | ONNX | stacked | cascade | "
         "worst error, forward / backward |\n"
         "|---|---|---|---|---|---|---|---|\n")
-_NO_BACKWARD = {"Accuracy", "ArgMax", "BoxGroupOutput", "BoxOutput", "Downsample", "HDF5Output", "Mean", "Resample",
-                "ScaleRoute", "Threshold"}                       # there neither
+_NO_BACKWARD = {                                                 # there neither
+    "Accuracy", "ArgMax", "BoxGroupOutput", "BoxOutput", "DataAugmentation", "Downsample", "HDF5Output", "ImResize",
+    "Mean", "Nms", "Resample", "ScaleRoute", "Threshold"}
 
 
 def main():

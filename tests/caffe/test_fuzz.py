@@ -33,7 +33,7 @@ def test_seeds_are_nets_that_run():
             if "MemoryData" not in text:
                 net.forward()
     read_files_or_code = {"Data", "HDF5Data", "HDF5Output", "HDF5PatchData", "ImageData", "ImageFloatData",
-                          "InfogainLoss", "Python", "WindowData"}
+                          "ImageSegData", "InfogainLoss", "Python", "WindowData"}
     assert types == set(caffe.layer_type_list()) - read_files_or_code
     for text in SOLVERS:
         with pytest.raises(CaffeError, match="not both"):

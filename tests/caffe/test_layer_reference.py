@@ -25,17 +25,18 @@ OWN_LAYERS = {"DenseTargets", "HDF5PatchData", "LocallySharedConvolution", "Loca
               "PointHeat", "PointSIFT", "PointSimilarity", "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss",
               "SigmoidFocalLoss", "SoftArgmax", "TransformMaps", "TransformPoints",
               "VisibleTarget"}       # Caffe lacks them
-FORKS_LAYERS = {                     # Caffe lacks them as well
-    "Axpy", "BN", "BoxAnnotatorOHEM", "CenterLoss", "ChannelNorm", "ContinuationIndicator", "ConvolutionDepthwise",
-    "Correlation", "Correlation1D", "DeformableConvolution", "DepthWiseConvolution", "DepthwiseConvolution",
-    "DetectionOutput", "Downsample", "FlowWarp", "FocalLoss", "HSigmoid", "HSwish", "ImageFloatData", "Interp",
-    "L1Loss", "L2Normalization", "L2Normalize", "Lstm", "MarginInnerProduct", "Mean", "Mish", "MultiBoxLoss", "Noise",
-    "Normalization", "Normalize", "PSROIPooling", "Permute", "PointPatches", "PriorBox", "Proposal", "ROIAlign",
-    "ROIPooling", "ROIWarping", "ReLU6", "Region", "Reorg", "Resample", "Reverse", "ShuffleChannel", "SmoothL1Loss",
-    "SmoothL1LossOHEM", "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "SpatialTransformer", "Transpose", "Upsample",
-    "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput",
-    "BoxGroupOutput", "BoxOutput", "CombinedMargin", "CosinAddm", "DecodeBBox", "DeformablePSROIPooling",
-    "LabelSpecificAdd", "MaskPooling", "MaskResize", "PSROIAlign", "ScaleRoute"}
+FORKS_LAYERS = {  # Caffe lacks them as well
+    "Axpy", "BN", "BoxAnnotatorOHEM", "BoxGroupOutput", "BoxOutput", "CenterLoss", "ChannelNorm", "CombinedMargin",
+    "ContinuationIndicator", "Convolution3D", "ConvolutionDepthwise", "Correlation", "Correlation1D", "CosinAddm",
+    "DataAugmentation", "DecodeBBox", "DeformableConvolution", "DeformablePSROIPooling", "DepthWiseConvolution",
+    "DepthwiseConvolution", "DetectionOutput", "Downsample", "FlowWarp", "FocalLoss", "HSigmoid", "HSwish",
+    "ImResize", "ImageFloatData", "ImageSegData", "Interp", "L1Loss", "L2Normalization", "L2Normalize",
+    "LabelSpecificAdd", "Lstm", "MarginInnerProduct", "MaskPooling", "MaskResize", "Mean", "Mish", "MultiBoxLoss",
+    "Nms", "Noise", "Normalization", "Normalize", "PSROIAlign", "PSROIPooling", "Permute", "PointPatches",
+    "Pooling3D", "PriorBox", "Proposal", "ROIAlign", "ROIPooling", "ROIWarping", "ReLU6", "Region", "Reorg",
+    "Resample", "Reverse", "ScaleRoute", "ShuffleChannel", "SmoothL1Loss", "SmoothL1LossOHEM",
+    "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "SpatialTransformer", "Transpose", "Upsample",
+    "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]
 

@@ -9,15 +9,17 @@ from deeplandmark.caffe.onnx import exported_types
 from tests.helpers.onnx_runs import CONV, check, net_text, run_both
 
 NOT_AT_INFERENCE = {
-    "Accuracy", "BoxAnnotatorOHEM", "BoxGroupOutput", "BoxOutput", "CenterLoss", "CombinedMargin", "ContrastiveLoss",
-    "CosinAddm", "DecodeBBox", "DeformableConvolution", "DeformablePSROIPooling", "DenseTargets", "DetectionOutput",
-    "Downsample", "EuclideanLoss", "FocalLoss", "HDF5Output", "HingeLoss", "InfogainLoss", "L1Loss",
-    "LabelSpecificAdd", "MarginInnerProduct", "MultiBoxLoss", "MultinomialLogisticLoss", "PSROIAlign", "PSROIPooling",
-    "PointDistanceLoss", "Proposal", "Python", "ROIWarping", "ScaleRoute", "SelectiveEuclideanLoss",
-    "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss", "SmoothL1Loss", "SmoothL1LossOHEM",
-    "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "VisibleTarget", "WeightEuclideanLoss",
-    "YoloDetectionOutput", "Yolov3DetectionOutput"}
-SOURCES = {"Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "Input", "MemoryData", "WindowData"}
+    "Accuracy", "BoxAnnotatorOHEM", "BoxGroupOutput", "BoxOutput", "CenterLoss", "CombinedMargin",
+    "ContrastiveLoss", "CosinAddm", "DecodeBBox", "DeformableConvolution", "DeformablePSROIPooling", "DenseTargets",
+    "DetectionOutput", "Downsample", "EuclideanLoss", "FocalLoss", "HDF5Output", "HingeLoss", "ImResize",
+    "InfogainLoss", "L1Loss", "LabelSpecificAdd", "MarginInnerProduct", "MultiBoxLoss", "MultinomialLogisticLoss",
+    "Nms", "PSROIAlign", "PSROIPooling", "PointDistanceLoss", "Proposal", "Python", "ROIWarping", "ScaleRoute",
+    "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss",
+    "SmoothL1Loss", "SmoothL1LossOHEM", "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM",
+    "VisibleTarget", "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
+SOURCES = {
+    "Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "ImageSegData", "Input", "MemoryData",
+    "WindowData"}
 CASCADE = f"""layer {{ name: "data" type: "MemoryData" top: "data" top: "landmark"
     memory_data_param {{ batch_size: 64 channels: 1 height: 15 width: 15 }} }}
 layer {{ name: "conv1" type: "LocallySharedConvolution" bottom: "data" top: "conv1"

@@ -18,6 +18,9 @@ LAYERS = {
                'shuffle: true ' + PATCHES + " }",
     "pictures": 'type: "ImageData" top: "x" top: "y" image_data_param { source: "pictures.txt" batch_size: 6 '
                 "shuffle: true } transform_param { crop_size: 5 mirror: true }",
+    "labels": 'type: "ImageSegData" top: "x" top: "y" image_data_param { source: "pairs.txt" batch_size: 6 '
+              "shuffle: true label_type: PIXEL } transform_param { crop_size: 5 mirror: true scale_factors: 0.5 "
+              "scale_factors: 1.5 }",
     "windows": 'type: "WindowData" top: "x" top: "y" window_data_param { source: "windows.txt" batch_size: 6 '
                "fg_fraction: 0.5 } transform_param { crop_size: 5 mirror: true }",
     "lmdb": 'type: "Data" top: "x" top: "y" data_param { source: "lmdb" batch_size: 6 backend: LMDB } '
@@ -39,6 +42,7 @@ def files(tmp_path, monkeypatch):
     for number, picture in enumerate(pictures):
         cv2.imwrite(f"{number}.png", picture)
     (tmp_path / "pictures.txt").write_text("".join(f"{number}.png {number}\n" for number in range(9)))
+    (tmp_path / "pairs.txt").write_text("".join(f"{number}.png {8 - number}.png\n" for number in range(9)))
     (tmp_path / "windows.txt").write_text("".join(
         f"# {number}\n{number}.png\n3\n8\n8\n2\n{number + 1} 0.9 0 0 6 6\n0 0.1 2 1 7 7\n" for number in range(9)))
     import lmdb

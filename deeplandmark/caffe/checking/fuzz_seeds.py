@@ -18,6 +18,14 @@ _LAYERS = [
     ("Crop", "crop_param { axis: 2 offset: 1 offset: 2 }", [_MAPS, (2, 4, 3, 3)], 1),
     ("Deconvolution", f"convolution_param {{ num_output: 4 kernel_size: 3 stride: 2 pad: 1 group: 2 {_CONV} }}",
      [_MAPS], 1),
+    ("Convolution3D", "convolution3d_param { num_output: 4 kernel_depth: 2 kernel_size: 3 stride: 2 temporal_stride: 1 "
+     f"pad: 1 temporal_pad: 1 filter_group: 2 {_CONV} }}", [(1, 2, 3, 4, 5)], 1),
+    ("Convolution3D", f"convolution_param {{ num_output: 2 kernel_depth: 1 kernel_size: 2 {_CONV} }}",
+     [(1, 2, 3, 4, 5)], 1),
+    ("Pooling3D", "pooling3d_param { pool: AVE kernel_depth: 2 kernel_size: 3 stride: 2 temporal_stride: 2 pad: 1 }",
+     [(1, 2, 3, 4, 5)], 1),
+    ("Pooling3D", "pooling_param { pool: MAX kernel_depth: 2 kernel_size: 2 stride: 2 temporal_stride: 1 }",
+     [(1, 2, 3, 4, 5)], 1),
     ("DepthWiseConvolution", f"convolution_param {{ num_output: 8 kernel_size: 1 group: 4 {_CONV} }}", [_MAPS], 1),
     ("DepthwiseConvolution", f"convolution_param {{ num_output: 4 kernel_size: 3 group: 4 {_CONV} }}", [_MAPS], 1),
     ("Dropout", "dropout_param { dropout_ratio: 0.3 }", [_ROWS], 1),
@@ -69,6 +77,10 @@ _LAYERS = [
      "true correlation_type: SUBTRACT }", [_MAPS, _MAPS], 1),
     ("Correlation1D", "correlation_param { pad: 2 kernel_size: 1 max_displacement: 2 stride_1: 2 single_direction: "
      "-1 }", [_MAPS, _MAPS], 1),
+    ("DataAugmentation", "augmentation_param { crop_width: 4 crop_height: 5 recompute_mean: 2 mean_per_pixel: false "
+     "max_multiplier: 1 }", [_MAPS], 2),
+    ("DataAugmentation", "augmentation_param { mean: 1 mean: 2 mean: 3 mean_per_pixel: false mirror { prob: 0.5 } } "
+     "coeff_schedule_param { half_life: 2 }", [(2, 3, 6, 5), _ROWS], 2),
     ("FlowWarp", "flow_warp_param { fill_value: NOT_A_NUMBER }", [_MAPS, (2, 2, 6, 5)], 1),
     ("ChannelNorm", "", [_MAPS], 1),
     ("Mean", "mean_param { operation: SUBTRACT value: 1 value: 2 mean_scale: 2 input_scale: 0.5 output_scale: 3 }",
@@ -120,6 +132,9 @@ _LAYERS = [
     ("MaskPooling", "", [_MAPS, (2, 1, 6, 5)], 1),
     ("MaskResize", "mask_resize_param { output_height: 3 output_width: 7 factor_height: 0.5 factor_width: 2 }", [_MAPS],
      1),
+    ("ImResize", "imresize_param { factor: 2 start_scale: 1 scale_gap: 0.3 }", [_MAPS], 1),
+    ("ImResize", "imresize_param { target_spatial_width: 9 target_spatial_height: 4 }", [_MAPS], 1),
+    ("Nms", "nms_param { threshold: 0.05 max_peaks: 3 num_parts: 2 }", [_MAPS], 1),
     ("PointPatches", "point_patches_param { rows: 3 columns: 2 half_side: 0.5 mirrored: 1 jitter: 0.1 }",
      [_MAPS, (2, 4)], 2),
     ("PointSimilarity", "", [(2, 6), (2, 6)], 1),

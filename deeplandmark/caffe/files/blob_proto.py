@@ -17,11 +17,19 @@ def has_legacy_shape(blob):
     return any(blob.HasField(name) for name in _LEGACY)
 
 
-def blob_shape(blob):
-    """Shape of a BlobProto, a tuple of int; 4 axes for a legacy one (blob.cpp, FromProto)."""
-    if has_legacy_shape(blob):
-        return tuple(getattr(blob, name) for name in _LEGACY)
-    return tuple(blob.shape.dim)
+def blob_shape(blob, count=None):
+    """Shape of a BlobProto, a tuple of int; 4 axes for a legacy one (blob.cpp, FromProto).
+
+    A legacy one of C3D v1.0 has a fifth extent, `length`, behind the channels. It follows from the number of values:
+    `count`, where they are not in the message.
+    """
+    if not has_legacy_shape(blob):
+        return tuple(blob.shape.dim)
+    shape, count = tuple(getattr(blob, name) for name in _LEGACY), count or len(blob.data)
+    area = math.prod(shape)
+    if min(shape) > 0 and count > area and not count % area:
+        return (*shape[:2], count // area, *shape[2:])
+    return shape
 
 
 def blob_to_array(blob, what="blob", diff=False):
@@ -108,14 +116,18 @@ def _raw_values(blob, shape, what, diff):
         return np.frombuffer(data, f"<f{width}").astype(np.float32).reshape(shape)
 
 
-def fits(blob, shape):
+def fits(blob, shape, own=None):
     """Whether a BlobProto may be copied into a parameter of `shape` (blob.cpp, ShapeEquals).
 
-    A legacy blob has four axes; it fits any shape that is equal to it once 1s are put in front.
+    A legacy blob has four axes; it fits any shape that is equal to it once 1s are put in front, and for clips one with
+    a length of 1 or, where the blob has a length, that. `own` is its shape where its values are not in the message.
     """
-    if has_legacy_shape(blob):
-        return len(shape) <= 4 and (1,) * (4 - len(shape)) + tuple(shape) == blob_shape(blob)
-    return blob_shape(blob) == tuple(shape)
+    own, shape = own or blob_shape(blob), tuple(shape)
+    if not has_legacy_shape(blob):
+        return own == shape
+    if len(shape) == 5 and len(own) == 4:
+        return shape == (*own[:2], 1, *own[2:])
+    return (1,) * (4 - len(shape)) + shape == own
 
 
 def shape_text(shape):

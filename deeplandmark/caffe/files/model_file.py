@@ -100,9 +100,10 @@ def copy_weights(graph, layers, file=None, strict=False):
         if node.name not in layers or node.name in seen:
             continue
         seen.add(node.name)
-        stored, targets = layers[node.name], node.layer.blobs
+        what = f"{place}layer {node.name!r}"
+        stored, targets = node.layer.fit_stored(layers[node.name], what), node.layer.blobs
         borrowed = [(index, i) not in graph.params.owned for i in range(len(targets))]
-        copies += _match(stored, targets, borrowed, f"{place}layer {node.name!r}")
+        copies += _match(stored, targets, borrowed, what)
     for blob, target, what in copies:                            # once through everything before the first is copied
         report_not_finite(not_finite(blob, what), target.numel(), what, strict)
     for blob, target, what in copies:

@@ -26,7 +26,7 @@ class ProtoBlob:
 
     def fits(self, shape):
         """Whether it may be copied into a parameter of `shape`."""
-        return fits(self.blob, shape)
+        return fits(self.blob, shape, self.shape)
 
     def chunks(self, what):
         """All values at once."""
@@ -53,6 +53,7 @@ class FileBlob(ProtoBlob):
     def __init__(self, blob, path, kind, start, nbytes):
         super().__init__(blob)
         self.path, self.kind, self.start, self.nbytes = path, np.dtype(kind), start, nbytes
+        self.shape = blob_shape(blob, nbytes // self.kind.itemsize)
 
     def chunks(self, what):
         """Pieces of a mebivalue, read one by one."""

@@ -9,9 +9,10 @@ from deeplandmark.caffe.proto import caffe_pb2
 # Names that are not the enum name in camel case.
 _SPECIAL_TYPES = {
     "ABSVAL": "AbsVal", "ARGMAX": "ArgMax", "BNLL": "BNLL", "HDF5_DATA": "HDF5Data", "HDF5_OUTPUT": "HDF5Output",
-    "IM2COL": "Im2col", "LRN": "LRN", "MVN": "MVN", "RELU": "ReLU", "SOFTMAX_LOSS": "SoftmaxWithLoss", "TANH": "TanH"}
+    "IM2COL": "Im2col", "LRN": "LRN", "MVN": "MVN", "RELU": "ReLU", "SOFTMAX_LOSS": "SoftmaxWithLoss", "TANH": "TanH",
+    "CONVOLUTION3D": "Convolution3D", "POOLING3D": "Pooling3D"}
 _DATA_PARAMS = {"Data": "data_param", "ImageData": "image_data_param", "ImageFloatData": "image_data_param",
-                "WindowData": "window_data_param"}
+                "ImageSegData": "image_data_param", "WindowData": "window_data_param"}
 _TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
 

@@ -8,6 +8,7 @@ from deeplandmark.caffe.layers import (
     convolution,  # noqa: F401
     correlation,  # noqa: F401
     data,  # noqa: F401
+    data_augmentation,  # noqa: F401
     deconvolution,  # noqa: F401
     deformable,  # noqa: F401
     dense_detection,  # noqa: F401
@@ -24,6 +25,7 @@ from deeplandmark.caffe.layers import (
     hdf5_data,  # noqa: F401
     hdf5_output,  # noqa: F401
     image_data,  # noqa: F401
+    image_seg_data,  # noqa: F401
     indexing,  # noqa: F401
     inner_product,  # noqa: F401
     interp,  # noqa: F401
@@ -39,6 +41,7 @@ from deeplandmark.caffe.layers import (
     point_patches,  # noqa: F401
     point_sift,  # noqa: F401
     pooling,  # noqa: F401
+    pose_maps,  # noqa: F401
     proposal,  # noqa: F401
     psroi,  # noqa: F401
     python_layer,  # noqa: F401
@@ -56,6 +59,7 @@ from deeplandmark.caffe.layers import (
     spatial_transformer,  # noqa: F401
     spp,  # noqa: F401
     ssd,  # noqa: F401
+    volumes,  # noqa: F401
     window_data,  # noqa: F401
     windows,  # noqa: F401
     yolo,  # noqa: F401

@@ -149,6 +149,13 @@ class Layer(nn.Module):
             shapes = [tuple(bottom.shape) for bottom in bottoms]
             raise NetError(f"cannot run on an empty bottom, shapes {shapes}", layer=self.name) from error
 
+    def fit_stored(self, stored, place):
+        """The blobs of a weights file (list, stored_blobs.py) as they are copied in; `place` names them in errors.
+
+        As they are by default: their number and shapes must be those of the layer.
+        """
+        return stored
+
     def axis(self, index, shape, extra=0):
         """A possibly negative axis of the definition as 0..len(shape)-1+extra; a NetError outside."""
         size = len(shape)

@@ -28,7 +28,11 @@ class ConvolutionBase(WindowLayer):
         self.innermost = all(k > 1 or s == 1 for k, s in zip(self.kernel, self.stride))
         self.add_blob(self.weight_shape(), p.weight_filler)
         if p.bias_term:
-            self.add_blob((self.num_output,), p.bias_filler)
+            self.add_blob(self.bias_shape(), p.bias_filler)
+
+    def bias_shape(self):
+        """(num_output,)"""
+        return (self.num_output,)
 
     def read_outputs(self, p):
         """Reads num_output and group; a NetError unless both channels and num_output are multiples of group."""

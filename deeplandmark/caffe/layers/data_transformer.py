@@ -25,6 +25,10 @@ class DataTransformer:
         self.layer, self.param = layer, layer.param.transform_param
         if self.param.pad_ratio and layer.param.type != "ImageFloatData":
             layer.fail("transform_param pad_ratio is for ImageFloatData")
+        pairs = [name for name in ("crop_height", "crop_width") if self.param.HasField(name)]
+        pairs += ["scale_factors"] if self.param.scale_factors else []
+        if pairs and layer.param.type != "ImageSegData":
+            layer.fail(f"transform_param {pairs[0]} is for ImageSegData")
         self.mean = self._read_mean()
 
     def output_shape(self, shape):

@@ -19,6 +19,7 @@ class PictureList(DataLayer):
     in front of every name as it stands, without a slash, as in Caffe. transform_param: see DataTransformer.
     """
     exact_tops = 2
+    transformer = DataTransformer
 
     def create(self, bottom_shapes):
         p = self.param.image_data_param
@@ -29,7 +30,7 @@ class PictureList(DataLayer):
         self.size = (p.new_height, p.new_width) if p.new_height else None
         self.set_batch(p.batch_size)
         self.lines = self._read_list(p.source)
-        self.transform = DataTransformer(self)
+        self.transform = self.transformer(self)
         self.order = self._new_order()
         self.position = self.transform.draw(p.rand_skip) if p.rand_skip else 0
         if self.position >= len(self.lines):

@@ -31,6 +31,9 @@ class Registry(dict):
 
 
 LAYERS = Registry("classes")
+_CLIPS = ("{type} of C3D, which reads videos, is not covered: give its clips (N, C, length, height, width) and labels "
+          "by an Input or HDF5Data layer with the same tops")
+_REFUSED = {"VideoData": _CLIPS, "VolumeData": _CLIPS}           # known, and what to do instead
 layer = LAYERS.register             # stands above a layer's class, as REGISTER_LAYER_CLASS below it (layer_factory.hpp)
 
 
@@ -45,8 +48,10 @@ def create_layer(param, phase, context):
     Raises
     ------
     NetError
-        For an unknown type, together with the known ones.
+        For an unknown type, together with the known ones, and for one that is known and not covered.
     """
+    if param.type in _REFUSED and param.type not in LAYERS:
+        raise NetError(_REFUSED[param.type].format(type=param.type), layer=param.name)
     if param.type not in LAYERS:
         raise NetError(f"unknown type {param.type!r} (known: {', '.join(layer_type_list())}; "
                        "caffe.register_layer adds one)", layer=param.name)

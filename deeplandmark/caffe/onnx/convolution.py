@@ -5,7 +5,7 @@ from deeplandmark.caffe.onnx.builder import merged
 from deeplandmark.caffe.onnx.registry import exporter
 
 
-@exporter("Convolution", "ConvolutionDepthwise", "DepthWiseConvolution", "DepthwiseConvolution")
+@exporter("Convolution", "Convolution3D", "ConvolutionDepthwise", "DepthWiseConvolution", "DepthwiseConvolution")
 def convolution(b, layer, *bottoms):
     """One Conv for each bottom; weights (num_output, channels / group, kernel...)."""
     weight = b.blob(layer, 0, _with_axis(layer, layer.blobs[0].shape))
@@ -30,7 +30,7 @@ def im2col(b, layer, x):
 
 
 def _run(b, layer, op, x, weight, top):
-    inputs = [b.reshape(x, _one_batch(layer, x)), weight, *([b.blob(layer, 1)] if len(layer.blobs) > 1 else [])]
+    inputs = [b.reshape(x, _one_batch(layer, x)), weight, *([b.blob(layer, 1, (-1,))] if len(layer.blobs) > 1 else [])]
     return _unbatched(b, layer, b.node(op, *inputs, group=layer.group, **_windows(layer)), top)
 
 

@@ -1,6 +1,7 @@
 """Layers of FlowNet's fork and SpatialTransformer (layers/correlation.py, flow_maps.py, resample.py)."""
 import numpy as np
 
+from deeplandmark.caffe.layers.data_augmentation import places as crop_places
 from deeplandmark.caffe.onnx.builder import Value
 from deeplandmark.caffe.onnx.registry import exporter
 
@@ -73,6 +74,31 @@ def mean(b, layer, *bottoms):
         y = b.node("Add", y, b.constant(layer.shift(x.shape[1]).cpu().numpy()))
         tops.append(y if p.output_scale == 1 else b.node("Mul", y, p.output_scale))
     return tops
+
+
+@exporter("DataAugmentation")
+def data_augmentation(b, layer, x, coefficients=None):
+    """Sub of the mean; for a crop Gather of the two cells along each axis and their weighted sum before."""
+    p, y = layer.settings, x
+    if p.recompute_mean and layer.blobs[0].item() < p.recompute_mean:
+        layer.fail(f"cannot be exported to ONNX: its mean is not done after {layer.blobs[0].item():g} of "
+                   f"{p.recompute_mean} forwards")
+    for axis, size in zip((2, 3), layer.crop or ()):
+        first, second, share = crop_places(x.shape[axis], size)
+        share = share.reshape(-1, *(1,) * (3 - axis))
+        sides = [b.node("Mul", b.node("Gather", y, b.constant(cells), axis=axis), b.constant(part))
+                 for cells, part in ((first, 1 - share), (second, share))]
+        y = b.node("Add", *sides)
+    mean = layer.mean()
+    y = b.node("Identity", y) if mean is None else b.node("Sub", y, b.constant(mean.cpu().numpy()))
+    if len(b.tops) == 1:
+        return y
+    if coefficients is not None:
+        return [y, b.node("Identity", coefficients)]
+    batch, row = b.extent(x, 0), np.array(b.tops[1][1:])
+    shape = b.constant(np.array([batch, *row])) if isinstance(batch, int) else \
+        b.node("Concat", batch, b.constant(row), axis=0)
+    return [y, b.node("Expand", b.constant(np.zeros((1, *row), np.float32)), shape)]
 
 
 @exporter("Resample")

@@ -1,4 +1,6 @@
-"""Pooling and SPP (layers/pooling.py, layers/spp.py): Caffe's windows, rounded up, as padding."""
+"""Pooling, Pooling3D and SPP (layers/pooling.py, volumes.py, spp.py): Caffe's windows, rounded up, as padding."""
+import math
+
 import numpy as np
 from onnx import TensorProto
 
@@ -8,9 +10,9 @@ _LOWEST = float(np.finfo(np.float32).min)
 _TINY = float(np.finfo(np.float32).tiny)
 
 
-@exporter("Pooling")
+@exporter("Pooling", "Pooling3D")
 def pooling(b, layer, x):
-    """MaxPool or AveragePool over (N, C, H, W), rounded up as Caffe rounds; STOCHASTIC as it is in TEST."""
+    """MaxPool or AveragePool over (N, C, spatial...), rounded up as Caffe rounds; STOCHASTIC as it is in TEST."""
     return _pool(b, layer, x, b.tops)
 
 
@@ -50,8 +52,8 @@ def _pool(b, layer, x, tops):
 
 
 def _extended(b, y, missing, value):
-    """Rows and columns of a value behind a map."""
-    return b.node("Pad", y, [0, 0, 0, 0, 0, 0, *missing], value) if any(missing) else y
+    """Cells of a value behind a map, along each spatial axis."""
+    return b.node("Pad", y, [*[0] * (4 + len(missing)), *missing], value) if any(missing) else y
 
 
 def _counts(layer, kernel, sizes, pooled):
@@ -60,7 +62,7 @@ def _counts(layer, kernel, sizes, pooled):
     for n, k, stride, pad, size in zip(pooled, kernel, layer.stride, layer.pad, sizes):
         start = np.arange(n) * stride - pad
         counts.append(np.minimum(start + k, size + pad) - start)
-    return (counts[0][:, None] * counts[1][None, :]).astype(np.float64)
+    return math.prod(np.ix_(*counts)).astype(np.float64)
 
 
 def _maximum(b, x, windows, missing, tops):
