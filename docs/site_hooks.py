@@ -1,7 +1,7 @@
 """What mkdocs does with pages that were written to be read beside the code: see mkdocs.yml.
 
-Some pages lie elsewhere, since they belong to what lies there, and become pages of the site. Links to files of the code,
-which the site does not have, become their names.
+Some pages lie elsewhere, since they belong to what lies there, and become pages of the site. Links to files of the
+code, which the site does not have, become their names.
 """
 import posixpath
 import re
