@@ -10,13 +10,15 @@ from tests.helpers.onnx_runs import CONV, check, net_text, run_both
 
 NOT_AT_INFERENCE = {
     "Accuracy", "BoxAnnotatorOHEM", "CenterLoss", "ContrastiveLoss", "DeformableConvolution", "DenseTargets",
-    "DetectionOutput", "Downsample", "EuclideanLoss", "FocalLoss", "HDF5Output", "HingeLoss", "InfogainLoss", "L1Loss",
+    "DetectionEvaluate", "DetectionOutput", "Downsample", "EuclideanLoss", "FocalLoss", "HDF5Output", "HingeLoss",
+    "InfogainLoss", "L1Loss",
     "MarginInnerProduct", "MultiBoxLoss", "MultinomialLogisticLoss", "PSROIPooling", "PointDistanceLoss", "Proposal",
     "Python", "SelectiveEuclideanLoss",
     "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss", "SmoothL1Loss", "SmoothL1LossOHEM",
     "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "VisibleTarget", "WeightEuclideanLoss",
     "YoloDetectionOutput", "Yolov3DetectionOutput"}
-SOURCES = {"Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "Input", "MemoryData", "WindowData"}
+SOURCES = {"AnnotatedData", "Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "Input", "MemoryData",
+           "WindowData"}
 CASCADE = f"""layer {{ name: "data" type: "MemoryData" top: "data" top: "landmark"
     memory_data_param {{ batch_size: 64 channels: 1 height: 15 width: 15 }} }}
 layer {{ name: "conv1" type: "LocallySharedConvolution" bottom: "data" top: "conv1"

@@ -106,6 +106,8 @@ _LAYERS = [
     ("DetectionOutput", "detection_output_param { num_classes: 2 share_location: true background_label_id: 0 "
      "nms_param { nms_threshold: 0.4 top_k: 4 eta: 0.9 } code_type: CENTER_SIZE keep_top_k: 5 "
      "confidence_threshold: 0.01 variance_encoded_in_target: false }", [(2, 12), (2, 6), (1, 2, 12)], 1),
+    ("DetectionEvaluate", "detection_evaluate_param { num_classes: 3 background_label_id: 2 overlap_threshold: 0.5 "
+     "evaluate_difficult_gt: false }", [(1, 1, 3, 7), (1, 1, 2, 8)], 1),
     ("Region", "region_param { classes: 1 coords: 2 boxes_of_each_grid: 1 softmax: true }", [_MAPS], 1),
     ("YoloDetectionOutput", "yolo_detection_output_param { num_classes: 1 num_box: 2 biases: 1 biases: 2 biases: 3 "
      "biases: 1 coords: 4 confidence_threshold: 0.01 nms_threshold: 0.4 }", [(1, 12, 3, 3)], 1),
