@@ -18,7 +18,8 @@ BEGIN, END = "<!-- layers: begin -->\n", "<!-- layers: end -->\n"
 HEAD = ("| type | what it computes | forward | backward | ONNX | stacked | cascade | "
         "worst error, forward / backward |\n"
         "|---|---|---|---|---|---|---|---|\n")
-_NO_BACKWARD = {"Accuracy", "ArgMax", "Downsample", "HDF5Output", "Mean", "Resample", "Threshold"}   # there neither
+_NO_BACKWARD = {"Accuracy", "ArgMax", "CTCGreedyDecoder", "DetectionEvaluate", "Downsample", "HDF5Output",
+                "LabelsequenceAccuracy", "Mean", "Resample", "Threshold"}       # there neither
 
 
 def main():

@@ -26,15 +26,15 @@ OWN_LAYERS = {"DenseTargets", "HDF5PatchData", "LocallySharedConvolution", "Loca
               "SigmoidFocalLoss", "SoftArgmax", "TransformMaps", "TransformPoints",
               "VisibleTarget"}       # Caffe lacks them
 FORKS_LAYERS = {                     # Caffe lacks them as well
-    "AnnotatedData", "Axpy", "BN", "BoxAnnotatorOHEM", "CenterLoss", "ChannelNorm", "ContinuationIndicator",
-    "ConvolutionDepthwise", "Correlation", "Correlation1D", "DeformableConvolution", "DepthWiseConvolution",
-    "DepthwiseConvolution", "DetectionEvaluate", "DetectionOutput", "Downsample", "FlowWarp", "FocalLoss",
-    "HSigmoid", "HSwish", "ImageFloatData", "Interp", "L1Loss", "L2Normalization", "L2Normalize", "Lstm",
-    "MarginInnerProduct", "Mean", "Mish", "MultiBoxLoss", "Noise", "Normalization", "Normalize", "PSROIPooling",
-    "Permute", "PointPatches", "PriorBox", "Proposal", "ROIAlign", "ROIPooling", "ReLU6", "Region", "Reorg",
-    "Resample", "Reverse", "ShuffleChannel", "SmoothL1Loss", "SmoothL1LossOHEM", "SoftmaxWithFocalLoss",
-    "SoftmaxWithLossOHEM", "SpatialTransformer", "Transpose", "Upsample", "WeightEuclideanLoss",
-    "YoloDetectionOutput", "Yolov3DetectionOutput"}
+    "AnnotatedData", "Axpy", "BN", "BoxAnnotatorOHEM", "CTCGreedyDecoder", "CTCLoss", "CenterLoss", "ChannelNorm",
+    "ContinuationIndicator", "ConvolutionDepthwise", "Correlation", "Correlation1D", "CtcLoss",
+    "DeformableConvolution", "DepthWiseConvolution", "DepthwiseConvolution", "DetectionEvaluate", "DetectionOutput",
+    "Downsample", "FlowWarp", "FocalLoss", "HSigmoid", "HSwish", "ImageFloatData", "Interp", "L1Loss",
+    "L2Normalization", "L2Normalize", "LabelsequenceAccuracy", "Lstm", "MarginInnerProduct", "Mean", "Mish",
+    "MultiBoxLoss", "Noise", "Normalization", "Normalize", "PSROIPooling", "Permute", "PointPatches", "PriorBox",
+    "Proposal", "ROIAlign", "ROIPooling", "ReLU6", "Region", "Reorg", "Resample", "Reverse", "ShuffleChannel",
+    "SmoothL1Loss", "SmoothL1LossOHEM", "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "SpatialTransformer",
+    "Transpose", "Upsample", "WarpCTCLoss", "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]
 

@@ -9,14 +9,13 @@ from deeplandmark.caffe.onnx import exported_types
 from tests.helpers.onnx_runs import CONV, check, net_text, run_both
 
 NOT_AT_INFERENCE = {
-    "Accuracy", "BoxAnnotatorOHEM", "CenterLoss", "ContrastiveLoss", "DeformableConvolution", "DenseTargets",
-    "DetectionEvaluate", "DetectionOutput", "Downsample", "EuclideanLoss", "FocalLoss", "HDF5Output", "HingeLoss",
-    "InfogainLoss", "L1Loss",
-    "MarginInnerProduct", "MultiBoxLoss", "MultinomialLogisticLoss", "PSROIPooling", "PointDistanceLoss", "Proposal",
-    "Python", "SelectiveEuclideanLoss",
-    "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss", "SmoothL1Loss", "SmoothL1LossOHEM",
-    "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "VisibleTarget", "WeightEuclideanLoss",
-    "YoloDetectionOutput", "Yolov3DetectionOutput"}
+    "Accuracy", "BoxAnnotatorOHEM", "CTCGreedyDecoder", "CTCLoss", "CenterLoss", "ContrastiveLoss", "CtcLoss",
+    "DeformableConvolution", "DenseTargets", "DetectionEvaluate", "DetectionOutput", "Downsample", "EuclideanLoss",
+    "FocalLoss", "HDF5Output", "HingeLoss", "InfogainLoss", "L1Loss", "LabelsequenceAccuracy", "MarginInnerProduct",
+    "MultiBoxLoss", "MultinomialLogisticLoss", "PSROIPooling", "PointDistanceLoss", "Proposal", "Python",
+    "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss",
+    "SmoothL1Loss", "SmoothL1LossOHEM", "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM",
+    "VisibleTarget", "WarpCTCLoss", "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
 SOURCES = {"AnnotatedData", "Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "Input", "MemoryData",
            "WindowData"}
 CASCADE = f"""layer {{ name: "data" type: "MemoryData" top: "data" top: "landmark"

@@ -6,6 +6,8 @@ from deeplandmark.caffe.layers import (
     contrastive_loss,  # noqa: F401
     convolution,  # noqa: F401
     correlation,  # noqa: F401
+    ctc_decoder,  # noqa: F401
+    ctc_loss,  # noqa: F401
     data,  # noqa: F401
     deconvolution,  # noqa: F401
     deformable,  # noqa: F401

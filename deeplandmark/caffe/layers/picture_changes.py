@@ -5,6 +5,8 @@ x2, y2) as parts of the picture.
 """
 import numpy as np
 
+from deeplandmark.caffe.limits import check_shape
+
 
 def check_resize(layer, p):
     """Refuses, in the name of `layer`, a ResizeParameter that no picture can follow."""
@@ -62,6 +64,7 @@ def resize(picture, p, rng):
     if p.resize_mode == p.FIT_LARGE_SIZE_AND_PAD:
         aspect = np.float32(picture.shape[1]) / np.float32(picture.shape[0])
         size = _narrow(p, aspect) if aspect > np.float32(p.width) / np.float32(p.height) else _flat(p, aspect)
+    check_shape((*size, picture.shape[2]))
     found = _with_channels(cv2.resize(np.ascontiguousarray(picture), size[::-1], interpolation=mode))
     if p.resize_mode != p.FIT_LARGE_SIZE_AND_PAD:
         return found
@@ -184,6 +187,7 @@ def expand(picture, p, means, rng):
     ratio, (height, width) = rng.uniform(1, p.max_expand_ratio), picture.shape[:2]
     rows, columns = int(height * ratio), int(width * ratio)
     top, left = int(rng.uniform(0, rows - height)), int(rng.uniform(0, columns - width))
+    check_shape((rows, columns, picture.shape[2]))
     found = np.empty((rows, columns, picture.shape[2]), picture.dtype)
     found[:] = _bytes(np.array(means if len(means) else [0], np.float32))
     found[top:top + height, left:left + width] = picture

@@ -51,7 +51,10 @@ def _solve(param, options, where, ranks, requests):
 
 
 def test(options, log):
-    """Score a net: the mean of each output over --iterations batches, of detections their average precision."""
+    """Score a net: the mean of each output over --iterations batches.
+
+    Of outputs of DetectionEvaluate it is the mean average precision by --ap_version.
+    """
     from deeplandmark.caffe.solvers.average_precision import AveragePrecision
 
     _require(options.model, "a model definition to score: --model FILE")
