@@ -9,7 +9,7 @@ from deeplandmark.caffe.tools.picture_database import Datums, add_flags, read_li
 
 
 def convert_annoset(parser):
-    """Write the pictures of a list and their objects as an LMDB or LevelDB for AnnotatedData.
+    """Write pictures and their objects as an LMDB or LevelDB for AnnotatedData.
 
     LISTFILE has in each line a picture's name and its label, a whole number (--anno_type classification), or the name
     of the file that tells its objects (--anno_type detection); a picture whose file is not there has none. Pictures
