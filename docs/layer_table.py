@@ -18,9 +18,10 @@ BEGIN, END = "<!-- layers: begin -->\n", "<!-- layers: end -->\n"
 HEAD = ("| type | what it computes | forward | backward | ONNX | stacked | cascade | "
         "worst error, forward / backward |\n"
         "|---|---|---|---|---|---|---|---|\n")
-_NO_BACKWARD = {                                                 # there neither
-    "Accuracy", "ArgMax", "BoxGroupOutput", "BoxOutput", "DataAugmentation", "Downsample", "HDF5Output", "ImResize",
-    "Mean", "Nms", "Resample", "ScaleRoute", "Threshold"}
+_NO_BACKWARD = {  # there neither
+    "Accuracy", "ArgMax", "BoxGroupOutput", "BoxOutput", "CTCGreedyDecoder", "DataAugmentation",
+    "DetectionEvaluate", "Downsample", "HDF5Output", "ImResize", "LabelsequenceAccuracy", "Mean", "Nms", "Resample",
+    "ScaleRoute", "Threshold"}
 
 
 def main():

@@ -66,11 +66,27 @@ def match(boxes, truth, threshold, per_prediction=True):
 
 def overlaps(box, others):
     """Intersection over union of a box (4,) with others (N, 4), float array (N,); 0 where a box is inside out."""
-    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    shared = sides.clip(0).prod(1)
-    areas = [(b[..., 2:] - b[..., :2]).clip(0).prod(-1) for b in (box, others)]
+    shared = shared_areas(box, others)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(shared > 0, shared / (areas[0] + areas[1] - shared), 0)
+        return np.where(shared > 0, shared / (sizes_of(box) + sizes_of(others) - shared), 0)
+
+
+def shared_areas(box, others):
+    """Areas that a box (4,) has in common with others (N, 4), float array (N,)."""
+    return (np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])).clip(0).prod(1)
+
+
+def sizes_of(boxes):
+    """Areas (...) of boxes (..., 4); 0 where one is inside out."""
+    return (boxes[..., 2:] - boxes[..., :2]).clip(0).prod(-1)
+
+
+def project(source, boxes):
+    """(`boxes` (N, 4) as parts of the box `source` (4,), cut off at its edges; which of them have a part in it)."""
+    sides = source[2:] - source[:2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = ((boxes.reshape(-1, 2, 2) - source[:2]) / sides).reshape(-1, 4).clip(0, 1)
+    return moved, sizes_of(moved) > 0
 
 
 def keep_apart(boxes, threshold, eta=1.0):

@@ -66,10 +66,10 @@ def test_a_known_field_is_never_taken_out():
 
 
 def test_solvers(tmp_path):
-    text = 'net: "n" base_lr: 1 eval_type: "detection" ap_version: "11point" per_parameter_reduce: false\n'
-    with pytest.warns(ForkFieldWarning, match="line 1: eval_type.*3 fields"):
+    text = 'net: "n" base_lr: 1 multinode { a: 1 } reduce_buckets: 3 per_parameter_reduce: false\n'
+    with pytest.warns(ForkFieldWarning, match="line 1: multinode.*3 fields"):
         assert read_solver(text).base_lr == 1
-    with pytest.raises(caffe.PrototxtError, match="eval_type"):
+    with pytest.raises(caffe.PrototxtError, match="multinode"):
         read_solver(text, strict=True)
 
 

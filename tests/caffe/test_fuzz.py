@@ -32,8 +32,9 @@ def test_seeds_are_nets_that_run():
             types.update(layer.type for layer in net.layers)
             if "MemoryData" not in text:
                 net.forward()
-    read_files_or_code = {"Data", "HDF5Data", "HDF5Output", "HDF5PatchData", "ImageData", "ImageFloatData",
-                          "ImageSegData", "InfogainLoss", "Python", "WindowData"}
+    read_files_or_code = {
+        "AnnotatedData", "Data", "HDF5Data", "HDF5Output", "HDF5PatchData", "ImageData", "ImageFloatData",
+        "ImageSegData", "InfogainLoss", "Python", "WindowData"}
     assert types == set(caffe.layer_type_list()) - read_files_or_code
     for text in SOLVERS:
         with pytest.raises(CaffeError, match="not both"):

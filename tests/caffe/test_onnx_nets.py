@@ -9,17 +9,18 @@ from deeplandmark.caffe.onnx import exported_types
 from tests.helpers.onnx_runs import CONV, check, net_text, run_both
 
 NOT_AT_INFERENCE = {
-    "Accuracy", "BoxAnnotatorOHEM", "BoxGroupOutput", "BoxOutput", "CenterLoss", "CombinedMargin",
-    "ContrastiveLoss", "CosinAddm", "DecodeBBox", "DeformableConvolution", "DeformablePSROIPooling", "DenseTargets",
-    "DetectionOutput", "Downsample", "EuclideanLoss", "FocalLoss", "HDF5Output", "HingeLoss", "ImResize",
-    "InfogainLoss", "L1Loss", "LabelSpecificAdd", "MarginInnerProduct", "MultiBoxLoss", "MultinomialLogisticLoss",
-    "Nms", "PSROIAlign", "PSROIPooling", "PointDistanceLoss", "Proposal", "Python", "ROIWarping", "ScaleRoute",
-    "SelectiveEuclideanLoss", "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss",
-    "SmoothL1Loss", "SmoothL1LossOHEM", "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM",
-    "VisibleTarget", "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
+    "Accuracy", "BoxAnnotatorOHEM", "BoxGroupOutput", "BoxOutput", "CTCGreedyDecoder", "CTCLoss", "CenterLoss",
+    "CombinedMargin", "ContrastiveLoss", "CosinAddm", "CtcLoss", "DecodeBBox", "DeformableConvolution",
+    "DeformablePSROIPooling", "DenseTargets", "DetectionEvaluate", "DetectionOutput", "Downsample", "EuclideanLoss",
+    "FocalLoss", "HDF5Output", "HingeLoss", "ImResize", "InfogainLoss", "L1Loss", "LabelSpecificAdd",
+    "LabelsequenceAccuracy", "MarginInnerProduct", "MultiBoxLoss", "MultinomialLogisticLoss", "Nms", "PSROIAlign",
+    "PSROIPooling", "PointDistanceLoss", "Proposal", "Python", "ROIWarping", "ScaleRoute", "SelectiveEuclideanLoss",
+    "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss", "SmoothL1Loss", "SmoothL1LossOHEM",
+    "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "VisibleTarget", "WarpCTCLoss",
+    "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
 SOURCES = {
-    "Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "ImageSegData", "Input", "MemoryData",
-    "WindowData"}
+    "AnnotatedData", "Data", "HDF5Data", "HDF5PatchData", "ImageData", "ImageFloatData", "ImageSegData", "Input",
+    "MemoryData", "WindowData"}
 CASCADE = f"""layer {{ name: "data" type: "MemoryData" top: "data" top: "landmark"
     memory_data_param {{ batch_size: 64 channels: 1 height: 15 width: 15 }} }}
 layer {{ name: "conv1" type: "LocallySharedConvolution" bottom: "data" top: "conv1"

@@ -150,6 +150,15 @@ _LAYERS = [
     ("DetectionOutput", "detection_output_param { num_classes: 2 share_location: true background_label_id: 0 "
      "nms_param { nms_threshold: 0.4 top_k: 4 eta: 0.9 } code_type: CENTER_SIZE keep_top_k: 5 "
      "confidence_threshold: 0.01 variance_encoded_in_target: false }", [(2, 12), (2, 6), (1, 2, 12)], 1),
+    ("CtcLoss", "ctc_loss_param { alphabet_size: 4 time_step: 5 blank_label: 3 }", [(5, 2, 4), (2, 3)], 1),
+    ("CTCLoss", "ctc_loss_param { blank_index: 3 output_delay: 1 preprocess_collapse_repeated: true "
+     "ctc_merge_repeated: true }", [(5, 2, 4), (2,), (2,), (3, 2)], 1),
+    ("WarpCTCLoss", "propagate_down: [true, false]", [(5, 2, 4), (2, 3)], 1),
+    ("CTCGreedyDecoder", "ctc_decoder_param { blank_index: 3 ctc_merge_repeated: false }",
+     [(5, 2, 4), (5, 2), (5, 2)], 3),
+    ("LabelsequenceAccuracy", "labelsequence_accuracy_param { blank_label: 3 }", [(2, 5, 4), (2, 3)], 1),
+    ("DetectionEvaluate", "detection_evaluate_param { num_classes: 3 background_label_id: 2 overlap_threshold: 0.5 "
+     "evaluate_difficult_gt: false }", [(1, 1, 3, 7), (1, 1, 2, 8)], 1),
     ("Region", "region_param { classes: 1 coords: 2 boxes_of_each_grid: 1 softmax: true }", [_MAPS], 1),
     ("YoloDetectionOutput", "yolo_detection_output_param { num_classes: 1 num_box: 2 biases: 1 biases: 2 biases: 3 "
      "biases: 1 coords: 4 confidence_threshold: 0.01 nms_threshold: 0.4 }", [(1, 12, 3, 3)], 1),

@@ -1,17 +1,21 @@
 """The layer types, one file per family. Importing this package fills the registry."""
 from deeplandmark.caffe.layers import (
     accuracy,  # noqa: F401
+    annotated_data,  # noqa: F401
     cascade_boxes,  # noqa: F401
     class_loss,  # noqa: F401
     class_margins,  # noqa: F401
     contrastive_loss,  # noqa: F401
     convolution,  # noqa: F401
     correlation,  # noqa: F401
+    ctc_decoder,  # noqa: F401
+    ctc_loss,  # noqa: F401
     data,  # noqa: F401
     data_augmentation,  # noqa: F401
     deconvolution,  # noqa: F401
     deformable,  # noqa: F401
     dense_detection,  # noqa: F401
+    detection_evaluate,  # noqa: F401
     eltwise,  # noqa: F401
     face_losses,  # noqa: F401
     flow_loss,  # noqa: F401

@@ -15,7 +15,8 @@ from deeplandmark.caffe.proto import caffe_pb2
 
 
 class Cursor:
-    """Goes through a database in the order of its keys, for ever: the present entry is (`key`, `value`), bytes.
+    """Goes through a database in the order of its keys, for ever: the present entry is (`key`, `value`), bytes, and
+    its `number`, an int from 0 on.
 
     backend is lmdb or leveldb.
 
@@ -29,7 +30,11 @@ class Cursor:
         if not os.path.isdir(path) and not os.path.isfile(path):
             raise OSError("no such folder or file")
         self._file = open_database(path, backend)
-        self._coming = iter(self._file)
+        self.begin()
+
+    def begin(self):
+        """Goes to the first entry."""
+        self._coming, self.number = iter(self._file), -1
         self.next()
 
     @property
@@ -40,17 +45,17 @@ class Cursor:
     def next(self):
         """Goes to the next entry, behind the last one to the first."""
         entry = next(self._coming, None)
+        self.number += 1
         if entry is None:
-            self._coming = iter(self._file)
+            self._coming, self.number = iter(self._file), 0
             entry = next(self._coming, None)
         if entry is None:
             raise OSError("the database is empty")
         self.key, self.value = entry
 
 
-@layer("Data")
-class Data(DataLayer):
-    """Datums of an LMDB or a LevelDB in the order of their keys: tops data (N, C, H, W) and, if asked for, label (N,).
+class DatabaseLayer(DataLayer):
+    """Pictures and labels of an LMDB or a LevelDB in the order of its keys.
 
     data_param: source, batch_size, backend (data_layer.cpp); LEVELDB takes the extra `database`. A Datum holds bytes,
     float_data or an encoded picture, decoded as it is stored unless force_color, force_gray (transform_param) or
@@ -58,6 +63,7 @@ class Data(DataLayer):
     changes only speed.
     """
     min_tops, max_tops = 1, 2
+    message = caffe_pb2.Datum    # what the values of the database are
 
     def create(self, bottom_shapes):
         p = self.param.data_param
@@ -77,24 +83,27 @@ class Data(DataLayer):
             self.fail(f"cannot read its source {self.path!r}: {error}{meant}")
         self.transform = DataTransformer(self)
 
-    def reshape(self, bottom_shapes):
-        shape = self.transform.output_shape(self._picture(self._datum()).shape)
-        return [(self.batch_size, *shape), (self.batch_size,)][:self.num_tops]
+    def position(self):
+        """Where the layer stands, {name: array}: the number of its entry."""
+        return {"entry": np.array(self.cursor.number)}
 
-    def forward(self):
-        labels = []
-        data = stack_items(self, self._items(labels), self.batch_size)
-        return (self.to_place(data), self.to_place(torch.tensor(labels)))[:self.num_tops]
+    def go_to(self, position):
+        """Goes to such a position. ValueError for one that there is not."""
+        number = int(position["entry"])
+        self.cursor.begin()
+        while self.cursor.number < number:
+            self._next()
+            if not self.cursor.number:
+                raise ValueError(f"entry {number} of fewer")
 
-    def _items(self, labels):
+    def items(self, make, pass_over):
+        """`make` of each of this rank's entries of a batch, one after another; `pass_over()` for those of others."""
         own = range(self.batch_of_all)[self.context.share.rows]
         for row in range(self.batch_of_all):
             if row in own:
-                datum = self._datum()
-                labels.append(datum.label)
-                yield self.transform(self._picture(datum))
+                yield make(self.entry())
             else:
-                self.transform.pass_over()
+                pass_over()
             self._next()
 
     def _next(self):
@@ -103,16 +112,17 @@ class Data(DataLayer):
         except OSError as error:
             self.fail(f"cannot read its source {self.path!r} behind key {self.cursor.key!r}: {error}")
 
-    def _datum(self):
-        datum = caffe_pb2.Datum()
+    def entry(self):
+        """The present entry, a `message`."""
+        found = self.message()
         try:
-            datum.ParseFromString(self.cursor.value)
+            found.ParseFromString(self.cursor.value)
         except DecodeError:
-            self.fail(f"key {self.cursor.key!r} of its source holds no Datum")
-        return datum
+            self.fail(f"key {self.cursor.key!r} of its source holds no {found.DESCRIPTOR.name}")
+        return found
 
-    def _picture(self, datum):
-        """Values (C, H, W) of a Datum, uint8 or float32."""
+    def picture(self, datum):
+        """Values (C, H, W) of the Datum of the present entry, uint8 or float32."""
         what = f"key {self.cursor.key!r}"
         if datum.encoded:
             return decode_picture(self, datum.data, what, self.is_color)
@@ -121,3 +131,25 @@ class Data(DataLayer):
         if min(shape) < 1 or len(values) != shape[0] * shape[1] * shape[2]:
             self.fail(f"{what}: {len(values)} values for {shape[0]} channels of {shape[1]} x {shape[2]}")
         return values.reshape(shape)
+
+
+@layer("Data")
+class Data(DatabaseLayer):
+    """Datums of an LMDB or a LevelDB in the order of their keys: tops data (N, C, H, W) and, if asked for, label (N,).
+
+    data_param, Datums: see DatabaseLayer; transform_param: see DataTransformer.
+    """
+
+    def reshape(self, bottom_shapes):
+        shape = self.transform.output_shape(self.picture(self.entry()).shape)
+        return [(self.batch_size, *shape), (self.batch_size,)][:self.num_tops]
+
+    def forward(self):
+        labels = []
+
+        def item(datum):
+            labels.append(datum.label)
+            return self.transform(self.picture(datum))
+
+        data = stack_items(self, self.items(item, self.transform.pass_over), self.batch_size)
+        return (self.to_place(data), self.to_place(torch.tensor(labels)))[:self.num_tops]

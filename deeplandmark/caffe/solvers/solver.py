@@ -13,6 +13,7 @@ from deeplandmark.caffe.solvers.learning_rate import current_step, learning_rate
 from deeplandmark.caffe.solvers.losses import LossWindow, NotFiniteError
 from deeplandmark.caffe.solvers.report import Stopwatch, log_display, log_test
 from deeplandmark.caffe.solvers.snapshot_methods import SnapshotMethods
+from deeplandmark.caffe.solvers.test_outputs import test_outputs
 
 
 class Solver(CallbackMethods, SnapshotMethods):
@@ -210,7 +211,7 @@ class Solver(CallbackMethods, SnapshotMethods):
     def _test(self, index, net):
         self.log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
         net.share_with(self.net)
-        batches, sums, total = self.param.test_iter[index], {}, 0.0
+        batches, found, total = self.param.test_iter[index], test_outputs(self.param), 0.0
         for _ in range(batches):
             self._act_on_requests()
             if self.stop_requested:
@@ -218,11 +219,10 @@ class Solver(CallbackMethods, SnapshotMethods):
                 return
             outputs, loss = net.forward_loss()
             total = total + loss
-            for name in net.outputs:
-                sums[name] = sums[name] + outputs[name] if name in sums else outputs[name].clone()
+            found.add({name: outputs[name] for name in net.outputs})
         if self.param.test_compute_loss:
             self.log.info("solver.cpp:401", f"Test loss: {float(total) / batches:g}")
-        means = {name: (value / batches).cpu().numpy() for name, value in sums.items()}
+        means = found.values(self.log)
         log_test(self.log, net, means)
         self._tell("on_test", self.iter, index, means)
 

@@ -4,7 +4,9 @@ import os
 
 from deeplandmark.caffe.errors import SolverError
 from deeplandmark.caffe.files import prototxt
+from deeplandmark.caffe.solvers.average_precision import VERSIONS
 from deeplandmark.caffe.solvers.learning_rate import check_policy
+from deeplandmark.caffe.solvers.test_outputs import EVAL_TYPES
 from deeplandmark.caffe.solvers.updates import RULES
 
 _TRAIN_NET_FIELDS = ("net", "net_param", "train_net", "train_net_param")
@@ -25,6 +27,7 @@ def read(source, strict=False):
     param = prototxt.read_solver(source, strict)
     _upgrade_snapshot_prefix(param, os.fspath(source) if isinstance(source, (str, os.PathLike)) else None)
     _check_type(param)
+    _check_test(param)
     _check_numbers(param)
     _check_nets(param)
     _check_snapshot_folder(param)
@@ -48,6 +51,12 @@ def _upgrade_snapshot_prefix(param, path):
 def _check_type(param):
     if param.type not in RULES:
         raise SolverError(f"unknown solver type {param.type!r} (known: {', '.join(RULES)})")
+
+
+def _check_test(param):
+    for name, known in (("eval_type", EVAL_TYPES), ("ap_version", VERSIONS)):
+        if getattr(param, name) not in known:
+            raise SolverError(f"unknown {name} {getattr(param, name)!r} (known: {', '.join(known)})")
 
 
 def _check_numbers(param):

@@ -11,10 +11,12 @@ from deeplandmark.caffe import __version__ as CAFFE_VERSION
 from deeplandmark.caffe.benchmark.table import benchmark
 from deeplandmark.caffe.errors import CaffeError
 from deeplandmark.caffe.logs.log import Log, SilentLog
+from deeplandmark.caffe.solvers.average_precision import VERSIONS
 from deeplandmark.caffe.solvers.signals import EFFECTS
 from deeplandmark.caffe.tools import verbs
 from deeplandmark.caffe.tools.classify import classify
 from deeplandmark.caffe.tools.compute_image_mean import compute_image_mean
+from deeplandmark.caffe.tools.convert_annoset import convert_annoset
 from deeplandmark.caffe.tools.convert_imageset import convert_imageset
 from deeplandmark.caffe.tools.detect import detect
 from deeplandmark.caffe.tools.draw_net import draw_net
@@ -32,7 +34,7 @@ from deeplandmark.work.torchrun import is_first
 
 VERBS = {verb.__name__: verb for verb in (verbs.train, verbs.test, verbs.time, verbs.device_query)}
 TOOLS = {tool.__name__: tool for tool in (
-    convert_imageset, compute_image_mean, extract_features, classify, detect, draw_net, parse_log,
+    convert_imageset, convert_annoset, compute_image_mean, extract_features, classify, detect, draw_net, parse_log,
     upgrade_net_proto_text, upgrade_net_proto_binary, upgrade_solver_proto_text, reference_check, fuzz,
     benchmark)}
 _EXAMPLES = """examples:
@@ -102,6 +104,8 @@ def program_parser():
     flag("snapshot", metavar="FILE", help="solverstate to go on from (train)")
     flag("weights", metavar="FILES", help="weights to start from, several between commas; not with --snapshot")
     flag("iterations", type=int, default=50, metavar="N", help="batches to run (test, time); default 50")
+    flag("ap_version", choices=VERSIONS, default="Integral",
+         help="average precision of tops of DetectionEvaluate (test), as SSD's solvers name it; default Integral")
     flag("phase", choices=["TRAIN", "TEST"], type=str.upper, help="phase of the net (time); default TRAIN")
     flag("level", type=int, default=0, metavar="N", help="level of the net state")
     flag("stage", default="", metavar="STAGES", help="stages of the net state, between commas")

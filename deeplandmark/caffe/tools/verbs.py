@@ -51,7 +51,12 @@ def _solve(param, options, where, ranks, requests):
 
 
 def test(options, log):
-    """Score a net: the mean of each output over --iterations batches."""
+    """Score a net: the mean of each output over --iterations batches.
+
+    Of outputs of DetectionEvaluate it is the mean average precision by --ap_version.
+    """
+    from deeplandmark.caffe.solvers.average_precision import AveragePrecision
+
     _require(options.model, "a model definition to score: --model FILE")
     _require(options.weights, "model weights to score: --weights FILE")
     _require_iterations(options)
@@ -61,17 +66,22 @@ def test(options, log):
         net.copy_from(weights)
     log.info("caffe.cpp:281", f"Running for {options.iterations} iterations.")
     sums, total = {}, 0.0
+    detections = {name: AveragePrecision(options.ap_version) for name in _detection_outputs(net)}
     for batch in range(options.iterations):
         outputs, loss = net.forward_loss()
         total += float(loss)
         for name in net.outputs:
+            if name in detections:
+                detections[name].add(outputs[name])
+                continue
             values = outputs[name].double().reshape(-1)
             sums[name] = sums[name] + values if name in sums else values.clone()
             for value in values.tolist():
                 log.info("caffe.cpp:304", f"Batch {batch}, {name} = {value:g}")
     log.info("caffe.cpp:309", f"Loss: {total / options.iterations:g}")
     for name, weight in zip(net.outputs, net.output_loss_weights):
-        for value in (sums[name] / options.iterations).tolist():
+        means = [detections[name].mean()] if name in detections else (sums[name] / options.iterations).tolist()
+        for value in means:
             log.info("caffe.cpp:321", f"{name} = {value:g}{loss_note(weight, value)}")
 
 
@@ -120,6 +130,13 @@ def _net(options, phase, device, log):
     net = Net(source, phase, level=options.level, stages=stages, device=device)
     log_net(log, net, source, options.level, stages)
     return net
+
+
+def _detection_outputs(net):
+    """Names of the outputs that DetectionEvaluate makes, whose rows have no mean."""
+    made = {name for layer, names in net.top_names.items() if net.layer_dict[layer].type == "DetectionEvaluate"
+            for name in names}
+    return [name for name in net.outputs if name in made]
 
 
 def _require(value, what):
