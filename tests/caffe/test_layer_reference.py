@@ -28,16 +28,17 @@ OWN_LAYERS = {"DenseTargets", "HDF5PatchData", "LocallySharedConvolution", "Loca
 FORKS_LAYERS = {  # Caffe lacks them as well
     "AnnotatedData", "Axpy", "BN", "BoxAnnotatorOHEM", "BoxGroupOutput", "BoxOutput", "CTCGreedyDecoder", "CTCLoss",
     "CenterLoss", "ChannelNorm", "CombinedMargin", "ContinuationIndicator", "Convolution3D", "ConvolutionDepthwise",
-    "Correlation", "Correlation1D", "CosinAddm", "CtcLoss", "DataAugmentation", "DecodeBBox",
-    "DeformableConvolution", "DeformablePSROIPooling", "DepthWiseConvolution", "DepthwiseConvolution",
-    "DetectionEvaluate", "DetectionOutput", "Downsample", "FlowWarp", "FocalLoss", "HSigmoid", "HSwish", "ImResize",
-    "ImageFloatData", "ImageSegData", "Interp", "L1Loss", "L2Normalization", "L2Normalize", "LabelSpecificAdd",
-    "LabelsequenceAccuracy", "Lstm", "MarginInnerProduct", "MaskPooling", "MaskResize", "Mean", "Mish",
-    "MultiBoxLoss", "Nms", "Noise", "Normalization", "Normalize", "PSROIAlign", "PSROIPooling", "Permute",
-    "PointPatches", "Pooling3D", "PriorBox", "Proposal", "ROIAlign", "ROIPooling", "ROIWarping", "ReLU6", "Region",
-    "Reorg", "Resample", "Reverse", "ScaleRoute", "ShuffleChannel", "SmoothL1Loss", "SmoothL1LossOHEM",
-    "SoftmaxWithFocalLoss", "SoftmaxWithLossOHEM", "SpatialTransformer", "Transpose", "Upsample", "WarpCTCLoss",
-    "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}
+    "ConvolutionRistretto", "Correlation", "Correlation1D", "CosinAddm", "CtcLoss", "DataAugmentation",
+    "DecodeBBox", "DeconvolutionRistretto", "DeformableConvolution", "DeformablePSROIPooling",
+    "DepthWiseConvolution", "DepthwiseConvolution", "DetectionEvaluate", "DetectionOutput", "Downsample",
+    "FcRistretto", "FlowWarp", "FocalLoss", "HSigmoid", "HSwish", "ImResize", "ImageFloatData", "ImageSegData",
+    "Interp", "L1Loss", "L2Normalization", "L2Normalize", "LabelSpecificAdd", "LabelsequenceAccuracy", "Lstm",
+    "MarginInnerProduct", "MaskPooling", "MaskResize", "Mean", "Mish", "MultiBoxLoss", "Nms", "Noise",
+    "Normalization", "Normalize", "PSROIAlign", "PSROIPooling", "Permute", "PointPatches", "Pooling3D", "PriorBox",
+    "Proposal", "ROIAlign", "ROIPooling", "ROIWarping", "ReLU6", "Region", "Reorg", "Resample", "Reverse",
+    "ScaleRoute", "ShuffleChannel", "SmoothL1Loss", "SmoothL1LossOHEM", "SoftmaxWithFocalLoss",
+    "SoftmaxWithLossOHEM", "SpatialTransformer", "Transpose", "Upsample", "WarpCTCLoss", "WeightEuclideanLoss",
+    "YoloDetectionOutput", "Yolov3DetectionOutput"}
 READ_FILES_OR_CODE = {"Data", "ImageData", "Python", "WindowData"}
 ALL_CASES = [case for type_name in recorded_types(FOLDER) for case in cases(FOLDER, type_name)]
 

@@ -10,11 +10,12 @@ from tests.helpers.onnx_runs import CONV, check, net_text, run_both
 
 NOT_AT_INFERENCE = {
     "Accuracy", "BoxAnnotatorOHEM", "BoxGroupOutput", "BoxOutput", "CTCGreedyDecoder", "CTCLoss", "CenterLoss",
-    "CombinedMargin", "ContrastiveLoss", "CosinAddm", "CtcLoss", "DecodeBBox", "DeformableConvolution",
-    "DeformablePSROIPooling", "DenseTargets", "DetectionEvaluate", "DetectionOutput", "Downsample", "EuclideanLoss",
-    "FocalLoss", "HDF5Output", "HingeLoss", "ImResize", "InfogainLoss", "L1Loss", "LabelSpecificAdd",
-    "LabelsequenceAccuracy", "MarginInnerProduct", "MultiBoxLoss", "MultinomialLogisticLoss", "Nms", "PSROIAlign",
-    "PSROIPooling", "PointDistanceLoss", "Proposal", "Python", "ROIWarping", "ScaleRoute", "SelectiveEuclideanLoss",
+    "CombinedMargin", "ContrastiveLoss", "ConvolutionRistretto", "CosinAddm", "CtcLoss", "DecodeBBox",
+    "DeconvolutionRistretto", "DeformableConvolution", "DeformablePSROIPooling", "DenseTargets",
+    "DetectionEvaluate", "DetectionOutput", "Downsample", "EuclideanLoss", "FcRistretto", "FocalLoss", "HDF5Output",
+    "HingeLoss", "ImResize", "InfogainLoss", "L1Loss", "LabelSpecificAdd", "LabelsequenceAccuracy",
+    "MarginInnerProduct", "MultiBoxLoss", "MultinomialLogisticLoss", "Nms", "PSROIAlign", "PSROIPooling",
+    "PointDistanceLoss", "Proposal", "Python", "ROIWarping", "ScaleRoute", "SelectiveEuclideanLoss",
     "SelectiveSoftmaxWithLoss", "SigmoidCrossEntropyLoss", "SigmoidFocalLoss", "SmoothL1Loss", "SmoothL1LossOHEM",
     "SoftmaxWithFocalLoss", "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "VisibleTarget", "WarpCTCLoss",
     "WeightEuclideanLoss", "YoloDetectionOutput", "Yolov3DetectionOutput"}

@@ -132,6 +132,13 @@ _LAYERS = [
     ("MaskPooling", "", [_MAPS, (2, 1, 6, 5)], 1),
     ("MaskResize", "mask_resize_param { output_height: 3 output_width: 7 factor_height: 0.5 factor_width: 2 }", [_MAPS],
      1),
+    ("ConvolutionRistretto", f"convolution_param {{ num_output: 2 kernel_size: 2 {_CONV} }} quantization_param {{ "
+     "bw_params: 6 fl_params: 4 bw_layer_in: 8 fl_layer_in: 3 bw_layer_out: 8 fl_layer_out: 2 rounding_scheme: "
+     "STOCHASTIC }", [_MAPS], 1),
+    ("DeconvolutionRistretto", f"convolution_param {{ num_output: 2 kernel_size: 2 {_CONV} }} quantization_param {{ "
+     "precision: MINIFLOAT mant_bits: 3 exp_bits: 4 }", [_MAPS], 1),
+    ("FcRistretto", f"inner_product_param {{ num_output: 2 {_CONV} }} quantization_param {{ precision: "
+     "INTEGER_POWER_OF_2_WEIGHTS exp_min: -6 exp_max: -1 }", [_MAPS], 1),
     ("ImResize", "imresize_param { factor: 2 start_scale: 1 scale_gap: 0.3 }", [_MAPS], 1),
     ("ImResize", "imresize_param { target_spatial_width: 9 target_spatial_height: 4 }", [_MAPS], 1),
     ("Nms", "nms_param { threshold: 0.05 max_peaks: 3 num_parts: 2 }", [_MAPS], 1),

@@ -2,7 +2,8 @@
 
 They choose an engine, a precision, memory, a cache, the share of a node, or when shapes are looked at, which here is
 whenever they change. The names are those of NVIDIA/caffe 0.15 to 0.17, intel/caffe, yjxiong/caffe (PSPNet's) and
-FlowNet's; everything else that the schema lacks stays an error.
+FlowNet's; everything else that the schema lacks stays an error. Of quantization_param the schema has Ristretto's, which
+does change what its layers compute: it stays in layers whose type, which must stand before it, ends with Ristretto.
 """
 import re
 import warnings
@@ -18,7 +19,7 @@ _ANY = {"engine"}                                                # wherever a me
 _HARMLESS = {
     "NetParameter": _PRECISION | {"eltwise_mem_sharing", "reduce_buckets", "bn_stats_batch_size", "compile_net_state",
                                   "multinode", "mem_param", "optimize_mem"},
-    "LayerParameter": _PRECISION | {"quantization_param", "multinode", "mn_activation_param", "mn_grad_compress_param",
+    "LayerParameter": _PRECISION | {"multinode", "mn_activation_param", "mn_grad_compress_param",
                                     "debug", "parallel_share", "reshape_every_iter"},
     "SolverParameter": _PRECISION | {"per_parameter_reduce", "reduce_buckets", "store_blobs_in_old_format",
                                      "multinode"},
@@ -50,10 +51,12 @@ def without_fork_fields(text, descriptor, place):
 
 
 class _Frame:
-    """A message that is open: its descriptor (None where the schema lacks it), the word it began with, its name."""
+    """A message that is open: its descriptor (None where the schema lacks it), the word it began with, its name and
+    type."""
 
     def __init__(self, descriptor, word, outer):
-        self.descriptor, self.word, self.outer, self.name = descriptor, word, outer, None
+        self.descriptor, self.word, self.outer = descriptor, word, outer
+        self.name = self.type = None
 
     def layer(self):
         """Name (str) of the layer that this message is or lies in; None outside of layers."""
@@ -78,9 +81,9 @@ def _find(text, descriptor):
             if first >= len(tokens):
                 break
             last = _end_of_value(tokens, first, closings)
-            if word == "name" and frame.name is None:
-                frame.name = tokens[first][0].strip("\"'")
-            if _is_harmless(frame.descriptor, word, tokens[first][0]):
+            if word in ("name", "type") and getattr(frame, word) is None:
+                setattr(frame, word, tokens[first][0].strip("\"'"))
+            if _is_harmless(frame, word, tokens[first][0]):
                 path = word if frame.word in (None, "layer", "layers") else f"{frame.word} {word}"
                 spans.append((start, tokens[last][2], path, frame))
                 i = last + 1
@@ -114,9 +117,12 @@ def _end_of_value(tokens, first, closings):
     return last
 
 
-def _is_harmless(message, name, value):
+def _is_harmless(frame, name, value):
+    message = frame.descriptor
     if message is None:
         return False
+    if name == "quantization_param":
+        return message.name == "LayerParameter" and not (frame.type or "").endswith("Ristretto")
     field = message.fields_by_name.get(name)
     if field is not None:                                        # an engine that Caffe lacks: MKL2017, MKLDNN
         return name in _ANY and field.enum_type is not None and value[0] not in _OPENING + _CLOSING \

@@ -104,7 +104,9 @@ def parse_text(text, message, file=None, strict=False):
         raise PrototxtError(f"{place}: is larger than any net: more than {_LARGEST} characters "
                             f"or {MAX_MESSAGES} braces")
     try:
-        return text_format.Parse(text, message)
+        text_format.Parse(text, message)
+        _refuse_bits_elsewhere(message)
+        return message
     except text_format.ParseError as error:
         if not strict:
             message.Clear()
@@ -112,6 +114,14 @@ def parse_text(text, message, file=None, strict=False):
         line = error.GetLine()
         reason = _POSITION.sub("", str(error))
         raise PrototxtError(f"{place}:{line or 1}: {_layer_at(text, line)}{_shortened(reason)}") from None
+
+
+def _refuse_bits_elsewhere(message):
+    """A ParseError for a quantization_param that is not Ristretto's, of which alone the schema has it."""
+    for layer in getattr(message, "layer", ()):
+        if layer.HasField("quantization_param") and not layer.type.endswith("Ristretto"):
+            raise text_format.ParseError(f'Layer {layer.name!r} of type {layer.type} has no field named '
+                                         '"quantization_param": Ristretto\'s layers have one')
 
 
 def _layer_at(text, line):

@@ -53,6 +53,7 @@ from deeplandmark.caffe.layers import (
     reduction,  # noqa: F401
     regression_loss,  # noqa: F401
     resample,  # noqa: F401
+    ristretto,  # noqa: F401
     roi,  # noqa: F401
     scale,  # noqa: F401
     selective_loss,  # noqa: F401

@@ -19,6 +19,7 @@ class ConvolutionBase(WindowLayer):
     """
     min_bottoms = min_tops = 1
     equal_bottoms_and_tops = True
+    weights_are_stored = True    # whether `weights` are the blobs themselves
 
     def create(self, bottom_shapes):
         p = self.settings
@@ -49,8 +50,12 @@ class ConvolutionBase(WindowLayer):
         self.refuse_empty(spatial, bottom_shapes[0])
         return [(*lead, self.num_output, *spatial)] * len(bottom_shapes)
 
+    def weights(self):
+        """(weights, bias or None), as `run` takes them."""
+        return (*self.blobs, None)[:2]
+
     def forward(self, *bottoms):
-        weight, bias = (*self.blobs, None)[:2]
+        weight, bias = self.weights()
         tops = []
         for x in bottoms:
             y = self.run(self.one_batch(x), weight, bias)

@@ -41,8 +41,12 @@ class InnerProduct(Layer):
             self.fail(f"its weights are for {self.num_input} inputs, found {found} in a bottom of shape {tuple(shape)}")
         return [(*shape[:self.start], self.num_output)]
 
+    def weights(self):
+        """(weights, bias or None), as the product takes them."""
+        return (*self.blobs, None)[:2]
+
     def forward(self, x):
-        weight, bias = (*self.blobs, None)[:2]
+        weight, bias = self.weights()
         if self.normalize:
             with torch.no_grad():
                 weight.copy_(unit_rows(weight))

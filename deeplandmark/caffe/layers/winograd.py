@@ -28,8 +28,8 @@ _AT = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 
 def pays(layer):
     """Whether (bool) a Convolution may be faster this way: 3 x 3 at every cell, of many maps, on a processor like those
     on which it was measured (AVX2; with AVX-512 torch's own convolution was as fast)."""
-    return (layer.kernel == (3, 3) and layer.stride == layer.dilation == (1, 1) and layer.group == 1
-            and layer.channels * layer.num_output >= _LEAST_CONNECTIONS
+    return (layer.weights_are_stored and layer.kernel == (3, 3) and layer.stride == layer.dilation == (1, 1)
+            and layer.group == 1 and layer.channels * layer.num_output >= _LEAST_CONNECTIONS
             and torch.backends.cpu.get_cpu_capability() == "AVX2")
 
 
