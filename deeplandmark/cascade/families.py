@@ -21,7 +21,7 @@ WIDE = Family(
 # finds a tilted face in a bad box at all.
 _LIGHT = {"rotation": 15, "scale": 0.13, "shift": 0.13, "light": 0.3, "blur": 0.5, "hard_share": 0.25}
 LIGHT = Family(
-    "light", "cascade", light_networks, "one small network of three levels, taught by the published wide family",
+    "light", "cascade", light_networks, "one small network of three levels, taught by the published weights",
     variables={1: _LIGHT}, augmentation=_POSED, taught=0.5,
     minutes={"fast": {"train_1": 20, "calibrate": 3}, "full": {"train_1": 66, "calibrate": 3}})
 
