@@ -11,7 +11,8 @@ from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
 PAGES = {"deeplandmark/published/MODEL.md": "model_card.md", "deeplandmark/published/wide/MODEL.md": "model_wide.md",
-         "deeplandmark/published/light/MODEL.md": "model_light.md", "dataset/README.md": "dataset.md"}
+         "deeplandmark/published/light/MODEL.md": "model_light.md",
+         "deeplandmark/published/best/MODEL.md": "model_best.md", "dataset/README.md": "dataset.md"}
 LINK = re.compile(r"(!?)\[((?:[^\]\\]|\\.)*)\]\(([^)#\s]+)(#[^)]*)?\)")
 
 

@@ -75,7 +75,7 @@ def test_it_holds_the_package_the_templates_and_the_models(wheel, checkout):
     templates = {f"deeplandmark/templates/{name}" for name in files_below(checkout / "prototxt")
                  if name.endswith(".template")}
     assert names == package | templates and len(templates) > 10 and "deeplandmark/py.typed" in names
-    assert "deeplandmark/published/wide/cascade.onnx" in names and wheel.stat().st_size < 20e6
+    assert "deeplandmark/published/best/cascade.onnx" in names and wheel.stat().st_size < 25e6
     assert not any("test" in name.split("/")[:-1] or "tests" in name.split("/") for name in names)
 
 

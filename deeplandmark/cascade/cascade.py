@@ -88,7 +88,7 @@ class Cascade:
         Parameters
         ----------
         path : path, optional
-            By default the published weights of the package, "wide"; "light" are those of the small family.
+            By default the published weights of the package, "best"; "wide" are of 23 networks, "light" the smallest.
         backend : "onnx" or "torch", optional
             How a folder is run. By default by its `cascade.onnx`, if it has one that was made of these very networks,
             else by torch, network by network, which is slower and needs the extra [train].

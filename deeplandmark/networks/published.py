@@ -10,9 +10,9 @@ from deeplandmark.networks.model_folder import has_networks
 
 ONNX_FILE = "cascade.onnx"  # the whole folder as one graph, made by `deeplandmark export`
 # Name of weights in the package -> what they are in published/, a model folder or a graph.
-PUBLISHED = {"wide": "wide", "light": "light", "68": "points68.onnx", "88": "points88.onnx",
+PUBLISHED = {"best": "best", "wide": "wide", "light": "light", "68": "points68.onnx", "88": "points88.onnx",
              "pose": "pose.onnx"}
-DEFAULT = "wide"
+DEFAULT = "best"
 POINTS = "5", "68", "88"    # of which there are published weights; 5 are those of the default model
 
 

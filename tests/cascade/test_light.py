@@ -124,8 +124,9 @@ def test_its_row_survives_json_and_other_points_are_refused():
 
 
 def test_published_weights_have_names(tmp_path, monkeypatch):
-    assert model_at("light").parent == model_at("wide").parent and model_at() == model_at("wide")
-    assert Cascade.load("light").settings.networks == light_networks()
+    assert model_at("light").parent == model_at("wide").parent and model_at() == model_at("best")
+    for name in ("light", "best"):
+        assert Cascade.load(name).settings.networks == light_networks()
     assert load("light").backend == "onnx"
     monkeypatch.chdir(tmp_path)
     (tmp_path / "light").mkdir()                                 # a folder of that name goes before

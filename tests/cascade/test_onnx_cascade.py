@@ -18,7 +18,7 @@ from tests.helpers.onnx_cascades import TOLERANCE_PX, assert_same, picture
 
 @pytest.fixture(scope="module")
 def by_torch():
-    return Cascade.load(backend="torch")
+    return Cascade.load("wide", backend="torch")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,12 @@ def by_onnx(tmp_path_factory):
 
 
 def test_the_published_graph_is_that_of_the_published_networks():
-    """After the weights have changed: deeplandmark export deeplandmark/published/cascade.onnx"""
-    folder = model_at("wide")
-    assert fingerprint(folder) == Cascade.load(folder / ONNX_FILE)._engine.fingerprint
-    assert Cascade.load("wide").backend == "onnx"
-    assert (folder / ONNX_FILE).stat().st_size < 10 * 2 ** 20
+    """After weights have changed: deeplandmark export --model deeplandmark/published/NAME .../NAME/cascade.onnx"""
+    for name, size in (("best", 4.5), ("wide", 10), ("light", 1.4)):
+        folder = model_at(name)
+        assert fingerprint(folder) == Cascade.load(folder / ONNX_FILE)._engine.fingerprint
+        assert Cascade.load(name).backend == "onnx"
+        assert (folder / ONNX_FILE).stat().st_size < size * 2 ** 20
 
 
 def test_synthetic_faces(by_torch):
@@ -117,7 +118,7 @@ def test_many_faces_in_parts_keep_their_order(by_onnx):
     corner = rng.uniform(-20, 200, (300, 2))
     boxes = np.hstack([corner, corner + rng.uniform(10, 120, (300, 1))])
     together, some = by_onnx.locate(picture(), boxes), rng.choice(300, 5, replace=False)
-    assert_same(Cascade.load(threads=3).locate(picture(), boxes), together)
+    assert_same(Cascade.load("wide", threads=3).locate(picture(), boxes), together)
     for i in some:
         alone = by_onnx.locate(picture(), boxes[i:i + 1])
         assert np.abs(alone.levels[0] - together.levels[i]).max() < TOLERANCE_PX

@@ -167,7 +167,7 @@ def test_default_data_and_model(tmp_path, monkeypatch, fake_load):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "1_F.prototxt").touch()
     assert command.main([]) == 0 and str(default_model.default_model()) == "model"
-    published = tmp_path / "package" / "published" / "wide"
+    published = tmp_path / "package" / "published" / "best"
     published.mkdir(parents=True)
     (published / "1_F.prototxt").touch()
     assert default_model.default_model() == published

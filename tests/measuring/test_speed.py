@@ -19,11 +19,11 @@ def test_things_are_done_in_turn():
 
 
 def test_multiply_adds_counted_by_hand():
-    """Of the wide family, which is published: kernel area x maps below x maps x places, then the full connections."""
+    """Of the wide family: kernel area x maps below x maps x places, then the full connections."""
     s0 = 16 * 24 * 36 * 36 + 9 * 24 * 64 * 16 * 16 + 9 * 64 * 96 * 6 * 6 + 4 * 96 * 128 * 2 * 2 + 512 * 160 + 160 * 10
     s1 = 16 * 24 * 28 * 36 + 9 * 24 * 64 * 12 * 16 + 9 * 64 * 96 * 4 * 6 + 4 * 96 * 128 * 1 * 2 + 256 * 128 + 128 * 6
     s2 = 16 * 24 * 12 * 12 + 9 * 24 * 56 * 4 * 4 + 224 * 80 + 80 * 2
-    assert prediction.multiply_adds() == s0 + 2 * s1 + 20 * s2
+    assert prediction.multiply_adds("wide") == s0 + 2 * s1 + 20 * s2
 
 
 def timing(name, ms):

@@ -15,7 +15,7 @@ from deeplandmark import Cascade, Faces, models
 from deeplandmark.faces.box import LIST_KIND
 from deeplandmark.faces.points import FIVE_POINTS
 from deeplandmark.models.onnx_metadata import metadata_of
-from deeplandmark.networks.published import ONNX_FILE, default_model
+from deeplandmark.networks.published import ONNX_FILE, default_model, model_at
 from tests.helpers.patience import PATIENCE
 
 PUBLISHED = default_model()
@@ -70,7 +70,7 @@ def test_options_of_the_system():
 
 
 def test_a_folder_without_any_json_is_the_originals(tmp_path):
-    for path in PUBLISHED.glob("1_F.*"):
+    for path in model_at("wide").glob("1_F.*"):
         shutil.copy(path, tmp_path)
     assert models.system_of(tmp_path) == "cascade" and deeplandmark.load(tmp_path).settings.cutting == "truncate"
 

@@ -27,7 +27,7 @@ FOUND_SEEDS = (4, 17, 20)  # of synthetic faces that the Haar cascades see
 
 def has_model():
     try:
-        return default_model() == model_at("wide")
+        return default_model() == model_at("best")
     except NoModelError:
         return False
 

@@ -153,7 +153,7 @@ def test_the_page_is_about_no_server(page):
     assert "default-src 'none'" in text and "'wasm-unsafe-eval'" in text
     assert not (page / "static" / "docs.js").exists()
     assert (page / "model" / "cascade.onnx").read_bytes()[:64] == Path(
-        load.__code__.co_filename).parents[1].joinpath("published", "wide", "cascade.onnx").read_bytes()[:64]
+        load.__code__.co_filename).parents[1].joinpath("published", "best", "cascade.onnx").read_bytes()[:64]
 
 
 def test_the_runtime_is_found_in_folders_and_packages(standin, tmp_path):
