@@ -11,7 +11,7 @@ from tests.helpers.patience import PATIENCE
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
-PICTURES = int(os.environ.get("DEEPLANDMARK_PICTURES", "1600"))
+PICTURES = int(os.environ.get("DEEPLANDMARK_PICTURES", "3200"))
 MIB = 16        # that may come and go: what the allocator keeps still grows over the first thousand pictures
 CODE = """
 import sys
